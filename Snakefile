@@ -1,0 +1,43 @@
+from snakemake.utils import min_version
+
+min_version("9.11")
+
+
+configfile: "config/config.yaml"
+
+
+# Used only under `--sdm apptainer`, after `apptainer build` from workflow/envs/reedbench.def.
+container: "workflow/envs/reedbench.sif"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/representations.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+# The benchmarks that need no download: trained, sampled and scored here.
+rule all:
+    default_target: True
+    input:
+        [paths.table(b) for b in EMBEDDED],
+        [f"{paths.figures(b)}/{figure}.pdf" for b in EMBEDDED for figure in FIGURES],
+
+
+# Every table that the committed cache holds; never a heavy job.
+rule tables:
+    input:
+        [f"{paths.from_cache(b)}/{b}.csv" for b in CACHED],
+        [f"{paths.from_cache(b)}/ablations/{a}.csv" for b in CACHED for a in cached_ablations(b)],
+
+
+# Every figure that the committed cache holds; never a heavy job.
+rule figures:
+    input:
+        [f"{paths.from_cache(b)}/figures/{figure}.pdf" for b in CACHED for figure in FIGURES],

@@ -1,0 +1,18 @@
+"""Captioners: datum -> text, the second modality that REED reads from each image. One file each."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from reedbench.core.plugins import Plugin
+from reedbench.domains.rows import Rows
+
+
+class AbstractCaptioner(Plugin):
+    """Writes one caption per row."""
+
+    version: ClassVar[int] = 1
+    domain: ClassVar[str]
+
+    @abstractmethod
+    def captions(self, rows: Rows) -> list[str]:
+        """One text per row, in row order."""

@@ -1,0 +1,189 @@
+"""The `reedbench` command. Prose goes to standard error, data to standard output; exit codes as in core.errors."""
+
+import os
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from reedbench import __version__
+from reedbench.core import console, paths, plugins, provenance
+from reedbench.core.errors import ConfigError, ReedbenchError, unknown
+
+app = typer.Typer(
+    help="Train, sample and score diffusion models with and without representation guidance.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+cache_app = typer.Typer(help="The committed numbers from which tables and figures are rebuilt.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
+Config = Annotated[str, typer.Option("--config", help="The suite's configuration.")]
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command()
+def check(config: Config = paths.CONFIG) -> None:
+    """Check every configuration file; print all problems at once."""
+    from reedbench.schema.suite import load
+
+    suite = load(config)
+    for name, benchmark in suite.benchmarks.items():
+        console.say(f"{name}: ok ({len(benchmark.methods)} methods, {len(benchmark.seeds)} seeds)")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="benchmarks, methods, targets, or a kind of plugin (encoders, metrics, ...)")],
+    pattern: Annotated[str, typer.Argument(help="Only lines that contain this.")] = "",
+    config: Config = paths.CONFIG,
+) -> None:
+    """List benchmarks, methods, targets or plugins, one per line on standard output."""
+    from reedbench.schema import listing
+
+    if what in plugins.KINDS:
+        lines = listing.plugin_lines(what)
+    elif what in listing.OF_SUITE:
+        from reedbench.schema.suite import load
+
+        lines = listing.OF_SUITE[what](load(config))
+    else:
+        raise ConfigError(unknown("thing to list", what, [*listing.OF_SUITE, *plugins.KINDS]))
+    for line in lines:
+        if pattern in line:
+            print(line)
+
+
+@app.command()
+def schema(write: Annotated[bool, typer.Option("--write", help="Write config/benchmark.schema.json.")] = False) -> None:
+    """Print the JSON Schema of benchmark files, generated from the models and the discovered plugins."""
+    from reedbench.core import io
+    from reedbench.schema.benchmark import SCHEMA_FILE
+    from reedbench.schema.suite import schema_text
+
+    if write:
+        io.write_text(f"config/{SCHEMA_FILE}", schema_text())
+    else:
+        print(schema_text(), end="")
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def step(context: typer.Context) -> None:
+    """Run one step here, without Snakemake (`reedbench step --help` lists the verbs)."""
+    from reedbench import steps
+
+    raise typer.Exit(steps.main(context.args))
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def launch(
+    context: typer.Context,
+    key: Annotated[str, typer.Option(help="Name of the job, unique in the suite.")],
+    where: Annotated[str, typer.Option(help="Launcher mode.")] = "inline",
+    output: Annotated[list[str] | None, typer.Option(help="Declared output, in publishing order.")] = None,
+    gpus: int = 0,
+    nodes: int = 1,
+    tasks_per_node: int = 1,
+    cpus: int = 1,
+    mem_mb: int = 2000,
+    runtime: int = 60,
+    partition: str = "",
+    account: str = "",
+    qos: str = "",
+    constraint: str = "",
+    extra: str = "",
+) -> None:
+    """Run `-- step ...` where the workflow wants it. Meant for rules; by hand, use `reedbench step`."""
+    from reedbench.launch import inline
+    from reedbench.launch.resources import Request
+
+    if where != "inline":
+        raise ConfigError(unknown("launcher", where, ["inline"]))
+    if context.args[:1] != ["step"]:
+        raise ConfigError("launch: expected `-- step <verb> ...` after the options")
+    request = Request(
+        where=where, key=key, outputs=tuple(output or ()), gpus=gpus, nodes=nodes, tasks_per_node=tasks_per_node,
+        cpus=cpus, mem_mb=mem_mb, runtime=runtime, partition=partition, account=account, qos=qos,
+        constraint=constraint, extra=extra,
+    )  # fmt: skip
+    raise typer.Exit(inline.run(request, context.args))
+
+
+@app.command()
+def plan(
+    benchmark: Annotated[str, typer.Argument(help="Name of a benchmark.")],
+    script: Annotated[bool, typer.Option("--script", help="Print the commands in order, for a box without Snakemake.")] = False,
+    config: Config = paths.CONFIG,
+) -> None:
+    """Say how much work a benchmark is: jobs by step and what is already there; or print it as a shell script."""
+    from reedbench.schema import planning
+    from reedbench.schema.suite import load
+
+    jobs = planning.jobs(load(config), benchmark)
+    if script:
+        print(planning.script(benchmark, jobs), end="")
+    else:
+        console.out.print(_as_rich(planning.overview(jobs)))
+
+
+@cache_app.command("export")
+def export(benchmark: str, config: Config = paths.CONFIG) -> None:
+    """Write results/cache/<benchmark>/ from everything of the benchmark that has been evaluated."""
+    from reedbench.schema.suite import load
+    from reedbench.steps.export import export as run
+
+    for file in run(load(config), benchmark):
+        print(file)
+
+
+@app.command()
+def verify(file: Annotated[str, typer.Argument(help="An artefact with a provenance file beside it.")]) -> None:
+    """Walk the chain of provenance back from a file; stop at the first file that is not what was recorded."""
+    for line in provenance.verify(file):
+        console.say(line)
+    console.say(f"{file}: verified")
+
+
+@app.command()
+def summary(benchmark: str, config: Config = paths.CONFIG) -> None:
+    """Print the table of a benchmark, the paths of its figures, and what the work cost."""
+    from reedbench.schema.suite import load
+    from reedbench.steps.summary import summary as summarise
+
+    table, lines = summarise(load(config), benchmark)
+    console.out.print(_as_rich(table))
+    for line in lines:
+        console.out.print(line, markup=False)
+
+
+def _as_rich(rows: list[list[str]]) -> Table:
+    table = Table(*rows[0])
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"reedbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the launcher sets its own; by hand, one job is one thread
+
+
+def main() -> int:
+    """Run the command; returns its exit code."""
+    try:
+        app()
+    except ReedbenchError as error:
+        console.say(f"reedbench: {error}")
+        return error.exit_code
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0

@@ -1,0 +1,134 @@
+"""Atomic files in safe formats: a reader never sees half a file, and nothing is ever unpickled."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reedbench.core.errors import MissingArtefact
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a sibling `.part` path; on success it is flushed to disk and renamed to `path`, else removed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path | str) -> Iterator[Path]:
+    """Yield an empty sibling directory that replaces `path` on success and is removed otherwise."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        # Snakemake leaves its time stamp in an existing directory output: the whole directory is replaced.
+        shutil.rmtree(path, ignore_errors=True)
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def canonical_json(value: Any) -> str:
+    """One text per value: sorted keys, no NaN, a final newline."""
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def digest_of(value: Any) -> str:
+    """Twelve hexadecimal digits that name a plain value (a recipe, the settings of a step)."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()[:12]
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` atomically."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as canonical JSON, atomically."""
+    write_text(path, canonical_json(value))
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        MissingArtefact: the file is absent or is not JSON.
+    """
+    path = require(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise MissingArtefact(f"{path}: not a JSON file ({error}); delete it and rerun") from error
+
+
+def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write rows with the given columns; a missing value is an empty cell."""
+    with atomic(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+
+
+def write_tensors(path: Path | str, tensors: Mapping[str, Any]) -> None:
+    """Write numpy arrays as safetensors, atomically; the bytes depend on names and values alone."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    with atomic(path) as part:
+        save_file({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}, part)
+
+
+def read_tensors(path: Path | str) -> dict[str, Any]:
+    """Read a safetensors file as numpy arrays.
+
+    Raises:
+        MissingArtefact: the file is absent or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = require(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise MissingArtefact(f"{path}: not a whole safetensors file ({error}); delete it and rerun") from error
+
+
+def require(path: Path | str) -> Path:
+    """The path, if it exists.
+
+    Raises:
+        MissingArtefact: it does not.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MissingArtefact(f"{path}: no such file or folder; an earlier step makes it (try: snakemake {path})")
+    return path
+
+
+def sha256(path: Path | str) -> str:
+    """sha256 of a file, or of a folder's sorted file names and contents (Snakemake's own marks left out)."""
+    path = require(path)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".snakemake"))
+        lines = "".join(f"{file.relative_to(path)} {sha256(file)}\n" for file in files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""Plugins are files: whatever module lies in a plugin folder and defines one final class is a plugin.
+
+Built-in folders are `reedbench/<kind>/`; further ones come from the environment variable REEDBENCH_PLUGINS
+(a path list), each with subfolders named after the kinds. The name of a plugin is the default of its `uses` field.
+"""
+
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+from abc import ABC
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from reedbench.core.errors import ConfigError, unknown
+from reedbench.core.frozen import Frozen
+
+VARIABLE = "REEDBENCH_PLUGINS"
+KINDS = ("datasets", "codecs", "captioners", "encoders", "backbones", "objectives", "samplers", "metrics")
+
+
+class Plugin(Frozen, ABC):
+    """Base of all plugin configurations; `uses` is narrowed to one literal by each final class."""
+
+    uses: str
+
+    @classmethod
+    def plugin_name(cls) -> str:
+        """The literal that selects this class in YAML."""
+        return str(cls.model_fields["uses"].default)
+
+
+@cache
+def discover(kind: str) -> dict[str, type[Any]]:
+    """All plugins of a kind by name, in alphabetical order.
+
+    Raises:
+        ConfigError: two files claim the same name, or a file defines no plugin or several.
+    """
+    found: dict[str, tuple[str, type[Any]]] = {}
+    for module in _modules(kind):
+        plugin = _plugin_of(module)
+        name, origin = plugin.plugin_name(), str(module.__file__)
+        if name in found:
+            raise ConfigError(f"{origin}: {kind} plugin '{name}' is already defined in {found[name][0]}; rename one")
+        found[name] = (origin, plugin)
+    return {name: found[name][1] for name in sorted(found)}
+
+
+def get(kind: str, name: str) -> type[Any]:
+    """The plugin class called `name`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    plugins = discover(kind)
+    if name not in plugins:
+        raise ConfigError(unknown(kind.removesuffix("s"), name, plugins))
+    return plugins[name]
+
+
+def _modules(kind: str) -> list[ModuleType]:
+    package = importlib.import_module(f"reedbench.{kind}")
+    names = [info.name for info in pkgutil.iter_modules(package.__path__)]
+    modules = [importlib.import_module(f"reedbench.{kind}.{name}") for name in names if not name.startswith("_")]
+    return modules + [_import_file(file, kind) for folder in _extra_folders(kind) for file in sorted(folder.glob("*.py"))]
+
+
+def _extra_folders(kind: str) -> list[Path]:
+    folders = [Path(entry) for entry in os.environ.get(VARIABLE, "").split(os.pathsep) if entry]
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise ConfigError(f"{VARIABLE}: no such folder: {', '.join(missing)}")
+    return [folder / kind for folder in folders]
+
+
+def _import_file(file: Path, kind: str) -> ModuleType:
+    name = f"reedbench_plugins.{kind}.{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{file}: cannot be imported as a plugin")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _plugin_of(module: ModuleType) -> type[Any]:
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__
+    ]
+    final = [value for value in own if value.model_fields["uses"].default]
+    if len(final) != 1:
+        raise ConfigError(f"{module.__file__}: a plugin file defines exactly one class with a `uses` name, not {len(final)}")
+    return final[0]

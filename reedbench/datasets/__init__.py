@@ -1,0 +1,31 @@
+"""Datasets: one file each. A dataset yields rows with splits; the `prepare` step writes them to disk."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from reedbench.core.plugins import Plugin
+from reedbench.domains.rows import Rows
+
+
+class AbstractDataset(Plugin):
+    """Where rows come from, and how they are split."""
+
+    version: ClassVar[int] = 1
+    domain: ClassVar[str]
+    embedded: ClassVar[bool] = False  # needs no download: belongs to `snakemake all`
+
+    name: str = ""
+    """Folder name under results/data; the plugin's name unless two variants must live side by side."""
+
+    @property
+    def id(self) -> str:
+        """Name used in paths."""
+        return self.name or self.uses
+
+    @abstractmethod
+    def rows(self) -> Rows:
+        """All rows of all splits, in a fixed order."""
+
+    def facts(self) -> dict[str, object]:
+        """What the index should say beside row counts (number of classes, source)."""
+        return {}

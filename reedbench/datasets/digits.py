@@ -1,0 +1,47 @@
+"""scikit-learn's handwritten digits: 1,797 real scans, 8x8, 17 grey levels, 10 classes; no download.
+
+Source: test set of Alpaydin and Kaynak, UCI Optical Recognition of Handwritten Digits, 1998, as bundled with
+scikit-learn (BSD-3).
+"""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import seeds
+from reedbench.core.constants import IMAGE_LEVELS
+from reedbench.datasets import AbstractDataset
+from reedbench.domains.rows import TEST, TRAIN, Rows
+
+CLASSES = 10
+SOURCE_LEVELS = 16  # scikit-learn stores counts of ink pixels, 0..16
+
+
+class Digits(AbstractDataset):
+    """Stratified split into training and test rows by a named stream."""
+
+    domain: ClassVar[str] = "image"
+    embedded: ClassVar[bool] = True
+    uses: Literal["digits"] = "digits"
+
+    test_rows: int = Field(360, ge=CLASSES)
+    """Scans that are held out, in equal shares of every class."""
+
+    def rows(self) -> Rows:
+        """All scans in scikit-learn's order; `images` (1797, 1, 8, 8) uint8 0..255."""
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        source = load_digits()
+        labels = source.target.astype(np.int64)
+        images = np.round(source.images * (IMAGE_LEVELS / SOURCE_LEVELS)).astype(np.uint8)[:, None]
+        split = np.full(len(labels), TRAIN)
+        state = seeds.of("split", self.id) % 2**32
+        _, test = train_test_split(np.arange(len(labels)), test_size=self.test_rows, stratify=labels, random_state=state)
+        split[test] = TEST
+        return Rows([f"{i:04d}" for i in range(len(labels))], split.tolist(), {"images": images, "labels": labels})
+
+    def facts(self) -> dict[str, Any]:
+        """Number of classes, and where the scans come from."""
+        return {"classes": CLASSES, "source": "sklearn.datasets.load_digits"}

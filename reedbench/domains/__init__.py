@@ -1,0 +1,1 @@
+"""Domains: how data of a modality look in memory and on disk."""

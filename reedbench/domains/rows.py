@@ -1,0 +1,101 @@
+"""Rows of a dataset: ids, splits and named arrays, and their folder on disk (index.json, manifest.parquet, shards/)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reedbench.core import io, shards
+from reedbench.core.errors import ConfigError, MissingArtefact
+
+TRAIN, TEST = "train", "test"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Data of one dataset or split; row i of every array belongs to `ids[i]`.
+
+    For images the arrays are `images` (n, channels, height, width) uint8 and `labels` (n,) int64.
+    """
+
+    ids: Sequence[str]
+    split: Sequence[str]
+    arrays: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "Rows":
+        """The given rows, in that order."""
+        return Rows(
+            [self.ids[i] for i in rows], [self.split[i] for i in rows], {k: v[rows] for k, v in self.arrays.items()}
+        )
+
+    def where(self, split: str) -> "Rows":
+        """The rows of one split, in manifest order."""
+        return self.take(np.flatnonzero(np.asarray(self.split) == split))
+
+
+def ids_digest(ids: Sequence[str]) -> str:
+    """Names an ordered list of ids: representations are paired with data by it, never by position alone."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]
+
+
+def write(folder: Path | str, rows: Rows, facts: Mapping[str, Any]) -> list[str]:
+    """Write a dataset folder; the index comes last. Returns the outputs in that order.
+
+    Raises:
+        ConfigError: there is no training row.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    splits = {name: int(np.sum(np.asarray(rows.split) == name)) for name in sorted(set(rows.split))}
+    if not splits.get(TRAIN):
+        raise ConfigError(f"{folder.name}: the dataset is empty: no row in split '{TRAIN}' (rows by split: {splits})")
+    shards.write(folder / "shards", rows.arrays)
+    manifest = pd.DataFrame({"id": rows.ids, "split": rows.split})
+    if "labels" in rows.arrays:
+        manifest["label"] = rows.arrays["labels"]
+    manifest["sha256"] = [_row_digest(rows, i) for i in range(len(rows))]
+    with io.atomic(folder / "manifest.parquet") as part:
+        manifest.to_parquet(part, index=False)
+    index = {
+        "rows": len(rows),
+        "splits": splits,
+        "train_ids": ids_digest(rows.where(TRAIN).ids),
+        "shapes": {name: list(array.shape[1:]) for name, array in rows.arrays.items()},
+        "shards": io.sha256(folder / "shards"),
+        **facts,
+    }
+    io.write_json(folder / "index.json", index)
+    return [str(folder / name) for name in ("shards", "manifest.parquet", "index.json")]
+
+
+def index(folder: Path | str) -> dict[str, Any]:
+    """The index of a dataset or representation folder."""
+    read: dict[str, Any] = io.read_json(Path(folder) / "index.json")
+    return read
+
+
+def read(folder: Path | str, split: str) -> Rows:
+    """All rows of one split, in memory."""
+    import pandas as pd
+
+    manifest = pd.read_parquet(io.require(Path(folder) / "manifest.parquet"), columns=["id", "split"])
+    keep = np.flatnonzero((manifest["split"] == split).to_numpy())
+    store = shards.Shards(Path(folder) / "shards")
+    if len(store) != len(manifest):
+        raise MissingArtefact(f"{folder}: {len(store)} rows in the shards, {len(manifest)} in the manifest; prepare it again")
+    chosen = manifest.iloc[keep]
+    return Rows(list(chosen["id"]), list(chosen["split"]), {name: store.read(name, keep) for name in store.names})
+
+
+def _row_digest(rows: Rows, i: int) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(rows.arrays):
+        digest.update(np.ascontiguousarray(rows.arrays[name][i]).tobytes())
+    return digest.hexdigest()[:16]

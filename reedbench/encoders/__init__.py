@@ -1,0 +1,62 @@
+"""Encoders: frozen maps from a datum to a representation. One file each.
+
+A representation is the target of an alignment; an *extractor* is an encoder that a metric uses. No encoder is both
+in one benchmark.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from reedbench.core.plugins import Plugin
+from reedbench.domains.rows import Rows
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an encoder may look at: rows, their captions, and other encoders' representations of the same rows."""
+
+    rows: Rows
+    captions: list[str] | None = None
+    representations: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights of an encoder and its card: objective, quality, whatever a reader needs to judge it."""
+
+    weights: dict[str, np.ndarray]
+    card: dict[str, Any]
+
+
+class AbstractEncoder(Plugin):
+    """A frozen encoder; trained in-suite by the `pretrain` step where `pretrained` is true."""
+
+    version: ClassVar[int] = 1
+    domain: ClassVar[str]
+    kind: ClassVar[Literal["tokens", "vector"]]
+    pretrained: ClassVar[bool] = True
+    classifies: ClassVar[bool] = False
+
+    def reads_captions_of(self) -> str | None:
+        """Name of the captioner whose texts it needs, if any."""
+        return None
+
+    def reads_encoders(self) -> tuple[str, ...]:
+        """Names of the encoders whose representations it needs."""
+        return ()
+
+    def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
+        """Train on the training split; `test` serves quality figures only. `stream` names its randomness."""
+        return Pretrained({}, {})
+
+    @abstractmethod
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
+        """(n, tokens, dim) or (n, dim) float32, in row order."""
+
+    def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+        """(n,) int64 predicted classes, for encoders that are classifiers."""
+        raise TypeError(f"{type(self).__name__} does not classify")

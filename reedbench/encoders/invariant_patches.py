@@ -1,0 +1,118 @@
+"""A patch encoder trained self-supervised on the training split by view invariance (VICReg, arXiv:2105.04906).
+
+It plays DINOv2's part on images too small for DINOv2. With `steps: 0` it stays random: the control that asks whether
+the *content* of a representation matters. Labels are never seen; they only score the linear probe of the card.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import seeds
+from reedbench.core.console import Track
+from reedbench.domains import image
+from reedbench.encoders import AbstractEncoder, Material, Pretrained
+
+EXPANDER = 256  # width of the embedding that the loss sees; thrown away afterwards
+
+
+class InvariantPatches(AbstractEncoder):
+    """One token per 2x2 patch, standardised over the training split."""
+
+    domain: ClassVar[str] = "image"
+    kind: ClassVar[Literal["tokens", "vector"]] = "tokens"
+    uses: Literal["invariant-patches"] = "invariant-patches"
+
+    dim: int = Field(64, ge=8, multiple_of=2)
+    """Width of a token."""
+    steps: int = Field(200, ge=0)
+    """Training steps; 0 is a random encoder."""
+    batch: int = Field(256, ge=2)
+    """Images per step."""
+    lr: float = Field(3.0e-3, gt=0)
+    """Peak learning rate of AdamW; 20 steps of warm-up, then a cosine."""
+
+    def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
+        """Train, then measure the moments that standardise the tokens."""
+        import torch
+
+        began = time.process_time()
+        images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
+        torch.manual_seed(seeds.of(stream, "init"))  # torch's own initialisers take no generator
+        network = self._network(images.shape[1])
+        losses = self._train(network, images, stream) if self.steps else []
+        with torch.no_grad():
+            tokens = network(images).double()
+        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        flat = tokens.flatten(0, 1)
+        weights |= {"mean": flat.mean(0).float().numpy(), "std": flat.std(0).float().numpy()}
+        seconds = time.process_time() - began
+        card = {
+            "objective": "VICReg between two random views" if self.steps else "none (random weights)",
+            "first_loss": losses[0] if losses else None,
+            "last_loss": losses[-1] if losses else None,
+            "probe_accuracy": self._probe(weights, train, test),
+            "probe": "logistic regression on the mean token, training split -> test split",
+            "cpu_seconds": round(seconds, 1),
+        }
+        return Pretrained(weights, card)
+
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
+        """(n, tokens, dim) float32: every dimension has mean 0 and variance 1 over the training tokens.
+
+        A common mean would make all cosines alike and leave the alignment little to say.
+        """
+        import torch
+
+        images = torch.from_numpy(image.to_signed(material.rows.arrays["images"]))
+        network = self._network(images.shape[1])
+        network.load_state_dict({n: torch.from_numpy(w) for n, w in weights.items() if n not in ("mean", "std")})
+        with torch.no_grad():
+            tokens = torch.cat([network(part) for part in images.split(512)]).numpy()
+        standardised: np.ndarray = (tokens - weights["mean"]) / weights["std"]
+        return standardised
+
+    def _network(self, channels: int) -> Any:
+        from reedbench.nn.small_images import PatchEncoder
+
+        return PatchEncoder(channels, self.dim)
+
+    def _train(self, network: Any, images: Any, stream: str) -> list[float]:
+        import torch
+        from torch import nn
+
+        from reedbench.nn.invariance import random_view, vicreg
+
+        expander = nn.Sequential(
+            nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
+        )
+        parameters = [*network.parameters(), *expander.parameters()]
+        optimiser = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01)
+        warm_up = torch.optim.lr_scheduler.LinearLR(optimiser, 0.05, total_iters=20)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
+        draws, losses = seeds.stream(stream, "views"), []
+        with Track(stream, self.steps) as track:
+            for step in range(self.steps):
+                chosen = images[torch.randint(len(images), (self.batch,), generator=draws)]
+                views = torch.cat([random_view(chosen, draws), random_view(chosen, draws)])
+                loss = vicreg(*expander(network(views).mean(1)).chunk(2))
+                optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(parameters, 5.0)
+                optimiser.step()
+                cosine.step()
+                warm_up.step()
+                losses.append(float(loss))
+                track.update(step + 1, loss=losses[-1])
+        return losses
+
+    def _probe(self, weights: Mapping[str, np.ndarray], train: Material, test: Material) -> float:
+        from sklearn.linear_model import LogisticRegression
+
+        x, x_test = (self.represent(weights, part).mean(1) for part in (train, test))
+        scale = x.std(0)
+        probe = LogisticRegression(max_iter=300, C=0.1).fit(x / scale, train.rows.arrays["labels"])
+        return round(float(probe.score(x_test / scale, test.rows.arrays["labels"])), 4)

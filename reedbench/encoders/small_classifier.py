@@ -1,0 +1,93 @@
+"""A classifier trained on the training split with labels: the extractor of small-image metrics, never a target.
+
+Its penultimate features take Inception's part in the Frechet distance; its predictions give class consistency.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import seeds
+from reedbench.core.console import Track
+from reedbench.domains import image
+from reedbench.domains.rows import Rows
+from reedbench.encoders import AbstractEncoder, Material, Pretrained
+
+NOISE = 0.1  # standard deviation added to training images, in units of [-1, 1]
+
+
+class SmallClassifier(AbstractEncoder):
+    """Two convolutions and two linear layers."""
+
+    domain: ClassVar[str] = "image"
+    kind: ClassVar[Literal["tokens", "vector"]] = "vector"
+    classifies: ClassVar[bool] = True
+    uses: Literal["small-classifier"] = "small-classifier"
+
+    dim: int = Field(64, ge=2)
+    """Number of penultimate features."""
+    steps: int = Field(300, ge=1)
+    """Training steps."""
+    batch: int = Field(128, ge=1)
+    """Images per step."""
+    lr: float = Field(2.0e-3, gt=0)
+    """Learning rate of AdamW."""
+
+    def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
+        """Train with labels; the card says how accurate it is on the test split."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        began = time.process_time()
+        images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
+        labels = torch.from_numpy(train.rows.arrays["labels"])
+        torch.manual_seed(seeds.of(stream, "init"))  # torch's own initialisers take no generator
+        network = self._network(images.shape, int(labels.max()) + 1)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
+        draws = seeds.stream(stream, "batches")
+        with Track(stream, self.steps) as track:
+            for step in range(self.steps):
+                chosen = torch.randint(len(images), (self.batch,), generator=draws)
+                noisy = images[chosen] + NOISE * torch.randn(images[chosen].shape, generator=draws)
+                loss = cross_entropy(network(noisy), labels[chosen])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                track.update(step + 1, loss=float(loss))
+        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        correct = self.classify(weights, test.rows) == test.rows.arrays["labels"]
+        card = {
+            "objective": "cross-entropy on the training split",
+            "test_accuracy": round(float(correct.mean()), 4),
+            "cpu_seconds": round(time.process_time() - began, 1),
+        }
+        return Pretrained(weights, card)
+
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
+        """(n, dim) float32 penultimate features."""
+        features: np.ndarray = self._run(weights, material.rows, features=True)
+        return features
+
+    def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+        """(n,) int64 predicted classes."""
+        predicted: np.ndarray = self._run(weights, rows, features=False).argmax(1)
+        return predicted
+
+    def _network(self, shape: Any, classes: int) -> Any:
+        from reedbench.nn.small_images import Classifier
+
+        return Classifier(shape[1], shape[2], self.dim, classes)
+
+    def _run(self, weights: Mapping[str, np.ndarray], rows: Rows, *, features: bool) -> np.ndarray:
+        import torch
+
+        images = torch.from_numpy(image.to_signed(rows.arrays["images"]))
+        network = self._network(images.shape, len(weights["head.bias"]))
+        network.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+        with torch.no_grad():
+            parts = [network.features(p) if features else network(p) for p in images.split(512)]
+        result: np.ndarray = torch.cat(parts).numpy()
+        return result

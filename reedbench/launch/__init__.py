@@ -1,0 +1,1 @@
+"""Where a step runs. Snakemake decides what; the launcher decides where: for now in its own process."""

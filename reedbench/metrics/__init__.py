@@ -1,0 +1,73 @@
+"""Metrics: one file each. A metric is a name, a version, an extractor and a number of samples, and all four are its id."""
+
+from abc import abstractmethod
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.core.errors import MetricError
+from reedbench.core.plugins import Plugin
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: metrics of one cell share computations
+class Features:
+    """Samples or reference data as an extractor sees them; rows in sample order.
+
+    `features` (n, dim) float64; `labels` (n,) what was asked for; `predicted` (n,) what the extractor calls them,
+    where it is a classifier.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: slice) -> "Features":
+        """A part of the rows."""
+        predicted = None if self.predicted is None else self.predicted[rows]
+        return Features(self.features[rows], self.labels[rows], predicted)
+
+
+class AbstractMetric(Plugin):
+    """A number that compares generated data with reference data under one extractor."""
+
+    version: ClassVar[int] = 1
+    unit: ClassVar[str] = ""
+    direction: ClassVar[Literal["lower", "higher"]]
+    needs_classifier: ClassVar[bool] = False
+    min_n: ClassVar[int] = 2
+
+    extractor: str
+    """Name of one of the benchmark's extractors."""
+
+    @property
+    def family(self) -> str:
+        """Name and extractor, `fd@digits-clf`: how the rest of a benchmark file refers to this metric."""
+        return f"{self.uses}@{self.extractor}"
+
+    def id(self, n: int) -> str:
+        """`fd@digits-clf.v1-n1437`: two protocols never share one."""
+        return f"{self.family}.v{self.version}-n{n}"
+
+    @abstractmethod
+    def value(self, generated: Features, reference: Features) -> float:
+        """The number itself, float64."""
+
+    def checked(self, generated: Features, reference: Features) -> float:
+        """`value`, or an error: never NaN, never on too few samples.
+
+        Raises:
+            MetricError: fewer than `min_n` samples, or a value that is not finite.
+        """
+        if len(generated) < self.min_n:
+            raise MetricError(f"{self.family}: needs at least {self.min_n} samples, got {len(generated)}")
+        if not np.isfinite(generated.features).all():
+            raise MetricError(f"{self.family}: the features of the samples are not finite")
+        value = float(self.value(generated, reference))
+        if not math.isfinite(value):
+            raise MetricError(f"{self.family}: the value is {value}, not a finite number")
+        return value

@@ -1,0 +1,19 @@
+"""Class consistency: share of samples that a classifier takes for the class they were asked to be."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.metrics import AbstractMetric, Features
+
+
+class Accuracy(AbstractMetric):
+    """Bounded by the classifier's own accuracy on real data, which stands in its card."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    needs_classifier: ClassVar[bool] = True
+    uses: Literal["accuracy"] = "accuracy"
+
+    def value(self, generated: Features, reference: Features) -> float:
+        """A share between 0 and 1."""
+        return float(np.mean(generated.predicted == generated.labels))

@@ -1,0 +1,25 @@
+"""Copying rate: share of samples that lie much closer to one training row than to any other.
+
+A sample counts as copied if its nearest training row is at less than a third of the distance of the second nearest:
+the test of Gu et al. 2023, arXiv:2310.02664, after Yoon et al. 2023.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+
+from reedbench.core.constants import MEMORISED_RATIO
+from reedbench.metrics import AbstractMetric, Features
+
+
+class Copying(AbstractMetric):
+    """Euclidean distances between features; use it under an extractor that keeps detail, such as pixels."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    uses: Literal["copying"] = "copying"
+
+    def value(self, generated: Features, reference: Features) -> float:
+        """A share between 0 and 1."""
+        distances = torch.cdist(torch.from_numpy(generated.features), torch.from_numpy(reference.features))
+        nearest, second = distances.topk(2, dim=1, largest=False).values.unbind(1)
+        return float((nearest < MEMORISED_RATIO * second).double().mean())

@@ -1,0 +1,23 @@
+"""Improved precision: share of samples inside the manifold of the reference (fidelity). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics._manifold import precision_recall
+
+
+class Precision(AbstractMetric):
+    """A manifold is the union of balls around points that reach to their k-th neighbour."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    min_n: ClassVar[int] = 5
+    uses: Literal["precision"] = "precision"
+
+    neighbours: int = Field(3, ge=1)
+    """k; 3 in the paper and in the ADM evaluator."""
+
+    def value(self, generated: Features, reference: Features) -> float:
+        """A share between 0 and 1."""
+        return precision_recall(generated, reference, self.neighbours)[0]

@@ -1,0 +1,23 @@
+"""Improved recall: share of the reference inside the manifold of the samples (coverage). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics._manifold import precision_recall
+
+
+class Recall(AbstractMetric):
+    """A manifold is the union of balls around points that reach to their k-th neighbour."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    min_n: ClassVar[int] = 5
+    uses: Literal["recall"] = "recall"
+
+    neighbours: int = Field(3, ge=1)
+    """k; 3 in the paper and in the ADM evaluator."""
+
+    def value(self, generated: Features, reference: Features) -> float:
+        """A share between 0 and 1."""
+        return precision_recall(generated, reference, self.neighbours)[1]

@@ -1,0 +1,248 @@
+"""SiT, the scalable interpolant transformer: a vision transformer with adaLN-zero conditioning.
+
+Source: SiT models.py @947f95b (arXiv:2401.08740); REPA models/sit.py @67f7145 (taps). Same state-dict keys.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reedbench.nn.initialisation import GeneratorFor, fill, normal, xavier_uniform
+
+# Name: (depth, width, heads). SiT models.py:318-355 @947f95b; each comes with patches of 2, 4 and 8.
+PRESETS: dict[str, tuple[int, int, int]] = {
+    "S": (12, 384, 6),
+    "B": (12, 768, 12),
+    "L": (24, 1024, 16),
+    "XL": (28, 1152, 16),
+}
+TIME_FEATURES: Final = 256
+LONGEST_PERIOD: Final = 10_000.0
+EMBEDDING_STD: Final = 0.02
+LAYER_NORM_EPS: Final = 1e-6
+QK_NORM_EPS: Final = 1e-5
+
+
+def position_table(width: int, grid: int) -> Tensor:
+    """Fixed sines and cosines (grid * grid, width): the first half encodes the column, the second the row."""
+    frequencies = LONGEST_PERIOD ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    angles = torch.outer(torch.arange(grid, dtype=torch.float64), frequencies)  # (g, width / 4)
+    axis = torch.cat([angles.sin(), angles.cos()], dim=1)  # (g, width / 2)
+    column = axis[None].expand(grid, grid, -1)
+    row = axis[:, None].expand(grid, grid, -1)
+    return torch.cat([column, row], dim=-1).reshape(grid * grid, width).float()
+
+
+def time_features(t: Tensor) -> Tensor:
+    """Cosines, then sines, of t (b,) at geometric frequencies -> (b, 256), in float32 like the reference."""
+    half = TIME_FEATURES // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=t.device) / half
+    angles = t.float()[:, None] * torch.exp(-math.log(LONGEST_PERIOD) * exponents)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Layer norm of tokens x (b, n, d), then scale and shift by per-sample vectors (b, d)."""
+    x = F.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
+    return torch.addcmul(shift[:, None], x, 1 + scale[:, None])
+
+
+class PatchEmbedding(nn.Module):
+    """Cut an image into patches and map each to a token, row by row."""
+
+    def __init__(self, channels: int, patch: int, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, s, s) -> (b, n, d)."""
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+class TimeEmbedding(nn.Module):
+    """Map times to vectors of the model's width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(b,) -> (b, d)."""
+        return self.mlp(time_features(t).to(next(self.mlp.parameters()).dtype))
+
+
+class LabelEmbedding(nn.Module):
+    """A vector per class, and a last one that means "no class"."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.embedding_table = nn.Embedding(classes + 1, width)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(b,) -> (b, d)."""
+        return self.embedding_table(y)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one matrix for queries, keys and values."""
+
+    def __init__(self, width: int, heads: int, qk_norm: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.q_norm = nn.LayerNorm(width // heads, eps=QK_NORM_EPS) if qk_norm else nn.Identity()
+        self.k_norm = nn.LayerNorm(width // heads, eps=QK_NORM_EPS) if qk_norm else nn.Identity()
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, n, d) -> (b, n, d)."""
+        parts = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        q, k, v = (part.transpose(1, 2) for part in parts)  # each (b, heads, n, d / heads)
+        mixed = F.scaled_dot_product_attention(self.q_norm(q), self.k_norm(k), v)
+        return self.proj(mixed.transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the tanh form of GELU in between."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, n, d) -> (b, n, d)."""
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Attention and MLP, shifted, scaled and gated by the condition; the identity when initialised."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float, qk_norm: bool) -> None:
+        super().__init__()
+        self.attn = Attention(width, heads, qk_norm)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Tokens (b, n, d) and condition (b, d) -> tokens (b, n, d)."""
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
+        x = torch.addcmul(x, gate_a[:, None], self.attn(modulate(x, shift_a, scale_a)))
+        return torch.addcmul(x, gate_m[:, None], self.mlp(modulate(x, shift_m, scale_m)))
+
+
+class FinalLayer(nn.Module):
+    """Map every token to the values of its patch."""
+
+    def __init__(self, width: int, patch_values: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, patch_values)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Tokens (b, n, d) and condition (b, d) -> patches (b, n, p * p * c), channel fastest."""
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
+        return self.linear(modulate(x, shift, scale))
+
+
+def unpatchify(patches: Tensor, patch: int) -> Tensor:
+    """Put patches (b, g * g, p * p * c), channel fastest, back into an image (b, c, g * p, g * p)."""
+    grid = math.isqrt(patches.shape[1])
+    cells = patches.unflatten(2, (patch, patch, -1)).unflatten(1, (grid, grid))  # (b, row, column, p, p, c)
+    return cells.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+
+class SiT(nn.Module):
+    """Velocity network for square images or latents.
+
+    A plain constructor leaves the default values of torch; call `initialise` or load a state dict. Labels are
+    not dropped inside: replace them by `null_label` where the condition shall be absent.
+
+    Args:
+        size: side of the image or latent.
+        channels: its channels.
+        patch: side of a patch.
+        width: width of a token, a multiple of 4 and of `heads`.
+        depth: number of blocks.
+        heads: attention heads.
+        classes: number of classes; label `classes` is the null label.
+        mlp_ratio: hidden width of the MLPs in units of `width`.
+        qk_norm: layer norm on queries and keys.
+
+    Attributes:
+        width: width of the hidden states that `forward` hands out.
+        null_label: label that means "no class".
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        channels: int,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        classes: int,
+        mlp_ratio: float = 4.0,
+        qk_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if size % patch:
+            raise ValueError(f"size {size} is not a multiple of patch {patch}")
+        if width % heads or width % 4:
+            raise ValueError(f"width {width} must be a multiple of 4 and of heads {heads}")
+        self.patch, self.width, self.null_label = patch, width, classes
+        self.x_embedder = PatchEmbedding(channels, patch, width)
+        self.t_embedder = TimeEmbedding(width)
+        self.y_embedder = LabelEmbedding(classes, width)
+        # A buffer: optimizers and weight averages walk over parameters and must leave the constant alone.
+        self.register_buffer("pos_embed", position_table(width, size // patch)[None])
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, qk_norm) for _ in range(depth))
+        self.final_layer = FinalLayer(width, patch * patch * channels)
+
+    def forward(
+        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = ()
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Predict the velocity, and hand out hidden states on the way.
+
+        Args:
+            x: images (b, c, s, s).
+            t: times (b,).
+            y: labels (b,), integers in 0 .. classes.
+            taps: depths k = 1 .. depth whose output, that of the k-th block, is wanted.
+
+        Returns:
+            The velocity (b, c, s, s) and the hidden states (b, tokens, width) in the order of `taps`.
+        """
+        if any(not 1 <= tap <= len(self.blocks) for tap in taps):
+            raise ValueError(f"taps {tuple(taps)} must lie between 1 and the depth {len(self.blocks)}")
+        h = self.x_embedder(x) + self.pos_embed
+        condition = self.t_embedder(t) + self.y_embedder(y)
+        tapped: dict[int, Tensor] = {}
+        for depth, block in enumerate(self.blocks, start=1):
+            h = block(h, condition)
+            if depth in taps:
+                tapped[depth] = h
+        v = unpatchify(self.final_layer(h, condition), self.patch)
+        return v, tuple(tapped[tap] for tap in taps)
+
+    def initialise(self, generator_for: GeneratorFor) -> None:
+        """Set every parameter from the generator of its name, so that methods start with equal backbones.
+
+        Weights are Xavier-uniform, those of the time and label embeddings N(0, 0.02^2), biases 0. Modulations
+        and the output layer are 0: a fresh network is 0 and each of its blocks the identity.
+        """
+        for name, parameter in self.named_parameters():
+            if ".q_norm." in name or ".k_norm." in name:
+                fill(parameter, 1.0 if name.endswith("weight") else 0.0)
+            elif name.endswith("bias") or "adaLN_modulation" in name or name.startswith("final_layer."):
+                fill(parameter, 0.0)
+            elif name.startswith(("t_embedder.", "y_embedder.")):
+                normal(parameter, EMBEDDING_STD, generator_for(name))
+            else:
+                xavier_uniform(parameter, generator_for(name))

@@ -1,0 +1,51 @@
+"""What the training loop asks of an objective: draws, weights, loss terms and their coefficients.
+
+A loss term is a sum with a weight (design decision 7): the loop divides by the weight added up over micro-batches and
+ranks, so that any partition of the global batch gives the same gradient.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = dict[
+    str, Tensor
+]  # every value has the batch as its first axis, so that a slice of a batch is a batch
+Streams = Callable[[str], torch.Generator]  # name of a draw -> its generator at this step
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """`sum / weight` is the value of the term; both are scalars of one micro-batch."""
+
+    sum: Tensor
+    weight: float
+
+
+class Learner(Protocol):
+    """A network together with its training loss."""
+
+    network: nn.Module
+
+    def draw(self, batch: Batch, streams: Streams) -> Batch:
+        """The batch with everything random added (time, noise, dropped labels), drawn for the *global* batch."""
+        ...
+
+    def weights(self, batch: Batch) -> dict[str, float]:
+        """Weight of every term on a batch, known before the forward pass."""
+        ...
+
+    def terms(self, batch: Batch) -> dict[str, LossTerm]:
+        """Forward pass on a drawn (micro-)batch."""
+        ...
+
+    def coefficients(self, step: int) -> dict[str, float]:
+        """Factor of every term at an optimizer step, 0 being the first."""
+        ...
+
+    def sampling_state(self) -> dict[str, Tensor]:
+        """Parameters and buffers by the names of the published weights."""
+        ...

@@ -1,0 +1,60 @@
+"""Small convolutional networks for small images: a patch encoder and a classifier, both trained in-suite.
+
+They stand in for the pretrained encoders (DINOv2) and extractors (Inception) of the large benchmarks where images are
+too small for those or no weights are at hand.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ResidualUnit(nn.Module):
+    """x + conv1x1(gelu(conv3x3(gelu(x))))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(width, width, 3, padding=1)
+        self.out = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, width, h, w) -> the same."""
+        result: Tensor = x + self.out(F.gelu(self.mix(F.gelu(x))))
+        return result
+
+
+class PatchEncoder(nn.Module):
+    """Images (b, c, h, w) -> one token per 2x2 patch (b, h w / 4, dim), row by row, layer-normalised."""
+
+    def __init__(self, channels: int, dim: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, dim // 2, 3, padding=1)
+        self.patch = nn.Conv2d(dim // 2, dim, 3, stride=2, padding=1)
+        self.unit = ResidualUnit(dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Tokens of the images."""
+        h = self.unit(self.patch(F.gelu(self.stem(images))))
+        tokens: Tensor = self.norm(h.flatten(2).transpose(1, 2))
+        return tokens
+
+
+class Classifier(nn.Module):
+    """Images (b, c, h, w) -> logits (b, classes); `features` are the penultimate activations (b, dim)."""
+
+    def __init__(self, channels: int, size: int, dim: int, classes: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU()
+        )
+        self.hidden = nn.Linear(32 * ((size + 1) // 2) ** 2, dim)
+        self.head = nn.Linear(dim, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Penultimate activations."""
+        return F.relu(self.hidden(self.convolutions(images).flatten(1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.head(self.features(images))
+        return logits

@@ -1,0 +1,1 @@
+"""Reports: tables and figures, from metric records, thinned curves and previews alone."""

@@ -1,0 +1,155 @@
+"""The figures of a benchmark. Each is drawn from a `Source` alone and leaves its numbers beside it as CSV."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reedbench.report import style
+from reedbench.report.intervals import interval
+from reedbench.report.source import Source
+from reedbench.report.speedup import speedups
+
+ROW_OF_IMAGES = 5
+
+
+def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
+    """The metric of the speed-up against training steps, per method, with bands, floor and the speed-up marked."""
+    family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
+    methods = list(facts["methods"])
+    gains = speedups(source, family, baseline, methods, source)
+    samplers = list(dict.fromkeys(source.metrics["sampler"].dropna()))
+    rows: list[dict[str, Any]] = []
+    with style.styled() as plt:
+        width = 9.5 * len(samplers) * style.CENTIMETRE
+        figure, axes = plt.subplots(1, len(samplers), figsize=(width, 7.5 * style.CENTIMETRE), squeeze=False)
+        for axis, sampler in zip(axes[0], samplers, strict=True):
+            rows += _curves(axis, source, facts, family, str(sampler))
+            rows += _mark_speedups(axis, gains[gains["sampler"] == sampler], facts)
+            _floor_line(axis, source, family)
+            axis.set(xlabel="training steps", ylabel=f"{family} (lower is better)", title=facts["title"])
+            if len(samplers) > 1:
+                axis.set_title(f"{facts['title']}, {sampler}")
+            axis.legend(loc="upper right")
+        rows += [{"kind": "speedup", **{str(k): v for k, v in row.items()}} for row in gains.to_dict("records")]
+        return style.save(figure, stem, rows)
+
+
+def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sampler: str) -> list[dict[str, Any]]:
+    colours, rows = style.colours(list(facts["methods"])), []
+    own = source.metrics[(source.metrics["family"] == family) & (source.metrics["sampler"] == sampler)]
+    for method, words in facts["methods"].items():
+        points = []
+        for step, cell in own[own["method"] == method].groupby("step"):
+            over = interval(cell["value"].tolist())
+            points.append((step, over.mean, over.mean if over.low is None else over.low, over.mean if over.high is None else over.high))
+            rows.append({"kind": "curve", "method": method, "sampler": sampler, "step": step, "value": over.mean,
+                         "low": over.low, "high": over.high, "interval": over.kind})  # fmt: skip
+        steps, means, lows, highs = (list(column) for column in zip(*points, strict=True))
+        axis.plot(steps, means, marker="o", markersize=3, color=colours[method], label=words["label"])
+        axis.fill_between(steps, lows, highs, color=colours[method], alpha=0.2, linewidth=0)
+    if (own["value"] > 0).all():
+        axis.set_yscale("log")
+        lowest = float(own["value"].min())
+        axis.set_ylim(bottom=lowest * 0.6)
+    return rows
+
+
+def _mark_speedups(axis: Any, gains: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The target as a line, and the step at which each other method reaches it."""
+    colours = style.colours(list(facts["methods"]))
+    steps = gains[gains["axis"] == "steps"]
+    target = float(steps["target"].iloc[0])
+    axis.axhline(target, color="0.4", linewidth=0.8, linestyle=":")
+    marked = []
+    for _, row in steps.iterrows():
+        if row["method"] == facts["speedup"]["baseline"] or pd.isna(row["value"]):
+            continue
+        axis.plot([row["reached"]], [target], marker="v", markersize=6, color=colours[row["method"]], zorder=5)
+        axis.annotate(
+            f"{row['value']:.2f}x", (row["reached"], target), textcoords="offset points",
+            xytext=(-4, -11 - 9 * len(marked)), ha="right", color=colours[row["method"]], fontsize=8, fontweight="bold",
+        )  # fmt: skip
+        marked.append({"kind": "mark", "method": row["method"], "step": row["reached"], "value": target})
+    return marked
+
+
+def _floor_line(axis: Any, source: Source, family: str) -> None:
+    floor = source.floor[source.floor["family"] == family]
+    if len(floor):
+        value = float(floor["value"].iloc[0])
+        axis.axhline(value, color="0.6", linewidth=0.8, linestyle="--")
+        bottom, top = axis.get_ylim()
+        axis.set_ylim(min(bottom, value * 0.8), top)
+        axis.annotate("training half vs half", (1, value), xycoords=("axes fraction", "data"), textcoords="offset points",
+                      xytext=(0, 2), ha="right", color="0.4", fontsize=6)  # fmt: skip
+
+
+def samples(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
+    """The same samples (same noise, same classes) over training: a row per method, a column per checkpoint."""
+    methods = [m for m in facts["methods"] if any(name.startswith(f"{m}/") for name in source.preview)]
+    steps = sorted({int(name.split("/")[1]) for name in source.preview})
+    rows: list[dict[str, Any]] = []
+    with style.styled() as plt:
+        size = (0.8 + 3.6 * len(steps), 0.9 + 1.55 * len(methods))
+        figure, axes = plt.subplots(
+            len(methods), len(steps), figsize=[s * style.CENTIMETRE for s in size], squeeze=False
+        )
+        for i, method in enumerate(methods):
+            for j, step in enumerate(steps):
+                images = source.preview[f"{method}/{step}"]
+                axes[i, j].imshow(_montage(images), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+                axes[i, j].set(xticks=[], yticks=[])
+                for spine in axes[i, j].spines.values():
+                    spine.set_visible(False)
+                rows += [_pixels(method, step, n, image) for n, image in enumerate(images)]
+            axes[i, 0].set_ylabel(facts["methods"][method]["label"], fontsize=8)
+        for axis, step in zip(axes[0], steps, strict=True):
+            axis.set_title(f"step {step}", fontsize=8)
+        return style.save(figure, stem, rows)
+
+
+def _montage(images: np.ndarray) -> np.ndarray:
+    """(n, h, w, c) uint8 -> one picture with rows of `ROW_OF_IMAGES`, a white line between images."""
+    n, h, w, c = images.shape
+    lines = -(-n // ROW_OF_IMAGES)
+    canvas = np.zeros((lines * (h + 1) - 1, ROW_OF_IMAGES * (w + 1) - 1, c), np.uint8)
+    for i, image in enumerate(images):
+        top, left = divmod(i, ROW_OF_IMAGES)
+        canvas[top * (h + 1) : top * (h + 1) + h, left * (w + 1) : left * (w + 1) + w] = image
+    return canvas.squeeze(-1) if c == 1 else canvas
+
+
+def _pixels(method: str, step: int, n: int, image: np.ndarray) -> dict[str, Any]:
+    return {"method": method, "step": step, "sample": n, "pixels": " ".join(map(str, image.reshape(-1).tolist()))}
+
+
+def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
+    """Denoising loss and cosine alignment during training, mean over seeds."""
+    colours, rows = style.colours(list(facts["methods"])), []
+    terms = [name for name in source.curves.columns if "@" in name]
+    lines = ["-", "--", ":", "-."]
+    with style.styled() as plt:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(16 * style.CENTIMETRE, 7 * style.CENTIMETRE))
+        for method, words in facts["methods"].items():
+            own = source.curves[source.curves["method"] == method]
+            for term in ["denoise", *terms]:
+                if term not in own or own[term].isna().all():
+                    continue
+                mean = own.groupby("step")[term].mean()
+                values = mean if term == "denoise" else -mean
+                axis, style_ = (left, "-") if term == "denoise" else (right, lines[terms.index(term) % len(lines)])
+                name = words["label"] if term == "denoise" else f"{words['label']}: {term}"
+                axis.plot(values.index, values.to_numpy(), color=colours[method], linestyle=style_, label=name)
+                rows += [{"method": method, "term": term, "step": int(s), "value": float(v)} for s, v in values.items()]
+        left.set(xlabel="training steps", ylabel="denoising loss (training)", yscale="log")
+        right.set(xlabel="training steps", ylabel="cosine to the representation")
+        left.legend()
+        if right.lines:
+            right.legend()
+        return style.save(figure, stem, rows)
+
+
+FIGURES = {"speedup": speedup, "samples": samples, "alignment": alignment}

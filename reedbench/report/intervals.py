@@ -1,0 +1,43 @@
+"""Mean and interval over seeds: a t interval for three or more, the range for two, nothing for one.
+
+A range is never called a confidence interval, and one run never gets one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its bounds; `kind` is `t95`, `range` or `none`."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    kind: str
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Over seeds, in float64."""
+    x = np.asarray(values, np.float64)
+    mean = float(x.mean())
+    if len(x) == 1:
+        return Interval(mean, None, None, "none")
+    if len(x) == 2:
+        return Interval(mean, float(x.min()), float(x.max()), "range")
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    return Interval(mean, mean - half, mean + half, "t95")
+
+
+def ratio_interval(ratios: Sequence[float]) -> Interval:
+    """For positive ratios: geometric mean, with bounds taken on the logarithm."""
+    logs = interval(np.log(np.asarray(ratios, np.float64)).tolist())
+    low, high = (None if bound is None else math.exp(bound) for bound in (logs.low, logs.high))
+    return Interval(math.exp(logs.mean), low, high, logs.kind)

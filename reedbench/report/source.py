@@ -1,0 +1,113 @@
+"""What tables and figures are made from: three plain collections, read from runs or from the committed cache.
+
+`metrics`: one row per metric record (benchmark, method, seed, step, sampler, nfe, guidance, weights, metric, family,
+value, n, unit, direction, version, spread, protocol). `curves`: one row per log interval of a run, with its loss terms,
+its costs so far, and constants of the run. `preview`: uint8 images by `method/step`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reedbench.core import io, paths
+from reedbench.core.errors import MetricError, MissingArtefact
+
+FLOOR = "floor"
+Cell = tuple[str, int, int, str]  # method, seed, step, sampler
+CELL = ["method", "seed", "step", "sampler"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything a report of one benchmark can say."""
+
+    metrics: pd.DataFrame
+    curves: pd.DataFrame
+    preview: Mapping[str, np.ndarray]
+
+    @property
+    def floor(self) -> pd.DataFrame:
+        """Records of real data against real data."""
+        return self.metrics[self.metrics["method"] == FLOOR]
+
+    def only(self, cells: Sequence[Cell]) -> "Source":
+        """The given cells (and the floor).
+
+        Raises:
+            MissingArtefact: some cell has no record.
+        """
+        index = pd.MultiIndex.from_frame(self.metrics[CELL])
+        wanted = pd.MultiIndex.from_tuples(list(cells), names=CELL)
+        if len(missing := wanted.difference(index.unique())):
+            m, k, step, s = missing[0]
+            raise MissingArtefact(
+                f"no metrics for {m}, seed {k}, step {step}, sampler {s} ({len(missing)} of {len(cells)} cells missing); "
+                "run the benchmark, or export its cache again"
+            )
+        methods = {cell[0] for cell in cells}
+        keep = index.isin(wanted) | (self.metrics["method"] == FLOOR).to_numpy()
+        curves = self.curves[self.curves["method"].isin(methods)]
+        preview = {name: images for name, images in self.preview.items() if name.split("/")[0] in methods}
+        return Source(self.metrics[keep].reset_index(drop=True), curves.reset_index(drop=True), preview)
+
+
+def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Metric files -> one row per record.
+
+    Raises:
+        MetricError: two records have the same metric id but another protocol; they must not share a column.
+    """
+    rows: list[dict[str, Any]] = []
+    protocols: dict[str, str] = {}
+    for body in bodies:
+        cell = {name: body.get(name) for name in ("benchmark", "method", "sampler", "weights")}
+        numbers = {"seed": -1, "step": -1, "nfe": 0, "guidance": 1.0}
+        cell |= {name: body.get(name, default) for name, default in numbers.items()}
+        for record in body["records"]:
+            plain = {k: v for k, v in record.items() if k not in ("spread", "protocol")}
+            protocol = json.dumps(record["protocol"], sort_keys=True)
+            # The floor compares halves: its reference is smaller by design, and so is its n.
+            if body["method"] != FLOOR and protocols.setdefault(record["metric"], protocol) != protocol:
+                raise MetricError(
+                    f"{record['metric']}: measured under two protocols ({protocol} and {protocols[record['metric']]}); "
+                    "evaluate all cells again"
+                )
+            rows.append({**cell, **plain, "spread": json.dumps(record["spread"], sort_keys=True), "protocol": protocol})
+    return pd.DataFrame(rows)
+
+
+def curve_of(segments: Sequence[str], constants: Mapping[str, Any]) -> pd.DataFrame:
+    """The curve of a run from its segments' CSV files, with the run's constants as columns."""
+    parts = [pd.read_csv(io.require(Path(segment) / "curve.csv")) for segment in segments]
+    return pd.concat(parts, ignore_index=True).assign(**constants)
+
+
+def read_cache(benchmark: str) -> Source:
+    """The committed cache of a benchmark.
+
+    Raises:
+        MissingArtefact: there is none.
+    """
+    folder = Path(paths.cache(benchmark))
+    tables = [pd.read_parquet(io.require(folder / f"{name}.parquet")) for name in ("metrics", "curves")]
+    with np.load(io.require(folder / "preview.npz"), allow_pickle=False) as file:
+        preview = {name: file[name] for name in file.files}
+    return Source(tables[0], tables[1], preview)
+
+
+def write_cache(benchmark: str, source: Source, made_from: Mapping[str, Any]) -> list[str]:
+    """Write the cache of a benchmark; returns its files."""
+    folder = Path(paths.cache(benchmark))
+    for name, table in (("metrics", source.metrics), ("curves", source.curves)):
+        with io.atomic(folder / f"{name}.parquet") as part:
+            table.to_parquet(part, index=False)
+    with io.atomic(folder / "preview.npz") as part, part.open("wb") as file:
+        np.savez_compressed(file, **source.preview)
+    files = [str(folder / name) for name in ("metrics.parquet", "curves.parquet", "preview.npz")]
+    io.write_json(folder / "cache.prov.json", {**made_from, "sha256": {file: io.sha256(file) for file in files}})
+    return [*files, str(folder / "cache.prov.json")]

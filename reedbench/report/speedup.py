@@ -1,0 +1,114 @@
+"""Training speed-up: how much earlier a method reaches the baseline's final value, on every axis of cost.
+
+Each seed is compared with the baseline's run of the same seed (same data, noise and times). The step at which a curve
+first reaches the target is interpolated in log(value) between two evaluations (linearly where a value is not
+positive); costs are interpolated at that step. Definition after the claims of REPA and REED, which count steps only.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reedbench.report.intervals import ratio_interval
+from reedbench.report.source import Source
+
+AXES = {"steps": "step", "samples": "samples_seen", "device_seconds": "device_seconds", "flops": "flops"}
+ONE_OFF = {"device_seconds": "oneoff_device_seconds", "flops": "oneoff_flops"}  # axes to which preparation is added
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where a curve first reaches a target: `step` (interpolated), between which evaluations, or why not."""
+
+    step: float | None
+    bracket: tuple[float, float] | None
+    reason: str = ""
+
+
+def first_reach(steps: Sequence[float], values: Sequence[float], target: float, lower_is_better: bool) -> Reach:
+    """The step at which `values` first is as good as `target`."""
+    sign = 1.0 if lower_is_better else -1.0
+    good = [sign * value <= sign * target for value in values]
+    if not any(good):
+        best = min(values, key=lambda value: sign * value)
+        return Reach(None, None, f"never reaches {target:.4g} (best {best:.4g})")
+    i = good.index(True)
+    if i == 0:
+        return Reach(steps[0], (0.0, steps[0]), "reached before the first evaluation: at least this much")
+    scale = math.log if min(target, *values[i - 1 : i + 1]) > 0 else float
+    before, after, wanted = scale(values[i - 1]), scale(values[i]), scale(target)
+    share = 1.0 if before == after else (before - wanted) / (before - after)
+    return Reach(steps[i - 1] + share * (steps[i] - steps[i - 1]), (steps[i - 1], steps[i]))
+
+
+def speedups(source: Source, family: str, baseline: str, methods: Sequence[str], baseline_source: Source) -> pd.DataFrame:
+    """One row per method, sampler and axis.
+
+    Columns: method, sampler, axis, value, low, high, interval, target (mean over seeds), reached (mean step), bracket,
+    reason. `<axis>+oneoff` adds what must be prepared once (captions, pretrained encoders, representations).
+    """
+    records = baseline_source.metrics[baseline_source.metrics["family"] == family]
+    rows: list[dict[str, object]] = []
+    for sampler in source.metrics["sampler"].dropna().unique():
+        finals = _finals(records, baseline, sampler)
+        for method in methods:
+            rows += _rows_of(source, baseline_source, family, baseline, method, sampler, finals)
+    return pd.DataFrame(rows)
+
+
+def _finals(records: pd.DataFrame, baseline: str, sampler: str) -> dict[int, tuple[int, float]]:
+    """Final step and value of the baseline per seed."""
+    own = records[(records["method"] == baseline) & (records["sampler"] == sampler)].sort_values("step")
+    last = own.groupby("seed").last()
+    return {int(str(seed)): (int(row["step"]), float(row["value"])) for seed, row in last.iterrows()}
+
+
+def _rows_of(
+    source: Source, baseline_source: Source, family: str, baseline: str, method: str, sampler: str,
+    finals: dict[int, tuple[int, float]],
+) -> list[dict[str, object]]:  # fmt: skip
+    own = source.metrics[
+        (source.metrics["family"] == family) & (source.metrics["method"] == method) & (source.metrics["sampler"] == sampler)
+    ]
+    reaches: dict[int, Reach] = {}
+    for seed, curve in own.sort_values("step").groupby("seed"):
+        key = int(str(seed))
+        if key in finals:
+            lower = bool((curve["direction"] == "lower").all())
+            reaches[key] = first_reach(list(curve["step"]), list(curve["value"]), finals[key][1], lower)
+    head = {"method": method, "sampler": sampler, "target": float(np.mean([value for _, value in finals.values()]))}
+    reasons = sorted({reach.reason for reach in reaches.values() if reach.reason})
+    head["reason"] = "; ".join(reasons)
+    reached = {seed: reach for seed, reach in reaches.items() if reach.step is not None}
+    if len(reached) < len(reaches) or not reaches:
+        failed = len(reaches) - len(reached)
+        head["reason"] = f"{failed} of {len(reaches)} seeds: {head['reason']}" if reaches else "no seed in common with the baseline"
+        return [{**head, "axis": axis, "value": None, "low": None, "high": None, "interval": "none"} for axis in _axes()]
+    head["reached"] = float(np.mean([reach.step for reach in reached.values()]))
+    head["bracket"] = " ".join(f"{reach.bracket[0]:g}-{reach.bracket[1]:g}" for reach in reached.values() if reach.bracket)
+    rows = []
+    for axis in _axes():
+        ratios = [
+            _cost(baseline_source, baseline, seed, axis, finals[seed][0]) / _cost(source, method, seed, axis, reach.step or 0)
+            for seed, reach in reached.items()
+        ]
+        over = ratio_interval(ratios)
+        rows.append({**head, "axis": axis, "value": over.mean, "low": over.low, "high": over.high, "interval": over.kind})
+    return rows
+
+
+def _axes() -> list[str]:
+    return [*AXES, *(f"{axis}+oneoff" for axis in ONE_OFF)]
+
+
+def _cost(source: Source, method: str, seed: int, axis: str, step: float) -> float:
+    """Cost of training to a (fractional) step, from the run's curve."""
+    name, _, with_oneoff = axis.partition("+")
+    curve = source.curves[(source.curves["method"] == method) & (source.curves["seed"] == seed)].sort_values("step")
+    steps = np.concatenate([[0.0], curve["step"].to_numpy(np.float64)])
+    costs = np.concatenate([[0.0], curve[AXES[name]].to_numpy(np.float64)])
+    once = float(curve[ONE_OFF[name]].iloc[0]) if with_oneoff else 0.0
+    return float(np.interp(step, steps, costs)) + once

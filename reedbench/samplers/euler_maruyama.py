@@ -1,0 +1,30 @@
+"""Euler-Maruyama for the reverse SDE with a deterministic last step: the sampler of SiT's, REPA's and REED's headlines."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from reedbench.core.constants import SDE_LAST_STEP
+from reedbench.samplers import AbstractSampler
+
+
+class EulerMaruyama(AbstractSampler):
+    """Stochastic; every sample draws its noise from its own stream."""
+
+    stochastic: ClassVar[bool] = True
+    uses: Literal["euler-maruyama"] = "euler-maruyama"
+
+    last_step: float = Field(SDE_LAST_STEP, gt=0, lt=1)
+    """Length in t of the final, deterministic step."""
+
+    def nfe(self) -> int:
+        """As many as steps, more where guided; the grid depends on the last step."""
+        from reedbench.nn.guidance import evaluations
+
+        return evaluations(self.uses, self.steps, self.guidance, self.interval, self.last_step)
+
+    def run(self, velocity: Any, x_0: Any, *, path: Any, noise: Any) -> Any:
+        """x_0 (noise) -> x_1 (data); `noise(i)` gives the standard normal noise of transition i."""
+        from reedbench.nn.samplers import euler_maruyama
+
+        return euler_maruyama(velocity, x_0, self.steps, path=path, noise=noise, last_step=self.last_step)

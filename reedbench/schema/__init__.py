@@ -1,0 +1,1 @@
+"""The configuration language: pydantic models over the discovered plugins, and what each step takes from them."""

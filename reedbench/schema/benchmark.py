@@ -1,0 +1,189 @@
+"""The models of a benchmark file. Their field docstrings are the reference of the configuration."""
+
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model
+
+from reedbench.core import plugins
+from reedbench.core.frozen import Frozen
+
+SCHEMA_FILE = "benchmark.schema.json"
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
+
+HeavyStep = Literal["prepare", "caption", "pretrain", "represent", "train", "sample", "evaluate"]
+
+
+class Resources(Frozen):
+    """What a job of one step asks for, inline and on a cluster. Never part of a recipe."""
+
+    gpus: int = Field(0, ge=0)
+    """GPUs per node."""
+    nodes: int = Field(1, ge=1)
+    """Nodes; more than one trains with distributed data parallelism."""
+    tasks_per_node: int = Field(1, ge=1)
+    """Processes per node, one per GPU."""
+    cpus: int = Field(1, ge=1)
+    """CPU cores, and threads of the step."""
+    mem_mb: int = Field(2000, ge=1)
+    """Memory in MB."""
+    runtime: int = Field(60, ge=1)
+    """Time limit in minutes."""
+
+
+class Optimiser(Frozen):
+    """AdamW with a constant learning rate, as SiT, REPA and REED train."""
+
+    lr: float = Field(1.0e-4, gt=0)
+    """Learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the moments."""
+    eps: float = Field(1.0e-8, gt=0)
+    """Added to the root of the second moment."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay."""
+    clip: float = Field(1.0, gt=0)
+    """Largest global gradient norm."""
+
+
+class Training(Frozen):
+    """How every method of the benchmark is trained; all of it changes weights."""
+
+    batch: int = Field(256, ge=1)
+    """Global batch: rows per optimizer step over all ranks and micro-batches."""
+    accumulation: int = Field(1, ge=1)
+    """Micro-batches per step; changes rounding only."""
+    optimiser: Optimiser = Optimiser()
+    """Optimiser settings."""
+    ema_decay: float = Field(0.9999, ge=0, lt=1)
+    """Decay of the weight average, per step; samples come from the average."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """`bf16` runs the network under autocast; weights and losses stay fp32."""
+    threads: int = Field(1, ge=1)
+    """CPU threads; part of the recipe because sums in another order round differently."""
+    segment: int = Field(ge=1)
+    """Steps per job; must be a multiple of save_every."""
+    save_every: int = Field(ge=1)
+    """Grid of published weights; evaluation steps lie on it."""
+
+
+class Bookkeeping(Frozen):
+    """What training writes down; none of it changes weights."""
+
+    log_every: int = Field(50, ge=1)
+    """Steps per row of the curve (a mean over them)."""
+    state_every: int = Field(1000, ge=1)
+    """Steps between resumable states beside those at save points."""
+
+
+class Sampling(Frozen):
+    """How many samples are drawn from each checkpoint."""
+
+    count: int = Field(50_000, ge=2)
+    """Samples per checkpoint; labels are balanced: sample i has class i mod classes."""
+    streams: int = Field(1, ge=1)
+    """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none."""
+    batch: int = Field(128, ge=1)
+    """Samples per network call; changes nothing in the samples but rounding."""
+
+
+class Speedup(Frozen):
+    """The training speed-up: how much earlier a method reaches the baseline's final value."""
+
+    metric: str
+    """Name and extractor, as in `fd@digits-clf`."""
+    baseline: str
+    """Method whose final value is the target."""
+
+
+class Ablation(Frozen):
+    """A named selection of methods: one question, one small table."""
+
+    title: str
+    """The question."""
+    methods: tuple[Name, ...] = Field(min_length=1)
+    """Methods whose rows answer it."""
+
+
+class BenchmarkBase(Frozen):
+    """One comparison: one backbone, one data set, several methods, one table."""
+
+    title: str
+    """Heading of the report."""
+    description: str = ""
+    """What the benchmark shows, and what it does not."""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """Training seeds; at equal seed all methods share data order, noise, times and label dropout."""
+    train: Training
+    """Training settings shared by all methods."""
+    bookkeeping: Bookkeeping = Bookkeeping()
+    """Curve and state intervals."""
+    evaluate: tuple[int, ...] = Field(min_length=1)
+    """Steps at which samples are drawn and scored; multiples of train.save_every."""
+    sampling: Sampling = Sampling()
+    """Number of samples."""
+    table: tuple[Name, ...] = Field(min_length=1)
+    """Methods of results/tables/<benchmark>.csv, in order."""
+    ablations: dict[Name, Ablation] = {}
+    """Further tables, results/ablations/<benchmark>/<name>.csv."""
+    speedup: Speedup
+    """What the speed-up is measured on."""
+    resources: dict[HeavyStep, Resources] = {}
+    """Per step; see Resources for the defaults."""
+
+
+def _union(kind: str) -> Any:
+    """The discriminated union of all plugins of a kind."""
+    members = tuple(plugins.discover(kind).values())
+    return Annotated[plugins_union(members), Field(discriminator="uses")] if len(members) > 1 else members[0]
+
+
+def plugins_union(members: tuple[Any, ...]) -> Any:
+    """`A | B | C` of classes known only at run time."""
+    union = members[0]
+    for member in members[1:]:
+        union = union | member
+    return union
+
+
+@cache
+def model() -> type[BenchmarkBase]:
+    """The model of a benchmark file, built over the discovered plugins."""
+    docs = {
+        "dataset": "Where the rows come from.",
+        "codec": "Data to the backbone's space and back.",
+        "captioners": "Sources of text, by name.",
+        "encoders": "Sources of representations that methods align to, by name.",
+        "extractors": "Encoders that metrics use, by name; never one that a method is aligned to.",
+        "backbone": "The network that every method trains.",
+        "methods": "Objectives with settings, by name; `base: other` starts from another method's settings.",
+        "samplers": "How noise becomes samples, by name.",
+        "metrics": "What is measured on the samples, each under one extractor.",
+    }
+    union = {kind: _union(kind) for kind in plugins.KINDS}
+    fields: dict[str, Any] = {
+        "dataset": (union["datasets"], ...),
+        "codec": (union["codecs"], ...),
+        "captioners": (dict[Name, union["captioners"]], {}),
+        "encoders": (dict[Name, union["encoders"]], {}),
+        "extractors": (dict[Name, union["encoders"]], ...),
+        "backbone": (union["backbones"], ...),
+        "methods": (dict[Name, union["objectives"]], ...),
+        "samplers": (dict[Name, union["samplers"]], ...),
+        "metrics": (tuple[union["metrics"], ...], ...),
+    }
+    described = {name: (kind, Field(default, description=docs[name])) for name, (kind, default) in fields.items()}
+    return create_model("Benchmark", __base__=BenchmarkBase, __doc__=BenchmarkBase.__doc__, **described)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a benchmark file, for editors."""
+    schema = model().model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "reedbench benchmark"
+    methods = schema["properties"]["methods"]
+    base = {"type": "object", "required": ["base"], "properties": {"base": {"type": "string"}}}
+    objective = methods.pop("additionalProperties", None) or methods.pop("patternProperties")
+    named = objective if "$ref" in objective or "oneOf" in objective or "anyOf" in objective else next(iter(objective.values()))
+    methods["additionalProperties"] = {"anyOf": [named, base]}
+    return schema

@@ -1,0 +1,145 @@
+"""What a benchmark file must satisfy beyond the types of its fields: names that exist, steps on the grid."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from reedbench.core.errors import Problem, unknown
+from reedbench.schema.loading import Document, Key
+
+Finding = tuple[Key, str]
+
+
+def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
+    """All problems of one benchmark."""
+    findings = chain(
+        _grid(benchmark),
+        _selections(benchmark),
+        _alignments(benchmark),
+        _encoders(benchmark),
+        _metrics(benchmark),
+        _speedup(benchmark),
+        _sampling(benchmark),
+        _domains(benchmark),
+    )
+    return [document.problem(key, message) for key, message in findings]
+
+
+def check_shared_names(benchmarks: Mapping[str, Any], documents: Mapping[str, Document]) -> list[Problem]:
+    """Results are filed by dataset and name: equal names must mean equal settings in all benchmarks."""
+    problems: list[Problem] = []
+    first: dict[tuple[str, str, str], tuple[str, Any]] = {}
+    for name, benchmark in benchmarks.items():
+        entries = [("dataset", "", benchmark.dataset)]
+        for section in ("captioners", "encoders", "extractors"):
+            # Encoders and extractors share results/encoders/<dataset>/.
+            entries += [(section, key, value) for key, value in getattr(benchmark, section).items()]
+        for section, key, value in entries:
+            kind = "encoders" if section == "extractors" else section
+            owner, known = first.setdefault((benchmark.dataset.id, kind, key), (name, value))
+            if known != value:
+                path: Key = (section, key) if key else (section,)
+                message = f"differs from the one of the same name in benchmark '{owner}'; rename it or make them equal"
+                problems.append(documents[name].problem(path, message))
+    return problems
+
+
+def _grid(b: Any) -> Iterator[Finding]:
+    every = b.train.save_every
+    if b.train.segment % every:
+        yield ("train", "segment"), f"{b.train.segment} is not a multiple of train.save_every ({every})"
+    for i, step in enumerate(b.evaluate):
+        if step < 1 or step % every:
+            yield ("evaluate", i), f"step {step} is off the grid: evaluation steps are multiples of train.save_every ({every})"
+    if list(b.evaluate) != sorted(set(b.evaluate)):
+        yield ("evaluate",), "must list increasing steps, each once"
+    if len(set(b.seeds)) < len(b.seeds):
+        yield ("seeds",), "must list each seed once"
+    if any(seed < 0 for seed in b.seeds):
+        yield ("seeds",), "must not be negative"
+    if b.train.batch % b.train.accumulation:
+        yield ("train", "accumulation"), f"must divide the batch ({b.train.batch})"
+
+
+def _selections(b: Any) -> Iterator[Finding]:
+    selections = [(("table",), b.table)]
+    selections += [(("ablations", name, "methods"), a.methods) for name, a in b.ablations.items()]
+    for key, methods in selections:
+        for i, method in enumerate(methods):
+            if method not in b.methods:
+                yield (*key, i), unknown("method", method, b.methods)
+        if len(set(methods)) < len(methods):
+            yield key, "lists a method twice"
+    labels: dict[str, str] = {}
+    for name, method in b.methods.items():
+        if labels.setdefault(method.label, name) != name:
+            yield ("methods", name, "label"), f"'{method.label}' is also the label of {labels[method.label]}"
+
+
+def _alignments(b: Any) -> Iterator[Finding]:
+    for name, method in b.methods.items():
+        for i, alignment in enumerate(getattr(method, "alignments", ())):
+            key: Key = ("methods", name, "alignments", i)
+            if alignment.encoder in b.extractors:
+                yield (*key, "encoder"), f"'{alignment.encoder}' is an extractor: a metric must not judge by its own target"
+            elif alignment.encoder not in b.encoders:
+                yield (*key, "encoder"), unknown("encoder", alignment.encoder, b.encoders)
+            if alignment.depth > b.backbone.blocks():
+                yield (*key, "depth"), f"{alignment.depth} is beyond the backbone, which has {b.backbone.blocks()} blocks"
+
+
+def _encoders(b: Any) -> Iterator[Finding]:
+    for section in ("encoders", "extractors"):
+        entries = getattr(b, section)
+        for name, encoder in entries.items():
+            captioner = encoder.reads_captions_of()
+            if captioner is not None and captioner not in b.captioners:
+                yield (section, name), unknown("captioner", captioner, b.captioners)
+            for other in encoder.reads_encoders():
+                if other not in b.encoders:
+                    yield (section, name), unknown("encoder", other, b.encoders)
+                elif other == name or b.encoders[other].reads_encoders():
+                    yield (section, name), f"reads '{other}', which is itself or itself reads encoders; read a basic encoder"
+    for name in set(b.encoders) & set(b.extractors):
+        yield ("extractors", name), "is also an encoder; a metric must not judge by an alignment target, use two names"
+
+
+def _metrics(b: Any) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for i, metric in enumerate(b.metrics):
+        key: Key = ("metrics", i)
+        if metric.extractor not in b.extractors:
+            yield (*key, "extractor"), unknown("extractor", metric.extractor, b.extractors)
+        elif metric.needs_classifier and not b.extractors[metric.extractor].classifies:
+            yield (*key, "extractor"), f"{metric.uses} needs an extractor that is a classifier, and {metric.extractor} is none"
+        if metric.family in seen:
+            yield key, f"{metric.family} is listed twice"
+        if b.sampling.count < metric.min_n:
+            yield key, f"{metric.family} needs at least {metric.min_n} samples, sampling.count is {b.sampling.count}"
+        seen.add(metric.family)
+
+
+def _speedup(b: Any) -> Iterator[Finding]:
+    families = [metric.family for metric in b.metrics]
+    if b.speedup.metric not in families:
+        yield ("speedup", "metric"), unknown("metric", b.speedup.metric, families)
+    if b.speedup.baseline not in b.methods:
+        yield ("speedup", "baseline"), unknown("method", b.speedup.baseline, b.methods)
+    elif b.speedup.baseline not in b.table:
+        yield ("speedup", "baseline"), f"'{b.speedup.baseline}' is not in table: the target must be among the rows"
+
+
+def _sampling(b: Any) -> Iterator[Finding]:
+    if not b.samplers:
+        yield ("samplers",), "needs at least one sampler"
+    if b.sampling.count % b.sampling.streams:
+        yield ("sampling", "streams"), f"must divide sampling.count ({b.sampling.count}) into equal parts"
+
+
+def _domains(b: Any) -> Iterator[Finding]:
+    named: list[tuple[Key, Any]] = [(("codec",), b.codec), (("backbone",), b.backbone)]
+    for section in ("captioners", "encoders", "extractors"):
+        named += [((section, name), plugin) for name, plugin in getattr(b, section).items()]
+    for key, plugin in named:
+        if plugin.domain != b.dataset.domain:
+            yield key, f"{plugin.uses} is for domain '{plugin.domain}', the dataset is '{b.dataset.domain}'"

@@ -1,0 +1,102 @@
+"""YAML files -> plain values with line numbers. Duplicate keys are errors; entries may say `base:` another entry."""
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reedbench.core.errors import ConfigError, Problem, unknown
+
+Key = tuple[str | int, ...]
+
+
+class Document:
+    """A parsed YAML file: `values`, and the line of any key path."""
+
+    def __init__(self, file: Path | str) -> None:
+        self.file = str(file)
+        try:
+            text = Path(file).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError([Problem(self.file, "", f"cannot be read ({error.strerror})")]) from error
+        try:
+            root = yaml.compose(text, yaml.SafeLoader)
+            self.lines: dict[Key, int] = {}
+            self.problems: list[Problem] = []
+            self._note(root, ())
+            self.values: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            message = getattr(error, "problem", None) or str(error)
+            line = None if mark is None else mark.line + 1
+            raise ConfigError([Problem(self.file, "", f"not valid YAML: {message}", line)]) from error
+        if not isinstance(self.values, dict):
+            raise ConfigError([Problem(self.file, "", "must hold a mapping of keys to values, and holds none")])
+
+    def line(self, key: Key) -> int | None:
+        """Line of a key path, or of its nearest ancestor that is written in the file."""
+        while key and key not in self.lines:
+            key = key[:-1]
+        return self.lines.get(key)
+
+    def problem(self, key: Key, message: str) -> Problem:
+        """A problem at a key path."""
+        return Problem(self.file, dotted(key), message, self.line(key))
+
+    def _note(self, node: yaml.Node | None, key: Key) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for name_node, value in node.value:
+                here = (*key, str(name_node.value))
+                if here in self.lines:
+                    self.problems.append(
+                        Problem(self.file, dotted(here), f"is given twice (first in line {self.lines[here]}); keep one",
+                                name_node.start_mark.line + 1)
+                    )
+                self.lines[here] = name_node.start_mark.line + 1
+                self._note(value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for position, value in enumerate(node.value):
+                self.lines[(*key, position)] = value.start_mark.line + 1
+                self._note(value, (*key, position))
+
+
+def dotted(key: Key) -> str:
+    """`methods.reed.alignments.0.weight`."""
+    return ".".join(map(str, key))
+
+
+def merge_bases(document: Document, section: str) -> list[Problem]:
+    """Replace each entry of `section` that says `base: name` by that entry with its own keys on top, in place.
+
+    The merge is shallow: a list or a mapping that is given replaces the base's one whole.
+    """
+    entries = document.values.get(section)
+    if not isinstance(entries, dict):
+        return []
+    problems: list[Problem] = []
+    merged: dict[Hashable, Any] = {}
+
+    def resolve(name: Hashable, trail: tuple[Hashable, ...]) -> Any:
+        if name in merged:
+            return merged[name]
+        entry = entries[name]
+        base = entry.get("base") if isinstance(entry, Mapping) else None
+        here: Key = (section, str(name), "base")
+        if base is None:
+            merged[name] = entry
+        elif base not in entries:
+            problems.append(document.problem(here, unknown("base", str(base), map(str, entries))))
+            merged[name] = None
+        elif base in (*trail, name):
+            problems.append(document.problem(here, f"goes round in a circle: {' -> '.join(map(str, (*trail, name, base)))}"))
+            merged[name] = None
+        else:
+            below = resolve(base, (*trail, name)) or {}
+            merged[name] = {**below, **{key: value for key, value in entry.items() if key != "base"}}
+        return merged[name]
+
+    for name in list(entries):
+        resolve(name, ())
+    document.values[section] = {name: entry for name, entry in merged.items() if entry is not None}
+    return problems

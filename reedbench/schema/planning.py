@@ -1,0 +1,84 @@
+"""All jobs of a benchmark in an order that works: what Snakemake would run, as plain commands."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from reedbench.core import paths
+from reedbench.schema import settings
+from reedbench.schema.suite import Suite
+from reedbench.schema.versions import FIGURES
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step: its verb, its arguments as on the command line, and the output that says that it is done."""
+
+    verb: str
+    arguments: str
+    done: str
+
+    @property
+    def command(self) -> str:
+        """The command that runs it."""
+        return f"reedbench step {self.verb} {self.arguments}"
+
+
+def jobs(suite: Suite, b: str) -> list[Job]:
+    """Every job of a benchmark's table and figures (not of its ablations), in order."""
+    methods = settings.shown(suite, b, None)
+    return [*_preparation(suite, b, methods), *_runs(suite, b, methods), *_reports(b)]
+
+
+def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
+    d = settings.dataset_of(suite, b)
+    yield Job("prepare", f"--dataset {d}", f"{paths.data(d)}/index.json")
+    used = dict.fromkeys(name for m in methods for name in settings.method(suite, b, m).encoders())
+    read = dict.fromkeys(other for name in used for other in suite.encoder(d, name).reads_encoders())
+    # Encoders that others read come first; extractors read nothing.
+    ordered = list(dict.fromkeys([*read, *used]))
+    captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
+    for captioner in captioners:
+        yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
+    extractors = settings.used_extractors(suite, b)
+    for name in [*ordered, *extractors]:
+        if suite.encoder(d, name).pretrained:
+            yield Job("pretrain", f"--dataset {d} --encoder {name}", f"{paths.encoder(d, name)}/weights.safetensors")
+    for name in used:
+        yield Job("represent", f"--dataset {d} --encoder {name}", f"{paths.representation(d, name)}/index.json")
+    for name in extractors:
+        yield Job("represent", f"--dataset {d} --extractor {name}", paths.statistics(d, name))
+    yield Job("evaluate", f"--benchmark {b} --floor", paths.floor(b))
+
+
+def _runs(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
+    for m in methods:
+        for k in suite.benchmark(b).seeds:
+            run = f"--benchmark {b} --method {m} --seed {k}"
+            for i in range(settings.segments(suite, b)):
+                yield Job("train", f"{run} --segment {i}", paths.receipt(b, m, k, i))
+    for m, k, step, s in settings.cells(suite, b, methods):
+        cell = f"--benchmark {b} --method {m} --seed {k} --step {step} --sampler {s}"
+        yield Job("sample", cell, f"{paths.samples(b, m, k, step, s)}/samples.npz")
+        yield Job("evaluate", cell, paths.metrics(b, m, k, step, s))
+
+
+def _reports(b: str) -> Iterator[Job]:
+    yield Job("tabulate", f"--benchmark {b}", paths.table(b))
+    for figure in FIGURES:
+        yield Job("plot", f"--benchmark {b} --figure {figure}", f"{paths.figures(b)}/{figure}.pdf")
+
+
+def script(b: str, work: list[Job]) -> str:
+    """A shell script that runs what is not yet there and stops at the first failure."""
+    lines = [f"test -e {job.done} || {job.command}" for job in work]
+    return f"#!/bin/sh\n# All steps of benchmark {b}, in order. Safe to stop and to run again.\nset -e\n" + "\n".join(lines) + "\n"
+
+
+def overview(work: list[Job]) -> list[list[str]]:
+    """Rows of a table: step, number of jobs, how many are already done."""
+    total = Counter(job.verb for job in work)
+    done = Counter(job.verb for job in work if Path(job.done).exists())
+    rows = [[verb, str(total[verb]), str(done[verb])] for verb in total]
+    return [["step", "jobs", "outputs there"], *rows, ["all", str(sum(total.values())), str(sum(done.values()))]]

@@ -1,0 +1,133 @@
+"""The suite: all benchmark files of a working directory, checked against each other."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from reedbench.core import io, paths
+from reedbench.core.errors import ConfigError, Problem, unknown
+from reedbench.core.frozen import Frozen
+from reedbench.schema import benchmark as models
+from reedbench.schema.checks import check_benchmark, check_shared_names
+from reedbench.schema.loading import Document, merge_bases
+from reedbench.schema.problems import explain
+
+
+class SuiteConfig(Frozen):
+    """config/config.yaml: where benchmarks lie and how steps run."""
+
+    benchmarks: str = "config/benchmarks"
+    """Folder of benchmark files; <name>.yaml is benchmark <name>."""
+    launcher: Literal["inline"] = "inline"
+    """Where heavy steps run: in the process that Snakemake starts."""
+
+
+class Suite:
+    """Benchmarks by name, and the datasets, encoders and captioners that they share."""
+
+    def __init__(self, config: SuiteConfig, benchmarks: Mapping[str, Any]) -> None:
+        self.config, self.benchmarks = config, dict(benchmarks)
+
+    def benchmark(self, name: str) -> Any:
+        """The benchmark called `name`.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if name not in self.benchmarks:
+            raise ConfigError(unknown("benchmark", name, self.benchmarks))
+        return self.benchmarks[name]
+
+    def of_dataset(self, dataset: str) -> Iterator[Any]:
+        """Benchmarks on a dataset.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        users = [b for b in self.benchmarks.values() if b.dataset.id == dataset]
+        if not users:
+            raise ConfigError(unknown("dataset", dataset, {b.dataset.id for b in self.benchmarks.values()}))
+        yield from users
+
+    def dataset(self, name: str) -> Any:
+        """The dataset called `name`."""
+        return next(self.of_dataset(name)).dataset
+
+    def encoder(self, dataset: str, name: str) -> Any:
+        """The encoder or extractor called `name` on a dataset."""
+        return self._named(dataset, "encoder", name, lambda b: {**b.encoders, **b.extractors})
+
+    def captioner(self, dataset: str, name: str) -> Any:
+        """The captioner called `name` on a dataset."""
+        return self._named(dataset, "captioner", name, lambda b: b.captioners)
+
+    def _named(self, dataset: str, what: str, name: str, entries: Any) -> Any:
+        known: dict[str, Any] = {}
+        for benchmark in self.of_dataset(dataset):
+            known |= entries(benchmark)
+        if name not in known:
+            raise ConfigError(unknown(what, name, known))
+        return known[name]
+
+
+@cache
+def load(config_file: str = paths.CONFIG) -> Suite:
+    """Read and check everything.
+
+    Raises:
+        ConfigError: with every problem of every file.
+    """
+    config = _config(config_file)
+    folder = Path(config.benchmarks)
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise ConfigError([Problem(config_file, "benchmarks", f"no benchmark file (*.yaml) in {folder}/")])
+    problems: list[Problem] = []
+    loaded: dict[str, Any] = {}
+    documents: dict[str, Document] = {}
+    for file in files:
+        try:
+            documents[file.stem] = document = Document(file)
+            loaded[file.stem] = read_benchmark(document)
+        except ConfigError as error:
+            problems += error.problems
+    problems += check_shared_names(loaded, documents)
+    if problems:
+        raise ConfigError(problems)
+    return Suite(config, loaded)
+
+
+def read_benchmark(document: Document) -> Any:
+    """One benchmark file as a model.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
+    problems = document.problems + merge_bases(document, "methods")
+    try:
+        benchmark = models.model().model_validate(document.values)
+    except ValidationError as error:
+        raise ConfigError(problems + explain(error, models.model(), document)) from error
+    problems += check_benchmark(benchmark, document)
+    if problems:
+        raise ConfigError(problems)
+    return benchmark
+
+
+def _config(file: str) -> SuiteConfig:
+    document = Document(file)
+    try:
+        config = SuiteConfig.model_validate(document.values)
+    except ValidationError as error:
+        raise ConfigError(document.problems + explain(error, SuiteConfig, document)) from error
+    if document.problems:
+        raise ConfigError(document.problems)
+    return config
+
+
+def schema_text() -> str:
+    """The JSON Schema of benchmark files as it is checked in."""
+    return io.canonical_json(models.json_schema())

@@ -1,0 +1,17 @@
+"""What steps there are, with one integer each, and what figures.
+
+Raise a step's integer when its results change: it is how Snakemake sees a change of package code.
+"""
+
+VERSIONS = {
+    "prepare": 1,
+    "caption": 1,
+    "pretrain": 1,
+    "represent": 1,
+    "train": 1,
+    "sample": 1,
+    "evaluate": 1,
+    "tabulate": 1,
+    "plot": 1,
+}
+FIGURES = ("speedup", "samples", "alignment")

@@ -1,0 +1,22 @@
+"""pretrain: train an encoder in-suite -> results/encoders/<dataset>/<encoder>/weights.safetensors and card.json."""
+
+from argparse import Namespace
+
+from reedbench.core import io, paths
+from reedbench.core.provenance import Made
+from reedbench.domains import rows
+from reedbench.schema.suite import Suite
+from reedbench.steps.material import gather
+
+
+def pretrain(suite: Suite, arguments: Namespace) -> Made:
+    """Train on the training split; the test split serves the quality figures of the card."""
+    dataset, name = arguments.dataset, arguments.encoder
+    encoder = suite.encoder(dataset, name)
+    train, inputs = gather(suite, dataset, encoder, rows.TRAIN)
+    test, _ = gather(suite, dataset, encoder, rows.TEST)
+    made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
+    out = paths.encoder(dataset, name)
+    io.write_tensors(f"{out}/weights.safetensors", made.weights)
+    io.write_json(f"{out}/card.json", {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card})
+    return Made([f"{out}/weights.safetensors", f"{out}/card.json"], inputs)

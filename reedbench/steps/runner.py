@@ -1,0 +1,125 @@
+"""`reedbench step <verb> ...`: parse, run, write provenance, translate errors into one line and an exit code."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from reedbench.core import provenance
+from reedbench.core.console import say
+from reedbench.core.errors import ConfigError, ReedbenchError
+from reedbench.schema import settings, suite
+from reedbench.schema.suite import Suite
+from reedbench.schema.versions import FIGURES, VERSIONS
+
+Step = Callable[[Suite, argparse.Namespace], provenance.Made]
+Depends = Callable[[Suite, argparse.Namespace], Any]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one step; returns the exit code (0, 1, 2, 3, 4 or 75)."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as error:  # argparse has already said what is wrong
+        return int(error.code or 0)
+    try:
+        _run(arguments)
+    except ReedbenchError as error:
+        say(f"reedbench step {arguments.verb}: {error}")
+        return error.exit_code
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    loaded = suite.load(arguments.config)
+    depends = DEPENDS[arguments.verb](loaded, arguments)
+    digest = settings.key(depends)
+    if arguments.expect and arguments.expect != digest:
+        raise ConfigError(
+            f"{arguments.config}: the configuration changed since this job was planned "
+            f"(settings {digest}, planned {arguments.expect}): run snakemake again"
+        )
+    function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
+    command = ["reedbench", "step", *sys_argv(arguments)]
+    recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
+    recorder.record(function(loaded, arguments))
+
+
+def sys_argv(arguments: argparse.Namespace) -> list[str]:
+    """The arguments as a command line, for the record."""
+    words = [arguments.verb]
+    for name, value in sorted(vars(arguments).items()):
+        if name not in ("verb", "config", "expect") and value is not None and value is not False:
+            words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return words
+
+
+def _cell(loaded: Suite, a: argparse.Namespace) -> Any:
+    return settings.recipe(loaded, a.benchmark, a.method, a.seed)
+
+
+def _report(loaded: Suite, a: argparse.Namespace) -> Any:
+    return settings.reporting(loaded, a.benchmark, settings.shown(loaded, a.benchmark, getattr(a, "ablation", None)))
+
+
+DEPENDS: dict[str, Depends] = {
+    "prepare": lambda s, a: settings.dataset(s, a.dataset),
+    "caption": lambda s, a: settings.captioner(s, a.dataset, a.captioner),
+    "pretrain": lambda s, a: settings.encoder(s, a.dataset, a.encoder),
+    "represent": lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor),
+    "train": _cell,
+    "sample": lambda s, a: settings.sampling(s, a.benchmark, a.sampler),
+    "evaluate": lambda s, a: settings.evaluation(s, a.benchmark),
+    "tabulate": _report,
+    "plot": _report,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="reedbench step", description=__doc__, allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(VERSIONS))
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    common.add_argument("--config", default="config/config.yaml", help="the suite's configuration")
+    common.add_argument("--expect", default="", help="refuse to run under other settings than these (12 digits)")
+
+    def verb(name: str, text: str, *names: str, **more: Any) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)
+        for argument in names:
+            integer = argument in ("seed", "segment", "step")
+            sub.add_argument(f"--{argument}", required=True, type=_natural if integer else str)
+        return sub
+
+    cell = ("benchmark", "method", "seed")
+    verb("prepare", "make or convert a dataset", "dataset")
+    verb("caption", "write one text per datum", "dataset", "captioner")
+    verb("pretrain", "train an encoder in-suite", "dataset", "encoder")
+    represent = verb("represent", "encode the training split, or take its statistics under an extractor", "dataset")
+    which = represent.add_mutually_exclusive_group(required=True)
+    which.add_argument("--encoder", help="write representations")
+    which.add_argument("--extractor", help="write reference statistics")
+    verb("train", "train one segment of a run", *cell, "segment")
+    verb("sample", "draw samples from a checkpoint", *cell, "step", "sampler")
+    evaluate = verb("evaluate", "score the samples of a checkpoint, or the floor", "benchmark")
+    evaluate.add_argument("--floor", action="store_true", help="score one half of the training split against the other")
+    for argument, kind in (("method", str), ("seed", _natural), ("step", _natural), ("sampler", str)):
+        evaluate.add_argument(f"--{argument}", type=kind)
+    for name, text in (("tabulate", "make a table"), ("plot", "make a figure")):
+        sub = verb(name, text, "benchmark")
+        sub.add_argument("--cache", action="store_true", help="from the committed cache instead of from runs")
+        if name == "tabulate":
+            sub.add_argument("--ablation", help="only the rows of this ablation")
+        else:
+            sub.add_argument("--figure", required=True, choices=FIGURES)
+    return parser
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""tabulate: metric records and curves -> results/tables/<b>.csv (+ .md, .tex), or the table of an ablation."""
+
+from argparse import Namespace
+
+from reedbench.core import io, paths
+from reedbench.core.provenance import Made
+from reedbench.report import tables
+from reedbench.schema import settings
+from reedbench.schema.suite import Suite
+from reedbench.steps.gather import facts, load, with_baseline
+
+
+def tabulate(suite: Suite, arguments: Namespace) -> Made:
+    """Write the tidy CSV and the readable digests of a table or an ablation."""
+    b, ablation = arguments.benchmark, arguments.ablation
+    methods = settings.shown(suite, b, ablation)
+    words = facts(suite, b, methods)
+    everything, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
+    source = everything.only(settings.cells(suite, b, methods))
+    table = tables.tidy(source, words, everything)
+    out = table_file(b, ablation, cache=arguments.cache)
+    title = words["title"] if ablation is None else f"{words['title']}: {suite.benchmark(b).ablations[ablation].title}"
+    shown, lines = tables.digest(table, source, words), tables.notes(table, source, words)
+    markdown, latex = paths.siblings(out, ".md", ".tex")
+    io.write_text(markdown, tables.markdown(shown, title, lines))
+    io.write_text(latex, tables.latex(shown, lines))
+    io.write_text(out, tables.as_csv(table))
+    return Made([out, markdown, latex], inputs)
+
+
+def table_file(b: str, ablation: str | None, *, cache: bool) -> str:
+    """Where a table goes."""
+    if cache:
+        return f"{paths.from_cache(b)}/{'ablations/' + ablation if ablation else b}.csv"
+    return paths.ablation(b, ablation) if ablation else paths.table(b)

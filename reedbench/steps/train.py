@@ -1,0 +1,91 @@
+"""train: one segment of a run -> receipt, EMA weights on the save grid, curve.csv."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+
+from reedbench.core import io, paths, seeds
+from reedbench.core.console import say
+from reedbench.core.errors import ConfigError
+from reedbench.core.provenance import Made
+from reedbench.schema import settings
+from reedbench.schema.suite import Suite
+from reedbench.training.checkpoint import Store
+from reedbench.training.loaders import TrainingData
+from reedbench.training.segments import Segment, train_segment
+from reedbench.training.trainer import Trainer
+
+
+def train(suite: Suite, arguments: Namespace) -> Made:
+    """Train a segment, from the newest usable state of the same recipe."""
+    b, m, k, i = arguments.benchmark, arguments.method, arguments.seed, arguments.segment
+    benchmark = suite.benchmark(b)
+    recipe = settings.recipe(suite, b, m, k)
+    write_recipe(paths.recipe(b, m, k), recipe, planned=bool(arguments.expect))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(benchmark.train.threads)
+    trainer, inputs = build(suite, b, m, k, device)
+    segment = plan(suite, b, m, k, i)
+    store = Store(paths.store(b, m, k, segment.key))
+    costs = train_segment(trainer, store, segment)
+    inputs = [paths.recipe(b, m, k), *([segment.previous] if segment.previous else []), *inputs]
+    last = io.sha256(segment.receipt)
+    return Made(
+        [segment.receipt, segment.out],
+        inputs,
+        device=_device_name(device),
+        notes={"run_costs": costs, "key": segment.key, "receipt": last[:12]},
+    )
+
+
+def build(suite: Suite, b: str, m: str, k: int, device: str) -> tuple[Trainer, list[str]]:
+    """The trainer of a run at step 0, and the files that it read."""
+    benchmark, objective = suite.benchmark(b), settings.method(suite, b, m)
+    dataset = benchmark.dataset.id
+    folders = {name: paths.representation(dataset, name) for name in objective.encoders()}
+    data = TrainingData(paths.data(dataset), folders, benchmark.codec)
+    backbone = benchmark.backbone.build(data.shape(), data.facts)
+    learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", b, k, name))
+    trainer = Trainer(learner, data, benchmark.train, b, k, device)
+    inputs = [f"{folder}/index.json" for folder in (paths.data(dataset), *folders.values())]
+    return trainer, inputs
+
+
+def plan(suite: Suite, b: str, m: str, k: int, i: int) -> Segment:
+    """Steps, intervals and paths of a segment."""
+    benchmark = suite.benchmark(b)
+    start, stop = settings.span(suite, b, i)
+    return Segment(
+        key=settings.key(settings.recipe(suite, b, m, k)),
+        start=start,
+        stop=stop,
+        save_every=benchmark.train.save_every,
+        log_every=benchmark.bookkeeping.log_every,
+        state_every=benchmark.bookkeeping.state_every,
+        out=paths.segment(b, m, k, i),
+        receipt=paths.receipt(b, m, k, i),
+        previous=paths.receipt(b, m, k, i - 1) if i else None,
+        title=f"{b}/{m}/seed{k}",
+    )
+
+
+def write_recipe(path: str, recipe: settings.Settings, *, planned: bool) -> None:
+    """Put the recipe in place, as Snakemake's input function does before it plans a job.
+
+    Raises:
+        ConfigError: Snakemake planned this job, and the file was changed by another hand since.
+    """
+    text = io.canonical_json(recipe)
+    file = Path(path)
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return
+    if planned:
+        raise ConfigError(f"{path}: is not the recipe of this run (edited by hand?): run snakemake again, it restores the file")
+    if file.exists():
+        say(f"{path}: new recipe, the run starts over")
+    io.write_text(path, text)
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads"

@@ -1,0 +1,1 @@
+"""Training: data order, the loop, resumable state, segments."""

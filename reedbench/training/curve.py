@@ -1,0 +1,87 @@
+"""The training curve: one row per log interval with the mean of every loss term, and the costs so far."""
+
+import io as text
+import csv
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reedbench.core.errors import Diverged
+
+COSTS = ("device_seconds", "cpu_seconds", "flops")
+
+
+@dataclass
+class Journal:
+    """What a run wrote down so far; part of its resumable state, never of its weights.
+
+    `pending` holds the per-step values since the last row, so that a resumed curve has the same rows.
+    """
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    pending: list[dict[str, float]] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COSTS, 0.0))
+
+    def plain(self) -> dict[str, Any]:
+        """For the state's JSON file."""
+        return {"rows": self.rows, "pending": self.pending, "costs": self.costs}
+
+
+class Curve:
+    """Collects values step by step without waiting for the device, and turns them into rows."""
+
+    def __init__(self, journal: Journal, batch: int, flops_per_step: float, device: str) -> None:
+        self.journal, self.batch, self.flops_per_step, self.device = journal, batch, flops_per_step, device
+        self.fresh: list[tuple[int, dict[str, Tensor]]] = []
+        self.wall, self.cpu = time.monotonic(), time.process_time()
+
+    def add(self, step: int, values: dict[str, Tensor]) -> None:
+        """Values of a step (counted from 1, as in every file)."""
+        self.fresh.append((step, values))
+
+    def settle(self) -> None:
+        """Move fresh values into the journal and charge the time since the last call.
+
+        Raises:
+            Diverged: a value is not finite; names the first such step and all its values.
+        """
+        if not self.fresh:
+            return
+        names = list(self.fresh[0][1])
+        table = torch.stack([torch.stack([values[name].float() for name in names]) for _, values in self.fresh]).tolist()
+        for (step, _), numbers in zip(self.fresh, table, strict=True):
+            row = {"step": float(step), **dict(zip(names, numbers, strict=True))}
+            if not all(abs(number) < float("inf") for number in numbers):  # NaN compares false
+                raise Diverged(f"step {step}: loss is not finite: " + ", ".join(f"{n} {row[n]:.6g}" for n in names))
+            self.journal.pending.append(row)
+        now, cpu, costs = time.monotonic(), time.process_time(), self.journal.costs
+        costs["device_seconds"] += now - self.wall
+        costs["cpu_seconds"] += cpu - self.cpu
+        costs["flops"] += self.flops_per_step * len(self.fresh)
+        self.wall, self.cpu, self.fresh = now, cpu, []
+
+    def row(self, step: int) -> dict[str, float]:
+        """Close the current interval at `step` with a row."""
+        self.settle()
+        pending = self.journal.pending
+        names = [name for name in pending[0] if name != "step"]
+        means = {name: sum(row[name] for row in pending) / len(pending) for name in names}
+        row = {"step": float(step), "samples_seen": float(step * self.batch), **means, **self.journal.costs}
+        self.journal.rows.append(row)
+        self.journal.pending = []
+        return row
+
+
+def as_csv(rows: list[dict[str, float]]) -> str:
+    """Rows as CSV text with full precision; whole numbers without a point."""
+    if not rows:
+        return ""
+    file = text.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: int(v) if name in ("step", "samples_seen") else repr(v) for name, v in row.items()})
+    return file.getvalue()

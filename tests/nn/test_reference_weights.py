@@ -1,0 +1,74 @@
+"""Loading of reference weights: names, head, and direction of time."""
+
+import pytest
+import torch
+
+from reedbench.nn.alignment import Projector
+from reedbench.nn.backbones.reference import ReversedTime, averaged_weights, from_reference_state
+from reedbench.nn.backbones.sit import SiT
+
+
+def small() -> SiT:
+    torch.manual_seed(0)
+    return SiT(size=8, channels=2, patch=2, width=16, depth=3, heads=2, classes=5)
+
+
+def same(ours: dict, theirs: dict) -> bool:
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_a_state_dict_of_our_own_passes_unchanged():
+    state = small().state_dict()
+    assert same(from_reference_state(state), state)
+
+
+def test_prefixes_of_data_parallel_training_are_removed():
+    state = small().state_dict()
+    assert same(from_reference_state({f"module.{key}": value for key, value in state.items()}), state)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_projectors_are_kept_on_request_only(keep):
+    state = small().state_dict()
+    extra = {f"projectors.0.{key}": value for key, value in Projector(16, 8, 4).state_dict().items()}
+    assert same(from_reference_state(state | extra, projectors=keep), state | extra if keep else state)
+
+
+def test_legacy_decoder_blocks_follow_the_blocks():
+    state = small().state_dict()
+    names = {"blocks.1.": "decoder_blocks.0.", "blocks.2.": "decoder_blocks.1."}
+    legacy = {names.get(key[:9], key[:9]) + key[9:]: value for key, value in state.items()}
+    assert "decoder_blocks.1.mlp.fc1.bias" in legacy
+    assert same(from_reference_state(legacy), state)
+
+
+def test_of_a_head_with_variances_the_means_are_kept():
+    net = small()
+    mean = net.state_dict()
+    wide = dict(mean)
+    for key in ("final_layer.linear.weight", "final_layer.linear.bias"):
+        by_pixel = mean[key].unflatten(0, (4, 2))
+        wide[key] = torch.cat([by_pixel, torch.randn_like(by_pixel)], dim=1).flatten(0, 1)
+    assert wide["final_layer.linear.weight"].shape == (16, 16)
+    assert same(from_reference_state(wide), mean)
+
+
+def test_averaged_weights_are_preferred():
+    state = small().state_dict()
+    assert averaged_weights({"model": {}, "ema": state, "steps": 7}) is state
+    assert averaged_weights(state) is state
+
+
+def test_reversed_time_flips_time_and_sign_and_keeps_hidden_states():
+    net = small()
+    x, t, y = torch.randn(3, 2, 8, 8), torch.tensor([0.0, 0.25, 1.0]), torch.tensor([0, 3, 5])
+    v, (h,) = ReversedTime(net)(x, t, y, taps=(2,))
+    theirs, (h_theirs,) = net(x, 1 - t, y, taps=(2,))
+    assert torch.equal(v, -theirs)
+    assert torch.equal(h, h_theirs)
+
+
+def test_time_reversed_twice_is_the_network():
+    net = small()
+    x, t, y = torch.randn(3, 2, 8, 8), torch.tensor([0.0, 0.25, 1.0]), torch.tensor([0, 3, 5])
+    assert torch.equal(ReversedTime(ReversedTime(net))(x, t, y)[0], net(x, t, y)[0])

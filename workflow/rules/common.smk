@@ -1,0 +1,157 @@
+# Loads the suite once, and holds every function that rules use for inputs, params and resources.
+# A run's recipe (results/runs/.../config.json) is the waist: it is written here, when the DAG asks for a run.
+import json
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from reedbench.core import io, paths
+from reedbench.core.errors import ReedbenchError
+from reedbench.schema import settings
+from reedbench.schema.suite import load
+from reedbench.schema.versions import FIGURES
+
+try:
+    SUITE = load("config/config.yaml")
+except ReedbenchError as error:
+    raise WorkflowError(str(error)) from None
+
+BENCHMARKS = SUITE.benchmarks
+EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
+CACHED = [b for b in BENCHMARKS if Path(paths.cache(b), "metrics.parquet").exists()]
+NAME = r"[a-z0-9]+([.-][a-z0-9]+)*"
+
+
+wildcard_constraints:
+    b="|".join(BENCHMARKS),
+    d="|".join({benchmark.dataset.id for benchmark in BENCHMARKS.values()}),
+    m=NAME,
+    e=NAME,
+    a=NAME,
+    s=NAME,
+    k=r"\d+",
+    i=r"\d+",
+    step=r"\d{7}",
+    figure="|".join(FIGURES),
+
+
+# The launch line is frozen: a changed text would rerun everything wherever the code trigger is on.
+# Resources are named here and never in params, so that moving a job to another partition reruns nothing.
+LAUNCH = (
+    "reedbench launch --where {resources.launcher} --gpus {resources.gpus} --nodes {resources.nodes}"
+    " --tasks-per-node {resources.tasks_per_node} --cpus {threads} --mem-mb {resources.mem_mb}"
+    " --runtime {resources.runtime} --partition '{resources.slurm_partition}' --account '{resources.slurm_account}'"
+    " --qos '{resources.qos}' --constraint '{resources.constraint}' --extra '{resources.slurm_extra}'"
+)
+
+
+def resource(step, field):
+    """A resource of a step as a function of the wildcards: the benchmark's own, or its dataset's first user's."""
+
+    def value(wildcards):
+        benchmark = wildcards.get("b") or settings.first_benchmark_of(SUITE, wildcards.d)
+        return getattr(settings.resources(SUITE, benchmark, step), field)
+
+    return value
+
+
+def resources_of(step):
+    """Everything that the launch line names; the profile overrides any of it by `set-resources`."""
+    fields = ("gpus", "nodes", "tasks_per_node", "mem_mb", "runtime")
+    site = dict.fromkeys(("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra"), "")
+    return {"launcher": config.get("launcher", "inline"), **{f: resource(step, f) for f in fields}, **site}
+
+
+def described(values):
+    """The one labelled dict of a rule's params: settings, and the digits under which the step must find them."""
+    return {"expect": settings.key(values), "settings": values}
+
+
+def dataset_settings(wildcards):
+    return described(settings.dataset(SUITE, wildcards.d))
+
+
+def captioner_settings(wildcards):
+    return described(settings.captioner(SUITE, wildcards.d, wildcards.e))
+
+
+def encoder_settings(wildcards):
+    return described(settings.encoder(SUITE, wildcards.d, wildcards.e))
+
+
+def encoder_reads(wildcards):
+    """Captions and other encoders' weights that an encoder reads, and its own weights unless they are being made."""
+    return settings.encoder_reads(SUITE, wildcards.d, wildcards.e)
+
+
+def encoder_weights(wildcards):
+    """The encoder's own weights (none if it needs no training) and everything that it reads."""
+    return settings.encoder_weights(SUITE, wildcards.d, wildcards.e)
+
+
+def recipe_file(wildcards):
+    """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
+    b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
+    path = paths.recipe(b, m, k)
+    text = io.canonical_json(settings.recipe(SUITE, b, m, k))
+    old = Path(path).read_text() if Path(path).exists() else None
+    if workflow.is_main_process and (old is None or old != text and not workflow.dryrun):
+        io.write_text(path, text)
+    return path
+
+
+def run_settings(wildcards):
+    recipe = settings.recipe(SUITE, wildcards.b, wildcards.m, int(wildcards.k))
+    return {"expect": settings.key(recipe), "span": settings.span(SUITE, wildcards.b, int(wildcards.i))}
+
+
+def previous_receipt(wildcards):
+    i = int(wildcards.i)
+    return [paths.receipt(wildcards.b, wildcards.m, wildcards.k, i - 1)] if i else []
+
+
+def data_index(wildcards):
+    return f"{paths.data(settings.dataset_of(SUITE, wildcards.b))}/index.json"
+
+
+def representations(wildcards):
+    dataset = settings.dataset_of(SUITE, wildcards.b)
+    encoders = settings.method(SUITE, wildcards.b, wildcards.m).encoders()
+    return [f"{paths.representation(dataset, name)}/index.json" for name in encoders]
+
+
+def segment_folder(wildcards):
+    segment = settings.segment_of(SUITE, wildcards.b, int(wildcards.step))
+    return paths.segment(wildcards.b, wildcards.m, wildcards.k, segment)
+
+
+def segment_receipt(wildcards):
+    return f"{segment_folder(wildcards)}.json"
+
+
+def sampling_settings(wildcards):
+    return described(settings.sampling(SUITE, wildcards.b, wildcards.s))
+
+
+def evaluation_settings(wildcards):
+    return described(settings.evaluation(SUITE, wildcards.b))
+
+
+def reference_statistics(wildcards):
+    dataset = settings.dataset_of(SUITE, wildcards.b)
+    return [paths.statistics(dataset, name) for name in settings.used_extractors(SUITE, wildcards.b)]
+
+
+def report_settings(wildcards):
+    methods = settings.shown(SUITE, wildcards.b, wildcards.get("a"))
+    return described(settings.reporting(SUITE, wildcards.b, methods))
+
+
+def report_inputs(wildcards):
+    """Metric files and receipts of every cell of a table, an ablation or a figure, and the floor."""
+    return settings.report_inputs(SUITE, wildcards.b, wildcards.get("a"))
+
+
+def cached_ablations(benchmark):
+    """Ablations whose cells are all in the committed cache."""
+    return io.read_json(f"{paths.cache(benchmark)}/cache.prov.json")["ablations"]

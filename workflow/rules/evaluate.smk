@@ -1,0 +1,36 @@
+rule evaluate:
+    input:
+        samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}") + "/samples.npz",
+        statistics=reference_statistics,
+    output:
+        paths.metrics("{b}", "{m}", "{k}", "{step}", "{s}"),
+    log:
+        paths.log("evaluate", "{b}", "{m}", "seed{k}", "step-{step}", "{s}"),
+    params:
+        step=evaluation_settings,
+    threads: resource("evaluate", "cpus")
+    resources:
+        **resources_of("evaluate"),
+    shell:
+        LAUNCH + " --key evaluate/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
+        " --output {output}"
+        " -- step evaluate --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
+        " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]} > {log} 2>&1"
+
+
+# Real data against real data: what a perfect model would score.
+rule floor:
+    input:
+        reference_statistics,
+    output:
+        paths.floor("{b}"),
+    log:
+        paths.log("floor", "{b}"),
+    params:
+        step=evaluation_settings,
+    threads: resource("evaluate", "cpus")
+    resources:
+        **resources_of("evaluate"),
+    shell:
+        LAUNCH + " --key floor/{wildcards.b} --output {output}"
+        " -- step evaluate --benchmark {wildcards.b} --floor --expect {params.step[expect]} > {log} 2>&1"

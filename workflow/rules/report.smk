@@ -1,0 +1,101 @@
+# Tables and figures: from runs into results/tables, results/ablations and results/figures, or from the committed cache
+# into results/from-cache. Both are light and run where Snakemake runs.
+
+
+rule tabulate:
+    input:
+        report_inputs,
+    output:
+        csv=report(paths.table("{b}"), caption="../report/table.rst", category="Tables", labels={"benchmark": "{b}"}),
+        text=paths.siblings(paths.table("{b}"), ".md", ".tex"),
+    log:
+        paths.log("tabulate", "{b}"),
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step tabulate --benchmark {wildcards.b} --expect {params.step[expect]} > {log} 2>&1"
+
+
+rule ablation:
+    input:
+        report_inputs,
+    output:
+        csv=report(
+            paths.ablation("{b}", "{a}"),
+            caption="../report/table.rst",
+            category="Ablations",
+            labels={"benchmark": "{b}", "ablation": "{a}"},
+        ),
+        text=paths.siblings(paths.ablation("{b}", "{a}"), ".md", ".tex"),
+    log:
+        paths.log("ablation", "{b}", "{a}"),
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step tabulate --benchmark {wildcards.b} --ablation {wildcards.a}"
+        " --expect {params.step[expect]} > {log} 2>&1"
+
+
+rule plot:
+    input:
+        report_inputs,
+    output:
+        pdf=paths.figures("{b}") + "/{figure}.pdf",
+        svg=report(
+            paths.figures("{b}") + "/{figure}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"benchmark": "{b}", "figure": "{figure}"},
+        ),
+        png=paths.figures("{b}") + "/{figure}.png",
+        csv=paths.figures("{b}") + "/{figure}.csv",
+    log:
+        paths.log("plot", "{b}", "{figure}"),
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step plot --benchmark {wildcards.b} --figure {wildcards.figure}"
+        " --expect {params.step[expect]} > {log} 2>&1"
+
+
+rule tabulate_cached:
+    input:
+        multiext(paths.cache("{b}") + "/", "metrics.parquet", "curves.parquet", "preview.npz"),
+    output:
+        csv=paths.from_cache("{b}") + "/{b}.csv",
+        text=paths.siblings(paths.from_cache("{b}") + "/{b}.csv", ".md", ".tex"),
+    log:
+        paths.log("tabulate_cached", "{b}"),
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step tabulate --cache --benchmark {wildcards.b} --expect {params.step[expect]} > {log} 2>&1"
+
+
+rule ablation_cached:
+    input:
+        multiext(paths.cache("{b}") + "/", "metrics.parquet", "curves.parquet", "preview.npz"),
+    output:
+        csv=paths.from_cache("{b}") + "/ablations/{a}.csv",
+        text=paths.siblings(paths.from_cache("{b}") + "/ablations/{a}.csv", ".md", ".tex"),
+    log:
+        paths.log("ablation_cached", "{b}", "{a}"),
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step tabulate --cache --benchmark {wildcards.b} --ablation {wildcards.a}"
+        " --expect {params.step[expect]} > {log} 2>&1"
+
+
+rule plot_cached:
+    input:
+        multiext(paths.cache("{b}") + "/", "metrics.parquet", "curves.parquet", "preview.npz"),
+    output:
+        multiext(paths.from_cache("{b}") + "/figures/{figure}", ".pdf", ".svg", ".png", ".csv"),
+    log:
+        paths.log("plot_cached", "{b}", "{figure}"),
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step plot --cache --benchmark {wildcards.b} --figure {wildcards.figure}"
+        " --expect {params.step[expect]} > {log} 2>&1"

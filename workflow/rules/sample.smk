@@ -1,0 +1,20 @@
+# The receipt is the normal input and says that weights changed; the directory beside it is ancient, so that a segment
+# that was trained again with the same bytes is not sampled again.
+rule sample:
+    input:
+        receipt=segment_receipt,
+        weights=ancient(segment_folder),
+    output:
+        paths.samples("{b}", "{m}", "{k}", "{step}", "{s}") + "/samples.npz",
+    log:
+        paths.log("sample", "{b}", "{m}", "seed{k}", "step-{step}", "{s}"),
+    params:
+        step=sampling_settings,
+    threads: resource("sample", "cpus")
+    resources:
+        **resources_of("sample"),
+    shell:
+        LAUNCH + " --key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
+        " --output {output}"
+        " -- step sample --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
+        " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]} > {log} 2>&1"

@@ -1,0 +1,24 @@
+# One segment of a run. The full training state is not an output: it lives in work/<b>/<m>/seed<k>/<key>/ and survives
+# what Snakemake does to outputs. The next segment goes before the evaluations of the last one.
+rule train:
+    input:
+        config=recipe_file,
+        previous=previous_receipt,
+        data=data_index,
+        representations=representations,
+    output:
+        weights=directory(paths.segment("{b}", "{m}", "{k}", "{i}")),
+        receipt=paths.receipt("{b}", "{m}", "{k}", "{i}"),
+    log:
+        paths.log("train", "{b}", "{m}", "seed{k}", "segment-{i}"),
+    params:
+        run=run_settings,
+    priority: 10
+    threads: resource("train", "cpus")
+    resources:
+        **resources_of("train"),
+    shell:
+        LAUNCH + " --key train/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/segment-{wildcards.i}"
+        " --output {output.weights} --output {output.receipt}"
+        " -- step train --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k} --segment {wildcards.i}"
+        " --expect {params.run[expect]} > {log} 2>&1"
