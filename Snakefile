@@ -27,17 +27,17 @@ rule all:
     default_target: True
     input:
         [paths.table(b) for b in EMBEDDED],
-        [f"{paths.figures(b)}/{figure}.pdf" for b in EMBEDDED for figure in FIGURES],
+        [paths.figure(b, figure) for b in EMBEDDED for figure in FIGURES],
 
 
 # Every table that the committed cache holds; never a heavy job.
 rule tables:
     input:
-        [f"{paths.from_cache(b)}/{b}.csv" for b in CACHED],
-        [f"{paths.from_cache(b)}/ablations/{a}.csv" for b in CACHED for a in cached_ablations(b)],
+        [paths.cached_table(b) for b in CACHED],
+        [paths.cached_ablation(b, a) for b in CACHED for a in cached_ablations(b)],
 
 
 # Every figure that the committed cache holds; never a heavy job.
 rule figures:
     input:
-        [f"{paths.from_cache(b)}/figures/{figure}.pdf" for b in CACHED for figure in FIGURES],
+        [paths.cached_figure(b, figure) for b in CACHED for figure in FIGURES],

@@ -35,7 +35,9 @@ def check(config: Config = paths.CONFIG) -> None:
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="benchmarks, methods, targets, or a kind of plugin (encoders, metrics, ...)")],
+    what: Annotated[
+        str, typer.Argument(help="benchmarks, methods, targets, or a kind of plugin (encoders, metrics, ...)")
+    ],
     pattern: Annotated[str, typer.Argument(help="Only lines that contain this.")] = "",
     config: Config = paths.CONFIG,
 ) -> None:
@@ -113,7 +115,9 @@ def launch(
 @app.command()
 def plan(
     benchmark: Annotated[str, typer.Argument(help="Name of a benchmark.")],
-    script: Annotated[bool, typer.Option("--script", help="Print the commands in order, for a box without Snakemake.")] = False,
+    script: Annotated[
+        bool, typer.Option("--script", help="Print the commands in order, for a box without Snakemake.")
+    ] = False,
     config: Config = paths.CONFIG,
 ) -> None:
     """Say how much work a benchmark is: jobs by step and what is already there; or print it as a shell script."""
@@ -172,7 +176,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the launcher sets its own; by hand, one job is one thread
 

@@ -1,4 +1,4 @@
-"""SiT: a diffusion transformer with adaLN-zero conditioning. Ma et al. 2024, arXiv:2401.08740; shapes of DiT's sizes."""
+"""SiT: a diffusion transformer with adaLN-zero conditioning. Ma et al. 2024, arXiv:2401.08740."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

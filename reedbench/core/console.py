@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -29,7 +29,9 @@ def say(message: str) -> None:
 class Track:
     """Progress of a counted activity; `update(done, loss=0.3)` is cheap enough for once per log interval."""
 
-    def __init__(self, title: str, total: int, *, start: int = 0, unit: str = "step", events: Path | None = None) -> None:
+    def __init__(
+        self, title: str, total: int, *, start: int = 0, unit: str = "step", events: Path | None = None
+    ) -> None:
         self.title, self.total, self.unit = title, total, unit
         self.start, self.began = start, time.monotonic()
         self.last_line = self.began
@@ -38,7 +40,7 @@ class Track:
             events.parent.mkdir(parents=True, exist_ok=True)
             self.events = events.open("a", encoding="utf-8")
         self.bar = _bar(unit) if sys.stderr.isatty() else None
-        self.task = None
+        self.task: TaskID | None = None
 
     def __enter__(self) -> "Track":
         if self.bar is not None:
@@ -46,7 +48,9 @@ class Track:
             self.task = self.bar.add_task(self.title, total=self.total, completed=self.start, rate="", numbers="")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.bar is not None:
             self.bar.stop()
         if self.events is not None:

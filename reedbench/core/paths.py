@@ -20,6 +20,21 @@ def data(dataset: str) -> str:
     return f"{RESULTS}/data/{dataset}"
 
 
+def index(folder: str) -> str:
+    """Index of a dataset or representation folder: the file that says that the folder is whole."""
+    return f"{folder}/index.json"
+
+
+def shards(folder: str) -> str:
+    """Arrays of a dataset or representation folder."""
+    return f"{folder}/shards"
+
+
+def manifest(folder: str) -> str:
+    """Rows of a dataset folder: id, split, label, sha256."""
+    return f"{folder}/manifest.parquet"
+
+
 def captions(dataset: str, captioner: str) -> str:
     """Captions of a dataset, one row per datum: id, text."""
     return f"{RESULTS}/captions/{dataset}/{captioner}/captions.parquet"
@@ -28,6 +43,16 @@ def captions(dataset: str, captioner: str) -> str:
 def encoder(dataset: str, name: str) -> str:
     """Folder of an encoder: weights.safetensors, card.json."""
     return f"{RESULTS}/encoders/{dataset}/{name}"
+
+
+def weights(folder: str) -> str:
+    """Weights in an encoder's folder."""
+    return f"{folder}/weights.safetensors"
+
+
+def card(folder: str) -> str:
+    """Card in an encoder's folder: objective and quality."""
+    return f"{folder}/card.json"
 
 
 def representation(dataset: str, name: str) -> str:
@@ -66,8 +91,8 @@ def store(benchmark: str, method: str, seed: int | str, key: str) -> str:
 
 
 def samples(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
-    """Folder of the samples of one cell."""
-    return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}"
+    """Samples of one cell: images as npz."""
+    return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}/samples.npz"
 
 
 def metrics(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
@@ -90,9 +115,12 @@ def ablation(benchmark: str, name: str) -> str:
     return f"{RESULTS}/ablations/{benchmark}/{name}.csv"
 
 
-def figures(benchmark: str) -> str:
-    """Folder of a benchmark's figures."""
-    return f"{RESULTS}/figures/{benchmark}"
+def figure(benchmark: str, name: str, suffix: str = ".pdf") -> str:
+    """One file of a figure."""
+    return f"{RESULTS}/figures/{benchmark}/{name}{suffix}"
+
+
+CACHE_FILES = ("metrics.parquet", "curves.parquet", "preview.npz")
 
 
 def cache(benchmark: str) -> str:
@@ -100,9 +128,29 @@ def cache(benchmark: str) -> str:
     return f"{RESULTS}/cache/{benchmark}"
 
 
-def from_cache(benchmark: str) -> str:
-    """Folder of the tables and figures rebuilt from the committed cache (git-ignored)."""
-    return f"{RESULTS}/from-cache/{benchmark}"
+def cache_files(benchmark: str) -> list[str]:
+    """The data files of a cache."""
+    return [f"{cache(benchmark)}/{name}" for name in CACHE_FILES]
+
+
+def cache_record(benchmark: str) -> str:
+    """What the cache was made from, and which ablations it holds."""
+    return f"{cache(benchmark)}/cache.prov.json"
+
+
+def cached_table(benchmark: str) -> str:
+    """The table, rebuilt from the cache (git-ignored)."""
+    return f"{RESULTS}/from-cache/{benchmark}/{benchmark}.csv"
+
+
+def cached_ablation(benchmark: str, name: str) -> str:
+    """An ablation's table, rebuilt from the cache."""
+    return f"{RESULTS}/from-cache/{benchmark}/ablations/{name}.csv"
+
+
+def cached_figure(benchmark: str, name: str, suffix: str = ".pdf") -> str:
+    """One file of a figure, rebuilt from the cache."""
+    return f"{RESULTS}/from-cache/{benchmark}/figures/{name}{suffix}"
 
 
 def log(rule: str, *names: str) -> str:

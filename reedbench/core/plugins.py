@@ -66,7 +66,9 @@ def _modules(kind: str) -> list[ModuleType]:
     package = importlib.import_module(f"reedbench.{kind}")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = [importlib.import_module(f"reedbench.{kind}.{name}") for name in names if not name.startswith("_")]
-    return modules + [_import_file(file, kind) for folder in _extra_folders(kind) for file in sorted(folder.glob("*.py"))]
+    return modules + [
+        _import_file(file, kind) for folder in _extra_folders(kind) for file in sorted(folder.glob("*.py"))
+    ]
 
 
 def _extra_folders(kind: str) -> list[Path]:
@@ -83,7 +85,10 @@ def _import_file(file: Path, kind: str) -> ModuleType:
         raise ConfigError(f"{file}: cannot be imported as a plugin")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigError(f"{file}: cannot be imported as a plugin ({type(error).__name__}: {error})") from error
     return module
 
 
@@ -95,5 +100,7 @@ def _plugin_of(module: ModuleType) -> type[Any]:
     ]
     final = [value for value in own if value.model_fields["uses"].default]
     if len(final) != 1:
-        raise ConfigError(f"{module.__file__}: a plugin file defines exactly one class with a `uses` name, not {len(final)}")
+        raise ConfigError(
+            f"{module.__file__}: a plugin file defines exactly one class with a `uses` name, not {len(final)}"
+        )
     return final[0]

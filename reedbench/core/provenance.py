@@ -20,7 +20,18 @@ from typing import Any
 from reedbench.core import io
 from reedbench.core.errors import MissingArtefact
 
-PACKAGES = ("reedbench", "torch", "numpy", "scipy", "scikit-learn", "torch-fidelity", "timm", "rdkit", "fair-esm", "pandas")
+PACKAGES = (
+    "reedbench",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch-fidelity",
+    "timm",
+    "rdkit",
+    "fair-esm",
+    "pandas",
+)
 
 
 def sidecar(path: Path | str) -> Path:
@@ -119,7 +130,9 @@ def verify(path: Path | str) -> Iterator[str]:
         if sidecar(current).exists():
             record = read(current)
             if (actual := io.sha256(current)) != record["sha256"]:
-                raise MissingArtefact(f"{current}: not the file that step {record['step']} wrote (sha256 {actual[:12]})")
+                raise MissingArtefact(
+                    f"{current}: not the file that step {record['step']} wrote (sha256 {actual[:12]})"
+                )
             waiting += [(file, digest, current) for file, digest in record["inputs"].items()]
             yield f"{current}: {record['step']} v{record['version']}, {len(record['inputs'])} inputs"
         elif reader:
@@ -151,7 +164,10 @@ def _git_state() -> dict[str, Any]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD")
-    return {"commit": commit, "dirty": None if commit is None else bool(git("status", "--porcelain", "--", str(here.parent)))}
+    return {
+        "commit": commit,
+        "dirty": None if commit is None else bool(git("status", "--porcelain", "--", str(here.parent))),
+    }
 
 
 def command_line() -> list[str]:

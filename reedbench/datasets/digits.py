@@ -38,7 +38,9 @@ class Digits(AbstractDataset):
         images = np.round(source.images * (IMAGE_LEVELS / SOURCE_LEVELS)).astype(np.uint8)[:, None]
         split = np.full(len(labels), TRAIN)
         state = seeds.of("split", self.id) % 2**32
-        _, test = train_test_split(np.arange(len(labels)), test_size=self.test_rows, stratify=labels, random_state=state)
+        _, test = train_test_split(
+            np.arange(len(labels)), test_size=self.test_rows, stratify=labels, random_state=state
+        )
         split[test] = TEST
         return Rows([f"{i:04d}" for i in range(len(labels))], split.tolist(), {"images": images, "labels": labels})
 

@@ -50,19 +50,20 @@ def write(folder: Path | str, rows: Rows, facts: Mapping[str, Any]) -> list[str]
     Raises:
         ConfigError: there is no training row.
     """
-    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import parquet
 
     folder = Path(folder)
     splits = {name: int(np.sum(np.asarray(rows.split) == name)) for name in sorted(set(rows.split))}
     if not splits.get(TRAIN):
         raise ConfigError(f"{folder.name}: the dataset is empty: no row in split '{TRAIN}' (rows by split: {splits})")
     shards.write(folder / "shards", rows.arrays)
-    manifest = pd.DataFrame({"id": rows.ids, "split": rows.split})
+    manifest: dict[str, Any] = {"id": list(rows.ids), "split": list(rows.split)}
     if "labels" in rows.arrays:
         manifest["label"] = rows.arrays["labels"]
     manifest["sha256"] = [_row_digest(rows, i) for i in range(len(rows))]
     with io.atomic(folder / "manifest.parquet") as part:
-        manifest.to_parquet(part, index=False)
+        parquet.write_table(pa.table(manifest), part)
     index = {
         "rows": len(rows),
         "splits": splits,
@@ -83,15 +84,16 @@ def index(folder: Path | str) -> dict[str, Any]:
 
 def read(folder: Path | str, split: str) -> Rows:
     """All rows of one split, in memory."""
-    import pandas as pd
+    # pyarrow itself, not pandas on top: every training and sampling job starts here.
+    from pyarrow import parquet
 
-    manifest = pd.read_parquet(io.require(Path(folder) / "manifest.parquet"), columns=["id", "split"])
-    keep = np.flatnonzero((manifest["split"] == split).to_numpy())
+    manifest = parquet.read_table(io.require(Path(folder) / "manifest.parquet"), columns=["id", "split"]).to_pydict()
+    keep = np.flatnonzero(np.asarray(manifest["split"]) == split)
     store = shards.Shards(Path(folder) / "shards")
-    if len(store) != len(manifest):
-        raise MissingArtefact(f"{folder}: {len(store)} rows in the shards, {len(manifest)} in the manifest; prepare it again")
-    chosen = manifest.iloc[keep]
-    return Rows(list(chosen["id"]), list(chosen["split"]), {name: store.read(name, keep) for name in store.names})
+    if len(store) != (rows := len(manifest["id"])):
+        raise MissingArtefact(f"{folder}: {len(store)} rows in the shards, {rows} in the manifest; prepare it again")
+    ids = [manifest["id"][i] for i in keep]
+    return Rows(ids, [split] * len(ids), {name: store.read(name, keep) for name in store.names})
 
 
 def _row_digest(rows: Rows, i: int) -> str:

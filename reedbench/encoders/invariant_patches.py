@@ -105,7 +105,7 @@ class InvariantPatches(AbstractEncoder):
                 optimiser.step()
                 cosine.step()
                 warm_up.step()
-                losses.append(float(loss))
+                losses.append(loss.item())
                 track.update(step + 1, loss=losses[-1])
         return losses
 

@@ -56,7 +56,7 @@ class SmallClassifier(AbstractEncoder):
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                track.update(step + 1, loss=float(loss))
+                track.update(step + 1, loss=loss.item())
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         correct = self.classify(weights, test.rows) == test.rows.arrays["labels"]
         card = {

@@ -1,4 +1,4 @@
-"""Mode `inline`: the step runs in the launcher's own process. The default, and what runs inside other executors' jobs."""
+"""Mode `inline`: the step runs in the launcher's own process; also what runs inside other executors' jobs."""
 
 import os
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Metrics: one file each. A metric is a name, a version, an extractor and a number of samples, and all four are its id."""
+"""Metrics: one file each. The id of a metric is its name, its extractor, its version and the number of samples."""
 
-from abc import abstractmethod
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -58,15 +58,18 @@ class AbstractMetric(Plugin):
         """The number itself, float64."""
 
     def checked(self, generated: Features, reference: Features) -> float:
-        """`value`, or an error: never NaN, never on too few samples.
+        """`value`, or an error: never NaN, never on too few rows, never without what it needs.
 
         Raises:
-            MetricError: fewer than `min_n` samples, or a value that is not finite.
+            MetricError: fewer than `min_n` rows, features or a value that are not finite, or no classifier's answers.
         """
-        if len(generated) < self.min_n:
-            raise MetricError(f"{self.family}: needs at least {self.min_n} samples, got {len(generated)}")
-        if not np.isfinite(generated.features).all():
-            raise MetricError(f"{self.family}: the features of the samples are not finite")
+        for what, data in (("samples", generated), ("reference rows", reference)):
+            if len(data) < self.min_n:
+                raise MetricError(f"{self.family}: needs at least {self.min_n} {what}, got {len(data)}")
+            if not np.isfinite(data.features).all():
+                raise MetricError(f"{self.family}: the features of the {what} are not finite")
+        if self.needs_classifier and generated.predicted is None:
+            raise MetricError(f"{self.family}: extractor {self.extractor} says nothing about classes")
         value = float(self.value(generated, reference))
         if not math.isfinite(value):
             raise MetricError(f"{self.family}: the value is {value}, not a finite number")

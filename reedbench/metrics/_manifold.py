@@ -1,8 +1,6 @@
-"""Precision and recall come from one computation; the two metrics share it. Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+"""Precision and recall come from one computation, shared here. Kynkaanniemi et al. 2019, arXiv:1904.06991."""
 
 from functools import lru_cache
-
-import torch
 
 from reedbench.metrics import Features
 
@@ -10,6 +8,7 @@ from reedbench.metrics import Features
 @lru_cache(maxsize=8)
 def precision_recall(generated: Features, reference: Features, neighbours: int) -> tuple[float, float]:
     """Share of samples inside the reference manifold, and of the reference inside the samples' manifold."""
+    import torch
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
     tensors = [torch.from_numpy(data.features) for data in (generated, reference)]  # generated first: its convention

@@ -6,8 +6,6 @@ the test of Gu et al. 2023, arXiv:2310.02664, after Yoon et al. 2023.
 
 from typing import ClassVar, Literal
 
-import torch
-
 from reedbench.core.constants import MEMORISED_RATIO
 from reedbench.metrics import AbstractMetric, Features
 
@@ -20,6 +18,8 @@ class Copying(AbstractMetric):
 
     def value(self, generated: Features, reference: Features) -> float:
         """A share between 0 and 1."""
+        import torch
+
         distances = torch.cdist(torch.from_numpy(generated.features), torch.from_numpy(reference.features))
         nearest, second = distances.topk(2, dim=1, largest=False).values.unbind(1)
         return float((nearest < MEMORISED_RATIO * second).double().mean())

@@ -1,4 +1,4 @@
-"""Frechet distance between two Gaussians fitted to features. Heusel et al. 2017, arXiv:1706.08500 (FID without Inception).
+"""Frechet distance between two Gaussians fitted to features. Heusel et al. 2017, arXiv:1706.08500.
 
 The formula is torch-fidelity's `fid_statistics_to_metric`; moments are float64 with n - 1, as in its `np.cov`.
 """

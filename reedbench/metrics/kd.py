@@ -2,7 +2,6 @@
 
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 
 from reedbench.metrics import AbstractMetric, Features
@@ -22,6 +21,7 @@ class KernelDistance(AbstractMetric):
 
     def value(self, generated: Features, reference: Features) -> float:
         """The mean of the estimates; may be slightly negative."""
+        import torch
         from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
         size = min(self.subset_size, len(generated), len(reference))

@@ -1,4 +1,4 @@
-"""Improved precision: share of samples inside the manifold of the reference (fidelity). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+"""Improved precision: share of samples inside the reference's manifold (fidelity). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""Improved recall: share of the reference inside the manifold of the samples (coverage). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+"""Improved recall: share of the reference inside the samples' manifold (coverage). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
 
 from typing import ClassVar, Literal
 

@@ -13,9 +13,7 @@ from reedbench.core.constants import SDE_LAST_STEP
 from reedbench.nn.samplers import decision_times
 
 Interval = tuple[float, float]
-_SLACK: Final = (
-    1e-9  # 3 * 0.1 > 0.3 in binary: an end of the interval that lies on the grid must count as inside
-)
+_SLACK: Final = 1e-9  # 3 * 0.1 > 0.3 in binary: an end of the interval that lies on the grid must count as inside
 
 
 class GuidedVelocity(Protocol):

@@ -11,9 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-Batch = dict[
-    str, Tensor
-]  # every value has the batch as its first axis, so that a slice of a batch is a batch
+Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
 Streams = Callable[[str], torch.Generator]  # name of a draw -> its generator at this step
 
 

@@ -31,9 +31,7 @@ class AbstractObjective(Plugin):
         return {name: value for name, value in self.plain().items() if name not in ("label", "note")}
 
     @abstractmethod
-    def build(
-        self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]
-    ) -> Any:
+    def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner for this backbone.
 
         Args:

@@ -98,9 +98,7 @@ class Aligned(AbstractObjective):
         """Tapped blocks."""
         return tuple(alignment.depth for alignment in self.alignments)
 
-    def build(
-        self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]
-    ) -> Any:
+    def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
         from reedbench.nn.aligned import AlignedLearner, AlignedNetwork
         from reedbench.nn.alignment import Projector

@@ -1,6 +1,6 @@
 """The figures of a benchmark. Each is drawn from a `Source` alone and leaves its numbers beside it as CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,14 @@ def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sa
         points = []
         for step, cell in own[own["method"] == method].groupby("step"):
             over = interval(cell["value"].tolist())
-            points.append((step, over.mean, over.mean if over.low is None else over.low, over.mean if over.high is None else over.high))
+            points.append(
+                (
+                    step,
+                    over.mean,
+                    over.mean if over.low is None else over.low,
+                    over.mean if over.high is None else over.high,
+                )
+            )
             rows.append({"kind": "curve", "method": method, "sampler": sampler, "step": step, "value": over.mean,
                          "low": over.low, "high": over.high, "interval": over.kind})  # fmt: skip
         steps, means, lows, highs = (list(column) for column in zip(*points, strict=True))

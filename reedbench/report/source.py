@@ -108,6 +108,6 @@ def write_cache(benchmark: str, source: Source, made_from: Mapping[str, Any]) ->
             table.to_parquet(part, index=False)
     with io.atomic(folder / "preview.npz") as part, part.open("wb") as file:
         np.savez_compressed(file, **source.preview)
-    files = [str(folder / name) for name in ("metrics.parquet", "curves.parquet", "preview.npz")]
-    io.write_json(folder / "cache.prov.json", {**made_from, "sha256": {file: io.sha256(file) for file in files}})
-    return [*files, str(folder / "cache.prov.json")]
+    files = paths.cache_files(benchmark)
+    io.write_json(paths.cache_record(benchmark), {**made_from, "sha256": {file: io.sha256(file) for file in files}})
+    return [*files, paths.cache_record(benchmark)]

@@ -44,7 +44,9 @@ def first_reach(steps: Sequence[float], values: Sequence[float], target: float, 
     return Reach(steps[i - 1] + share * (steps[i] - steps[i - 1]), (steps[i - 1], steps[i]))
 
 
-def speedups(source: Source, family: str, baseline: str, methods: Sequence[str], baseline_source: Source) -> pd.DataFrame:
+def speedups(
+    source: Source, family: str, baseline: str, methods: Sequence[str], baseline_source: Source
+) -> pd.DataFrame:
     """One row per method, sampler and axis.
 
     Columns: method, sampler, axis, value, low, high, interval, target (mean over seeds), reached (mean step), bracket,
@@ -71,7 +73,9 @@ def _rows_of(
     finals: dict[int, tuple[int, float]],
 ) -> list[dict[str, object]]:  # fmt: skip
     own = source.metrics[
-        (source.metrics["family"] == family) & (source.metrics["method"] == method) & (source.metrics["sampler"] == sampler)
+        (source.metrics["family"] == family)
+        & (source.metrics["method"] == method)
+        & (source.metrics["sampler"] == sampler)
     ]
     reaches: dict[int, Reach] = {}
     for seed, curve in own.sort_values("step").groupby("seed"):
@@ -85,18 +89,27 @@ def _rows_of(
     reached = {seed: reach for seed, reach in reaches.items() if reach.step is not None}
     if len(reached) < len(reaches) or not reaches:
         failed = len(reaches) - len(reached)
-        head["reason"] = f"{failed} of {len(reaches)} seeds: {head['reason']}" if reaches else "no seed in common with the baseline"
-        return [{**head, "axis": axis, "value": None, "low": None, "high": None, "interval": "none"} for axis in _axes()]
+        head["reason"] = (
+            f"{failed} of {len(reaches)} seeds: {head['reason']}" if reaches else "no seed in common with the baseline"
+        )
+        return [
+            {**head, "axis": axis, "value": None, "low": None, "high": None, "interval": "none"} for axis in _axes()
+        ]
     head["reached"] = float(np.mean([reach.step for reach in reached.values()]))
-    head["bracket"] = " ".join(f"{reach.bracket[0]:g}-{reach.bracket[1]:g}" for reach in reached.values() if reach.bracket)
+    head["bracket"] = " ".join(
+        f"{reach.bracket[0]:g}-{reach.bracket[1]:g}" for reach in reached.values() if reach.bracket
+    )
     rows = []
     for axis in _axes():
         ratios = [
-            _cost(baseline_source, baseline, seed, axis, finals[seed][0]) / _cost(source, method, seed, axis, reach.step or 0)
+            _cost(baseline_source, baseline, seed, axis, finals[seed][0])
+            / _cost(source, method, seed, axis, reach.step or 0)
             for seed, reach in reached.items()
         ]
         over = ratio_interval(ratios)
-        rows.append({**head, "axis": axis, "value": over.mean, "low": over.low, "high": over.high, "interval": over.kind})
+        rows.append(
+            {**head, "axis": axis, "value": over.mean, "low": over.low, "high": over.high, "interval": over.kind}
+        )
     return rows
 
 

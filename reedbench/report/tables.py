@@ -22,7 +22,9 @@ def tidy(source: Source, facts: Mapping[str, Any], baseline_source: Source) -> p
     """The table of decision 14. `facts` holds benchmark, domain, backbone, methods (label by name), speedup."""
     ids = metric_ids(source, facts["metrics"])
     cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
-    gains = speedups(source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]), baseline_source)
+    gains = speedups(
+        source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]), baseline_source
+    )
     order = {name: i for i, name in enumerate(facts["methods"])}
     rows = []
     for (method, step, sampler), cell in sorted(
@@ -47,7 +49,9 @@ def metric_ids(source: Source, families: Sequence[str]) -> list[str]:
     return [name for family in families for name in known[known["family"] == family]["metric"]]
 
 
-def _head(facts: Mapping[str, Any], method: str, step: int, sampler: str, cell: pd.DataFrame, run: pd.DataFrame) -> dict[str, Any]:
+def _head(
+    facts: Mapping[str, Any], method: str, step: int, sampler: str, cell: pd.DataFrame, run: pd.DataFrame
+) -> dict[str, Any]:
     first = cell.iloc[0]
     return {
         "benchmark": facts["benchmark"],
@@ -78,9 +82,18 @@ def _gain(gains: pd.DataFrame, method: str, sampler: str) -> dict[str, Any]:
     own = gains[(gains["method"] == method) & (gains["sampler"] == sampler)].set_index("axis")
     columns: dict[str, Any] = {}
     for name, axis in (("speedup_steps", "steps"), ("speedup_seconds", "device_seconds")):
-        columns |= {name: own.loc[axis, "value"], f"{name}.low": own.loc[axis, "low"], f"{name}.high": own.loc[axis, "high"]}
+        columns |= {
+            name: own.loc[axis, "value"],
+            f"{name}.low": own.loc[axis, "low"],
+            f"{name}.high": own.loc[axis, "high"],
+        }
     steps = own.loc["steps"]
-    return {**columns, "speedup_interval": steps["interval"], "speedup_target": steps["target"], "reason": steps["reason"]}
+    return {
+        **columns,
+        "speedup_interval": steps["interval"],
+        "speedup_target": steps["target"],
+        "reason": steps["reason"],
+    }
 
 
 def digest(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
@@ -123,7 +136,10 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     kinds = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",
              "none": "one seed, no interval"}  # fmt: skip
     kind = str(table[f"{metric_ids(source, facts['metrics'])[0]}.interval"].iloc[0])
-    primary, baseline = facts["speedup"]["metric"], facts["methods"].get(facts["speedup"]["baseline"], {"label": "the baseline"})
+    primary, baseline = (
+        facts["speedup"]["metric"],
+        facts["methods"].get(facts["speedup"]["baseline"], {"label": "the baseline"}),
+    )
     lines = [
         f"Values: mean [{kinds[kind]}], seeds {table['seeds'].iloc[0]}; n = {int(source.metrics[source.metrics['step'] >= 0]['n'].max())} samples each.",
         f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that {baseline['label']} "
@@ -132,7 +148,9 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     floor = {row["family"]: row for _, row in source.floor.iterrows()}
     if floor:
         values = ", ".join(f"{family} {row['value']:.4g}" for family, row in floor.items())
-        lines.append(f"Floor, training half against the other half (n = {int(next(iter(floor.values()))['n'])}): {values}.")
+        lines.append(
+            f"Floor, training half against the other half (n = {int(next(iter(floor.values()))['n'])}): {values}."
+        )
     once = source.curves.groupby("method")["oneoff_device_seconds"].first()
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     lines.append(f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}.")

@@ -1,4 +1,4 @@
-"""Euler-Maruyama for the reverse SDE with a deterministic last step: the sampler of SiT's, REPA's and REED's headlines."""
+"""Euler-Maruyama for the reverse SDE with a deterministic last step: the headline sampler of SiT, REPA and REED."""
 
 from typing import Any, ClassVar, Literal
 

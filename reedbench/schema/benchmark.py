@@ -1,6 +1,7 @@
 """The models of a benchmark file. Their field docstrings are the reference of the configuration."""
 
 from functools import cache
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
@@ -124,18 +125,18 @@ class BenchmarkBase(Frozen):
     """Number of samples."""
     table: tuple[Name, ...] = Field(min_length=1)
     """Methods of results/tables/<benchmark>.csv, in order."""
-    ablations: dict[Name, Ablation] = {}
+    ablations: dict[Name, Ablation] = Field({})
     """Further tables, results/ablations/<benchmark>/<name>.csv."""
     speedup: Speedup
     """What the speed-up is measured on."""
-    resources: dict[HeavyStep, Resources] = {}
+    resources: dict[HeavyStep, Resources] = Field({})
     """Per step; see Resources for the defaults."""
 
 
 def _union(kind: str) -> Any:
-    """The discriminated union of all plugins of a kind."""
+    """The discriminated union of all plugins of a kind: `uses` is required even where there is only one."""
     members = tuple(plugins.discover(kind).values())
-    return Annotated[plugins_union(members), Field(discriminator="uses")] if len(members) > 1 else members[0]
+    return Annotated[plugins_union(members), Field(discriminator="uses")]
 
 
 def plugins_union(members: tuple[Any, ...]) -> Any:
@@ -144,6 +145,11 @@ def plugins_union(members: tuple[Any, ...]) -> Any:
     for member in members[1:]:
         union = union | member
     return union
+
+
+def _named(kind: Any) -> Any:
+    """A mapping from names to plugins of a kind."""
+    return GenericAlias(dict, (Name, kind))
 
 
 @cache
@@ -160,20 +166,23 @@ def model() -> type[BenchmarkBase]:
         "samplers": "How noise becomes samples, by name.",
         "metrics": "What is measured on the samples, each under one extractor.",
     }
-    union = {kind: _union(kind) for kind in plugins.KINDS}
+    one: Any = {kind: _union(kind) for kind in plugins.KINDS}
     fields: dict[str, Any] = {
-        "dataset": (union["datasets"], ...),
-        "codec": (union["codecs"], ...),
-        "captioners": (dict[Name, union["captioners"]], {}),
-        "encoders": (dict[Name, union["encoders"]], {}),
-        "extractors": (dict[Name, union["encoders"]], ...),
-        "backbone": (union["backbones"], ...),
-        "methods": (dict[Name, union["objectives"]], ...),
-        "samplers": (dict[Name, union["samplers"]], ...),
-        "metrics": (tuple[union["metrics"], ...], ...),
+        "dataset": (one["datasets"], ...),
+        "codec": (one["codecs"], ...),
+        "captioners": (_named(one["captioners"]), {}),
+        "encoders": (_named(one["encoders"]), {}),
+        "extractors": (_named(one["encoders"]), ...),
+        "backbone": (one["backbones"], ...),
+        "methods": (_named(one["objectives"]), ...),
+        "samplers": (_named(one["samplers"]), ...),
+        "metrics": (GenericAlias(tuple, (one["metrics"], ...)), ...),
     }
     described = {name: (kind, Field(default, description=docs[name])) for name, (kind, default) in fields.items()}
-    return create_model("Benchmark", __base__=BenchmarkBase, __doc__=BenchmarkBase.__doc__, **described)
+    built: type[BenchmarkBase] = create_model(
+        "Benchmark", __base__=BenchmarkBase, __doc__=BenchmarkBase.__doc__, **described
+    )  # type: ignore[call-overload]
+    return built
 
 
 def json_schema() -> dict[str, Any]:
@@ -181,9 +190,13 @@ def json_schema() -> dict[str, Any]:
     schema = model().model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "reedbench benchmark"
-    methods = schema["properties"]["methods"]
+    for entry in schema["$defs"].values():
+        if "uses" in entry["properties"]:
+            entry["required"] = sorted({"uses", *entry.get("required", [])})
+    for section in schema["properties"].values():
+        if "patternProperties" in section:
+            section["additionalProperties"] = False  # a name that does not fit the pattern is no name
     base = {"type": "object", "required": ["base"], "properties": {"base": {"type": "string"}}}
-    objective = methods.pop("additionalProperties", None) or methods.pop("patternProperties")
-    named = objective if "$ref" in objective or "oneOf" in objective or "anyOf" in objective else next(iter(objective.values()))
-    methods["additionalProperties"] = {"anyOf": [named, base]}
+    named = schema["properties"]["methods"]["patternProperties"]
+    named |= {pattern: {"anyOf": [objective, base]} for pattern, objective in named.items()}
     return schema

@@ -50,7 +50,10 @@ def _grid(b: Any) -> Iterator[Finding]:
         yield ("train", "segment"), f"{b.train.segment} is not a multiple of train.save_every ({every})"
     for i, step in enumerate(b.evaluate):
         if step < 1 or step % every:
-            yield ("evaluate", i), f"step {step} is off the grid: evaluation steps are multiples of train.save_every ({every})"
+            yield (
+                ("evaluate", i),
+                f"step {step} is off the grid: evaluation steps are multiples of train.save_every ({every})",
+            )
     if list(b.evaluate) != sorted(set(b.evaluate)):
         yield ("evaluate",), "must list increasing steps, each once"
     if len(set(b.seeds)) < len(b.seeds):
@@ -62,7 +65,7 @@ def _grid(b: Any) -> Iterator[Finding]:
 
 
 def _selections(b: Any) -> Iterator[Finding]:
-    selections = [(("table",), b.table)]
+    selections: list[tuple[Key, Any]] = [(("table",), b.table)]
     selections += [(("ablations", name, "methods"), a.methods) for name, a in b.ablations.items()]
     for key, methods in selections:
         for i, method in enumerate(methods):
@@ -78,29 +81,45 @@ def _selections(b: Any) -> Iterator[Finding]:
 
 def _alignments(b: Any) -> Iterator[Finding]:
     for name, method in b.methods.items():
-        for i, alignment in enumerate(getattr(method, "alignments", ())):
-            key: Key = ("methods", name, "alignments", i)
-            if alignment.encoder in b.extractors:
-                yield (*key, "encoder"), f"'{alignment.encoder}' is an extractor: a metric must not judge by its own target"
-            elif alignment.encoder not in b.encoders:
-                yield (*key, "encoder"), unknown("encoder", alignment.encoder, b.encoders)
-            if alignment.depth > b.backbone.blocks():
-                yield (*key, "depth"), f"{alignment.depth} is beyond the backbone, which has {b.backbone.blocks()} blocks"
+        here: Key = ("methods", name)
+        alignments = getattr(method, "alignments", ())
+        for i, alignment in enumerate(alignments):
+            yield from _target(b, (*here, "alignments", i, "encoder"), alignment.encoder)
+            yield from _depth(b, (*here, "alignments", i, "depth"), alignment.depth)
+        if not alignments:  # an objective that calls them otherwise
+            for encoder in method.encoders():
+                yield from _target(b, here, encoder)
+            for depth in method.depths():
+                yield from _depth(b, here, depth)
+
+
+def _target(b: Any, key: Key, encoder: str) -> Iterator[Finding]:
+    if encoder in b.extractors:
+        yield key, f"'{encoder}' is an extractor: a metric must not judge by its own target"
+    elif encoder not in b.encoders:
+        yield key, unknown("encoder", encoder, b.encoders)
+
+
+def _depth(b: Any, key: Key, depth: int) -> Iterator[Finding]:
+    if depth > b.backbone.blocks():
+        yield key, f"{depth} is beyond the backbone, which has {b.backbone.blocks()} blocks"
 
 
 def _encoders(b: Any) -> Iterator[Finding]:
-    for section in ("encoders", "extractors"):
-        entries = getattr(b, section)
-        for name, encoder in entries.items():
-            captioner = encoder.reads_captions_of()
-            if captioner is not None and captioner not in b.captioners:
-                yield (section, name), unknown("captioner", captioner, b.captioners)
-            for other in encoder.reads_encoders():
-                if other not in b.encoders:
-                    yield (section, name), unknown("encoder", other, b.encoders)
-                elif other == name or b.encoders[other].reads_encoders():
-                    yield (section, name), f"reads '{other}', which is itself or itself reads encoders; read a basic encoder"
-    for name in set(b.encoders) & set(b.extractors):
+    for name, encoder in b.encoders.items():
+        key: Key = ("encoders", name)
+        captioner = encoder.reads_captions_of()
+        if captioner is not None and captioner not in b.captioners:
+            yield key, unknown("captioner", captioner, b.captioners)
+        for other in encoder.reads_encoders():
+            if other not in b.encoders:
+                yield key, unknown("encoder", other, b.encoders)
+            elif other == name or b.encoders[other].reads_encoders():
+                yield key, f"reads '{other}', which is itself or itself reads encoders; read a basic encoder"
+    for name, extractor in b.extractors.items():
+        if extractor.reads_captions_of() is not None or extractor.reads_encoders():
+            yield ("extractors", name), f"{extractor.uses} reads captions or encoders, and samples have neither"
+    for name in sorted(set(b.encoders) & set(b.extractors)):
         yield ("extractors", name), "is also an encoder; a metric must not judge by an alignment target, use two names"
 
 
@@ -111,7 +130,10 @@ def _metrics(b: Any) -> Iterator[Finding]:
         if metric.extractor not in b.extractors:
             yield (*key, "extractor"), unknown("extractor", metric.extractor, b.extractors)
         elif metric.needs_classifier and not b.extractors[metric.extractor].classifies:
-            yield (*key, "extractor"), f"{metric.uses} needs an extractor that is a classifier, and {metric.extractor} is none"
+            yield (
+                (*key, "extractor"),
+                f"{metric.uses} needs an extractor that is a classifier, and {metric.extractor} is none",
+            )
         if metric.family in seen:
             yield key, f"{metric.family} is listed twice"
         if b.sampling.count < metric.min_n:

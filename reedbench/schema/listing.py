@@ -33,7 +33,7 @@ def targets(suite: Suite) -> Iterator[str]:
     for name, b in suite.benchmarks.items():
         yield paths.table(name)
         yield from (paths.ablation(name, ablation) for ablation in b.ablations)
-        yield from (f"{paths.figures(name)}/{figure}.pdf" for figure in FIGURES)
+        yield from (paths.figure(name, figure) for figure in FIGURES)
         for cell in settings.cells(suite, name, settings.all_methods(suite, name)):
             yield paths.metrics(name, *cell)
 

@@ -9,6 +9,7 @@ import yaml
 from reedbench.core.errors import ConfigError, Problem, unknown
 
 Key = tuple[str | int, ...]
+UNRESOLVED = object()  # an entry whose base is wrong, or is not a mapping
 
 
 class Document:
@@ -20,6 +21,8 @@ class Document:
             text = Path(file).read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError([Problem(self.file, "", f"cannot be read ({error.strerror})")]) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError([Problem(self.file, "", "is not UTF-8 text")]) from error
         try:
             root = yaml.compose(text, yaml.SafeLoader)
             self.lines: dict[Key, int] = {}
@@ -28,11 +31,12 @@ class Document:
             self.values: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            message = getattr(error, "problem", None) or str(error)
+            message = " ".join((getattr(error, "problem", None) or str(error)).split())
             line = None if mark is None else mark.line + 1
             raise ConfigError([Problem(self.file, "", f"not valid YAML: {message}", line)]) from error
         if not isinstance(self.values, dict):
-            raise ConfigError([Problem(self.file, "", "must hold a mapping of keys to values, and holds none")])
+            held = "is empty" if self.values is None else f"holds a {type(self.values).__name__}"
+            raise ConfigError([Problem(self.file, "", f"must hold a mapping of keys to values, and {held}")])
 
     def line(self, key: Key) -> int | None:
         """Line of a key path, or of its nearest ancestor that is written in the file."""
@@ -50,9 +54,15 @@ class Document:
                 here = (*key, str(name_node.value))
                 if here in self.lines:
                     self.problems.append(
-                        Problem(self.file, dotted(here), f"is given twice (first in line {self.lines[here]}); keep one",
-                                name_node.start_mark.line + 1)
+                        Problem(
+                            self.file,
+                            dotted(here),
+                            f"is given twice (first in line {self.lines[here]}); keep one",
+                            name_node.start_mark.line + 1,
+                        )
                     )
+                    # The second value is the one that is read; without the first one's lines its keys are no duplicates.
+                    self.lines = {key: line for key, line in self.lines.items() if key[: len(here)] != here}
                 self.lines[here] = name_node.start_mark.line + 1
                 self._note(value, here)
         elif isinstance(node, yaml.SequenceNode):
@@ -69,7 +79,8 @@ def dotted(key: Key) -> str:
 def merge_bases(document: Document, section: str) -> list[Problem]:
     """Replace each entry of `section` that says `base: name` by that entry with its own keys on top, in place.
 
-    The merge is shallow: a list or a mapping that is given replaces the base's one whole.
+    The merge is shallow: a list or a mapping that is given replaces the base's one whole. Entries whose base cannot be
+    resolved are reported once and left out.
     """
     entries = document.values.get(section)
     if not isinstance(entries, dict):
@@ -81,22 +92,27 @@ def merge_bases(document: Document, section: str) -> list[Problem]:
         if name in merged:
             return merged[name]
         entry = entries[name]
-        base = entry.get("base") if isinstance(entry, Mapping) else None
         here: Key = (section, str(name), "base")
-        if base is None:
+        if not isinstance(entry, Mapping) or "base" not in entry:
             merged[name] = entry
+        elif not isinstance(base := entry["base"], str):
+            problems.append(document.problem(here, f"must be the name of an entry of {section}, got {base!r}"))
+            merged[name] = UNRESOLVED
         elif base not in entries:
-            problems.append(document.problem(here, unknown("base", str(base), map(str, entries))))
-            merged[name] = None
+            problems.append(document.problem(here, unknown("base", base, map(str, entries))))
+            merged[name] = UNRESOLVED
         elif base in (*trail, name):
-            problems.append(document.problem(here, f"goes round in a circle: {' -> '.join(map(str, (*trail, name, base)))}"))
-            merged[name] = None
+            problems.append(
+                document.problem(here, f"goes round in a circle: {' -> '.join(map(str, (*trail, name, base)))}")
+            )
+            merged[name] = UNRESOLVED
         else:
-            below = resolve(base, (*trail, name)) or {}
-            merged[name] = {**below, **{key: value for key, value in entry.items() if key != "base"}}
+            below = resolve(base, (*trail, name))
+            own = {key: value for key, value in entry.items() if key != "base"}
+            merged[name] = {**below, **own} if isinstance(below, Mapping) else UNRESOLVED
         return merged[name]
 
     for name in list(entries):
         resolve(name, ())
-    document.values[section] = {name: entry for name, entry in merged.items() if entry is not None}
+    document.values[section] = {name: entry for name, entry in merged.items() if entry is not UNRESOLVED}
     return problems

@@ -33,7 +33,7 @@ def jobs(suite: Suite, b: str) -> list[Job]:
 
 def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
     d = settings.dataset_of(suite, b)
-    yield Job("prepare", f"--dataset {d}", f"{paths.data(d)}/index.json")
+    yield Job("prepare", f"--dataset {d}", paths.index(paths.data(d)))
     used = dict.fromkeys(name for m in methods for name in settings.method(suite, b, m).encoders())
     read = dict.fromkeys(other for name in used for other in suite.encoder(d, name).reads_encoders())
     # Encoders that others read come first; extractors read nothing.
@@ -44,9 +44,9 @@ def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job
     extractors = settings.used_extractors(suite, b)
     for name in [*ordered, *extractors]:
         if suite.encoder(d, name).pretrained:
-            yield Job("pretrain", f"--dataset {d} --encoder {name}", f"{paths.encoder(d, name)}/weights.safetensors")
+            yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
     for name in used:
-        yield Job("represent", f"--dataset {d} --encoder {name}", f"{paths.representation(d, name)}/index.json")
+        yield Job("represent", f"--dataset {d} --encoder {name}", paths.index(paths.representation(d, name)))
     for name in extractors:
         yield Job("represent", f"--dataset {d} --extractor {name}", paths.statistics(d, name))
     yield Job("evaluate", f"--benchmark {b} --floor", paths.floor(b))
@@ -60,20 +60,24 @@ def _runs(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
                 yield Job("train", f"{run} --segment {i}", paths.receipt(b, m, k, i))
     for m, k, step, s in settings.cells(suite, b, methods):
         cell = f"--benchmark {b} --method {m} --seed {k} --step {step} --sampler {s}"
-        yield Job("sample", cell, f"{paths.samples(b, m, k, step, s)}/samples.npz")
+        yield Job("sample", cell, paths.samples(b, m, k, step, s))
         yield Job("evaluate", cell, paths.metrics(b, m, k, step, s))
 
 
 def _reports(b: str) -> Iterator[Job]:
     yield Job("tabulate", f"--benchmark {b}", paths.table(b))
     for figure in FIGURES:
-        yield Job("plot", f"--benchmark {b} --figure {figure}", f"{paths.figures(b)}/{figure}.pdf")
+        yield Job("plot", f"--benchmark {b} --figure {figure}", paths.figure(b, figure))
 
 
 def script(b: str, work: list[Job]) -> str:
     """A shell script that runs what is not yet there and stops at the first failure."""
     lines = [f"test -e {job.done} || {job.command}" for job in work]
-    return f"#!/bin/sh\n# All steps of benchmark {b}, in order. Safe to stop and to run again.\nset -e\n" + "\n".join(lines) + "\n"
+    return (
+        f"#!/bin/sh\n# All steps of benchmark {b}, in order. Safe to stop and to run again.\nset -e\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def overview(work: list[Job]) -> list[list[str]]:

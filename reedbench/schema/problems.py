@@ -11,6 +11,34 @@ from reedbench.core import plugins
 from reedbench.core.errors import Problem, did_you_mean
 from reedbench.schema.loading import Document, Key
 
+LONGEST = 60  # characters of a faulty value that are repeated to the user
+
+# What a value must be, by pydantic's error type; braces take the numbers of the error's context.
+MUST_BE = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text (put numbers in quotes)",
+    "greater_than": "greater than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "too_short": "a list of {min_length} or more entries",
+    "too_long": "a list of {max_length} or fewer entries",
+    "string_pattern_mismatch": "a name of lower-case letters and digits, with single dots or dashes between them",
+}
+
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document, at: Key = ()) -> list[Problem]:
     """One problem per error of pydantic, with the file's lines."""
@@ -20,39 +48,44 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document, 
 def _problem(detail: Any, model: type[BaseModel], document: Document, at: Key) -> Problem:
     location = _as_written(detail["loc"], document.values)
     key = (*at, *location)
-    kind, given = detail["type"], detail.get("input")
+    kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
     if kind == "extra_forbidden":
-        allowed = sorted(_fields_at(model, detail["loc"][:-1]))
-        last = str(location[-1])
-        message = f"unknown key '{last}'{did_you_mean(last, allowed)} (allowed here: {', '.join(allowed)})"
+        message = _not_allowed("unknown key", str(location[-1]), _fields_at(model, detail["loc"][:-1]), "allowed here")
+    elif kind == "missing" and isinstance(key[-1], int):
+        key, message = key[:-1], f"must be a list of more entries, got {_shown(given)}"
     elif kind == "missing":
         message = "is required and missing"
-    elif kind in ("union_tag_invalid", "union_tag_not_found"):
-        allowed = [tag.strip().strip("'") for tag in detail["ctx"].get("expected_tags", "").split(",") if tag.strip()]
-        given_tag = str(detail["ctx"].get("tag", "")) if kind == "union_tag_invalid" else ""
+    elif kind == "union_tag_invalid":
         key = (*key, "uses")
-        message = (
-            f"unknown plugin '{given_tag}'{did_you_mean(given_tag, allowed)} (allowed: {', '.join(allowed)})"
-            if given_tag
-            else f"is required and missing (allowed: {', '.join(allowed) or 'see reedbench list'})"
-        )
+        message = _not_allowed("unknown plugin", str(context["tag"]), _plugins_at(model, detail["loc"]))
+    elif kind == "union_tag_not_found":
+        key = (*key, "uses")
+        message = f"is required and missing (allowed: {', '.join(_plugins_at(model, detail['loc']))})"
     elif kind == "literal_error":
-        expected = detail["ctx"]["expected"]
-        allowed = [word.strip().strip("'") for word in expected.replace(" or ", ",").split(",")]
-        message = f"{given!r} is not allowed{did_you_mean(str(given), allowed)} (allowed: {', '.join(allowed)})"
+        allowed = [word.strip().strip("'") for word in context["expected"].replace(" or ", ",").split(",")]
+        message = f"{_shown(given)} is not allowed{did_you_mean(str(given), allowed)} (allowed: {', '.join(allowed)})"
     elif kind == "value_error":
-        message = str(detail["ctx"]["error"])
+        message = str(context["error"])
+    elif kind in MUST_BE:
+        message = f"must be {MUST_BE[kind].format(**context)}, got {_shown(given)}"
     else:
-        message = f"{_lower(detail['msg'])}, got {given!r}"
+        message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, got {_shown(given)}"
     return Problem(document.file, ".".join(map(str, key)), message, document.line(key))
 
 
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _not_allowed(what: str, word: str, allowed: Iterable[str], where: str = "allowed") -> str:
+    allowed = sorted(allowed)
+    return f"{what} '{word}'{did_you_mean(word, allowed)} ({where}: {', '.join(allowed)})"
+
+
+def _shown(given: Any) -> str:
+    """A value as the user may have written it, on one line and not too long."""
+    text = "nothing" if given is None else str(given).lower() if isinstance(given, bool) else repr(given)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _as_written(location: Iterable[str | int], values: Any) -> Key:
-    """pydantic puts the chosen plugin into the location of a union; the user's file has no such key."""
+    """pydantic puts the chosen plugin of a union and `[key]` into its locations; the user's file has no such keys."""
     written: list[str | int] = []
     for part in location:
         inside = isinstance(values, dict) and part in values
@@ -60,7 +93,7 @@ def _as_written(location: Iterable[str | int], values: Any) -> Key:
         if inside:
             written.append(part)
             values = values[part]
-        elif isinstance(values, dict) and values.get("uses") == part:
+        elif part == "[key]" or (isinstance(values, dict) and values.get("uses") == part):
             continue
         else:
             written.append(part)
@@ -70,28 +103,42 @@ def _as_written(location: Iterable[str | int], values: Any) -> Key:
 
 def _fields_at(model: Any, location: tuple[str | int, ...]) -> list[str]:
     """Names of the fields of the model that `location` leads to."""
+    here = _at(model, location)
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+
+
+def _plugins_at(model: Any, location: tuple[str | int, ...]) -> list[str]:
+    """Names of the plugins among which `uses` chooses at `location`."""
+    return sorted(plugin.plugin_name() for plugin in _members(_at(model, location)))
+
+
+def _at(model: Any, location: tuple[str | int, ...]) -> Any:
     here: Any = model
     for part in location:
         here = _step_into(here, part)
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    return _strip(here)
 
 
 def _step_into(annotation: Any, part: str | int) -> Any:
     annotation = _strip(annotation)
+    if (chosen := next((plugin for plugin in _members(annotation) if plugin.plugin_name() == part), None)) is not None:
+        return chosen
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         field = annotation.model_fields.get(str(part))
         return None if field is None else field.annotation
     options = typing.get_args(annotation)
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        for option in options:
-            chosen = _strip(option)
-            is_plugin = isinstance(chosen, type) and issubclass(chosen, plugins.Plugin)
-            if is_plugin and chosen.plugin_name() == part:
-                return chosen
         return next((option for option in options if option is not type(None)), None)
     if typing.get_origin(annotation) in (dict, tuple, list):
         return options[-1] if typing.get_origin(annotation) is dict else options[0]
     return annotation
+
+
+def _members(annotation: Any) -> list[type[plugins.Plugin]]:
+    """Plugins of a union; a union of one is that plugin itself."""
+    inside = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    options = map(_strip, typing.get_args(annotation)) if inside else [annotation]
+    return [option for option in options if isinstance(option, type) and issubclass(option, plugins.Plugin)]
 
 
 def _strip(annotation: Any) -> Any:

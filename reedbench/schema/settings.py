@@ -25,7 +25,12 @@ def dataset(suite: Suite, name: str) -> Settings:
 def captioner(suite: Suite, data: str, name: str) -> Settings:
     """Settings of `caption`."""
     plugin = suite.captioner(data, name)
-    return {"step": VERSIONS["caption"], "captioner": plugin.plain(), "version": plugin.version, "data": dataset(suite, data)}
+    return {
+        "step": VERSIONS["caption"],
+        "captioner": plugin.plain(),
+        "version": plugin.version,
+        "data": dataset(suite, data),
+    }
 
 
 def encoder(suite: Suite, data: str, name: str) -> Settings:
@@ -122,7 +127,9 @@ def reporting(suite: Suite, b: str, methods: tuple[str, ...]) -> Settings:
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
         "title": benchmark.title,
         "description": benchmark.description,
-        "methods": {name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods},
+        "methods": {
+            name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods
+        },
         "seeds": list(benchmark.seeds),
         "steps": list(benchmark.evaluate),
         "metrics": [metric.family for metric in benchmark.metrics],
@@ -140,12 +147,14 @@ def used_extractors(suite: Suite, b: str) -> list[str]:
 def segments(suite: Suite, b: str) -> int:
     """Number of segments of a run: the last evaluation step, rounded up to whole segments."""
     benchmark = suite.benchmark(b)
-    return math.ceil(max(benchmark.evaluate) / benchmark.train.segment)
+    last, length = int(max(benchmark.evaluate)), int(benchmark.train.segment)
+    return math.ceil(last / length)
 
 
 def segment_of(suite: Suite, b: str, step: int) -> int:
     """The segment whose weights include a step."""
-    return (step - 1) // int(suite.benchmark(b).train.segment)
+    length = int(suite.benchmark(b).train.segment)
+    return (step - 1) // length
 
 
 def span(suite: Suite, b: str, i: int) -> tuple[int, int]:
@@ -158,7 +167,11 @@ def cells(suite: Suite, b: str, methods: tuple[str, ...]) -> list[tuple[str, int
     """All (method, seed, step, sampler) of some methods of a benchmark, in table order."""
     benchmark = suite.benchmark(b)
     return [
-        (m, k, step, s) for m in methods for k in benchmark.seeds for step in benchmark.evaluate for s in benchmark.samplers
+        (m, k, step, s)
+        for m in methods
+        for k in benchmark.seeds
+        for step in benchmark.evaluate
+        for s in benchmark.samplers
     ]
 
 
@@ -211,7 +224,7 @@ def encoder_reads(suite: Suite, data: str, name: str) -> list[str]:
 
 def encoder_weights(suite: Suite, data: str, name: str) -> list[str]:
     """The encoder's own weights, where it is trained, and what it reads."""
-    own = [f"{paths.encoder(data, name)}/weights.safetensors"] if suite.encoder(data, name).pretrained else []
+    own = [paths.weights(paths.encoder(data, name))] if suite.encoder(data, name).pretrained else []
     return own + encoder_reads(suite, data, name)
 
 

@@ -81,6 +81,7 @@ def load(config_file: str = paths.CONFIG) -> Suite:
         ConfigError: with every problem of every file.
     """
     config = _config(config_file)
+    models.model()  # a faulty plugin is no fault of the files: say so before reading them
     folder = Path(config.benchmarks)
     files = sorted(folder.glob("*.yaml"))
     if not files:
@@ -106,12 +107,14 @@ def read_benchmark(document: Document) -> Any:
     Raises:
         ConfigError: with every problem of the file.
     """
-    problems = document.problems + merge_bases(document, "methods")
+    unresolved = merge_bases(document, "methods")
+    problems = document.problems + unresolved
     try:
         benchmark = models.model().model_validate(document.values)
     except ValidationError as error:
         raise ConfigError(problems + explain(error, models.model(), document)) from error
-    problems += check_benchmark(benchmark, document)
+    if not unresolved:  # a method that was left out would be reported again wherever it is named
+        problems += check_benchmark(benchmark, document)
     if problems:
         raise ConfigError(problems)
     return benchmark

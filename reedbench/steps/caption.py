@@ -21,4 +21,4 @@ def caption(suite: Suite, arguments: Namespace) -> Made:
     out = paths.captions(arguments.dataset, arguments.captioner)
     with io.atomic(out) as file:
         pd.concat(tables).to_parquet(file, index=False)
-    return Made([out], [f"{data}/index.json"])
+    return Made([out], [paths.index(data)])

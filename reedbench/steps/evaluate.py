@@ -32,7 +32,7 @@ def evaluate(suite: Suite, arguments: Namespace) -> Made:
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
     b, (m, k, step, s) = arguments.benchmark, cell
     benchmark = suite.benchmark(b)
-    file = f"{paths.samples(b, m, k, step, s)}/samples.npz"
+    file = paths.samples(b, m, k, step, s)
     images, labels = image.read_samples(file)
     data = Rows([str(i) for i in range(len(labels))], ["sample"] * len(labels), {"images": images, "labels": labels})
     inputs, records = [file], []
@@ -101,4 +101,10 @@ def _spread(metric: AbstractMetric, generated: Features, reference: Features, st
         return {"kind": "none", "reason": f"{size} samples per stream; {metric.family} needs {metric.min_n}"}
     parts = [generated.take(slice(i * size, (i + 1) * size)) for i in range(streams)]
     values = [metric.checked(part, reference) for part in parts]
-    return {"kind": "std-of-streams", "std": float(np.std(values, ddof=1)), "streams": streams, "n": size, "values": values}
+    return {
+        "kind": "std-of-streams",
+        "std": float(np.std(values, ddof=1)),
+        "streams": streams,
+        "n": size,
+        "values": values,
+    }

@@ -1,4 +1,4 @@
-"""Collects what a report is made from: metric files, curves, previews and one-off costs of some cells of a benchmark."""
+"""Collects what a report is made from: metric files, curves, previews and one-off costs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +48,7 @@ def from_runs(suite: Suite, b: str, cells: Sequence[Cell]) -> tuple[Source, list
     curves = pd.concat([_curve(suite, b, m, k) for m, k in runs], ignore_index=True)
     first_seed, first_sampler = benchmark.seeds[0], next(iter(benchmark.samplers))
     preview = {
-        f"{m}/{step}": _preview(f"{paths.samples(b, m, k, step, s)}/samples.npz")
+        f"{m}/{step}": _preview(paths.samples(b, m, k, step, s))
         for m, k, step, s in cells
         if k == first_seed and s == first_sampler
     }
@@ -59,7 +59,7 @@ def load(suite: Suite, b: str, methods: Sequence[str], *, cache: bool) -> tuple[
     """The source of a report on some methods, from the committed cache or from runs."""
     cells = settings.cells(suite, b, tuple(methods))
     if cache:
-        files = [f"{paths.cache(b)}/{name}" for name in ("metrics.parquet", "curves.parquet", "preview.npz")]
+        files = paths.cache_files(b)
         return sources.read_cache(b).only(cells), files
     return from_runs(suite, b, cells)
 
@@ -97,12 +97,12 @@ def _one_off(suite: Suite, b: str, m: str) -> dict[str, float]:
 def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:
     """The cost-bearing artefacts behind a representation."""
     encoder = suite.encoder(dataset, name)
-    files = [f"{paths.representation(dataset, name)}/shards"]
+    files = [paths.shards(paths.representation(dataset, name))]
     if (captioner := encoder.reads_captions_of()) is not None:
         files.append(paths.captions(dataset, captioner))
     for each in (name, *encoder.reads_encoders()):
         if suite.encoder(dataset, each).pretrained:
-            files.append(f"{paths.encoder(dataset, each)}/weights.safetensors")
+            files.append(paths.weights(paths.encoder(dataset, each)))
     return files
 
 

@@ -16,7 +16,7 @@ from reedbench.schema.suite import Suite
 def gather(suite: Suite, dataset: str, encoder: AbstractEncoder, split: str) -> tuple[Material, list[str]]:
     """The material of a split for an encoder, and the files that were read."""
     data = paths.data(dataset)
-    chosen, inputs = rows.read(data, split), [f"{data}/index.json"]
+    chosen, inputs = rows.read(data, split), [paths.index(data)]
     captions = None
     if (captioner := encoder.reads_captions_of()) is not None:
         file = paths.captions(dataset, captioner)
@@ -35,7 +35,7 @@ def weights_of(dataset: str, name: str, encoder: AbstractEncoder) -> tuple[Mappi
     """Weights of an encoder (none if it needs no training), and the files that were read."""
     if not encoder.pretrained:
         return {}, []
-    file = f"{paths.encoder(dataset, name)}/weights.safetensors"
+    file = paths.weights(paths.encoder(dataset, name))
     return io.read_tensors(file), [file]
 
 

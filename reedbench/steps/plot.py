@@ -15,5 +15,5 @@ def plot(suite: Suite, arguments: Namespace) -> Made:
     b = arguments.benchmark
     methods = settings.shown(suite, b, None)
     source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
-    folder = f"{paths.from_cache(b)}/figures" if arguments.cache else paths.figures(b)
-    return Made(FIGURES[arguments.figure](source, facts(suite, b, methods), f"{folder}/{arguments.figure}"), inputs)
+    figure = paths.cached_figure if arguments.cache else paths.figure
+    return Made(FIGURES[arguments.figure](source, facts(suite, b, methods), figure(b, arguments.figure)), inputs)

@@ -17,6 +17,8 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     test, _ = gather(suite, dataset, encoder, rows.TEST)
     made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
     out = paths.encoder(dataset, name)
-    io.write_tensors(f"{out}/weights.safetensors", made.weights)
-    io.write_json(f"{out}/card.json", {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card})
-    return Made([f"{out}/weights.safetensors", f"{out}/card.json"], inputs)
+    io.write_tensors(paths.weights(out), made.weights)
+    io.write_json(
+        paths.card(out), {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card}
+    )
+    return Made([paths.weights(out), paths.card(out)], inputs)

@@ -24,17 +24,17 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     weights, read = weights_of(dataset, name, encoder)
     representation = encoder.represent(weights, material)
     out = paths.representation(dataset, name)
-    shards.write(f"{out}/shards", {"representation": representation.astype(np.float16)})
+    shards.write(paths.shards(out), {"representation": representation.astype(np.float16)})
     index = {
         "encoder": name,
         "kind": encoder.kind,
         "rows": len(representation),
         "shape": list(representation.shape[1:]),
         "train_ids": rows.ids_digest(material.rows.ids),
-        "shards": io.sha256(f"{out}/shards"),
+        "shards": io.sha256(paths.shards(out)),
     }
-    io.write_json(f"{out}/index.json", index)
-    return Made([f"{out}/shards", f"{out}/index.json"], inputs + read)
+    io.write_json(paths.index(out), index)
+    return Made([paths.shards(out), paths.index(out)], inputs + read)
 
 
 def _statistics(suite: Suite, dataset: str, name: str) -> Made:
@@ -42,13 +42,19 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made:
     features, inputs = extract(suite, dataset, name, train)
     out = paths.statistics(dataset, name)
     write_features(out, features)
-    return Made([out], [f"{paths.data(dataset)}/index.json", *inputs])
+    return Made([out], [paths.index(paths.data(dataset)), *inputs])
 
 
 def write_features(path: str, features: Features) -> None:
     """Features with their float64 moments, as npz."""
     x = features.features
-    arrays = {"features": x, "labels": features.labels, "mu": x.mean(0), "sigma": np.cov(x, rowvar=False), "n": np.array(len(x))}
+    arrays = {
+        "features": x,
+        "labels": features.labels,
+        "mu": x.mean(0),
+        "sigma": np.cov(x, rowvar=False),
+        "n": np.array(len(x)),
+    }
     with io.atomic(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
 

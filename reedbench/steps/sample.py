@@ -45,7 +45,7 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
             x_1 = sampler.run(field, x_0, path=path, noise=noise)
             drawn.append(benchmark.codec.decode(x_1.cpu().numpy()))
             track.update(index.stop)
-    out = f"{paths.samples(b, m, k, step, s)}/samples.npz"
+    out = paths.samples(b, m, k, step, s)
     image.write_samples(out, np.concatenate(drawn), labels)
     return Made([out], [receipt], device=device, notes={"nfe": sampler.nfe()})
 

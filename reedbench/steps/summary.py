@@ -19,7 +19,7 @@ def summary(suite: Suite, b: str) -> tuple[list[list[str]], list[str]]:
     shown = tables.digest(table, everything, words)
     rows = [["", *shown["method"]]] + [[name, *shown[name].astype(str)] for name in shown.columns[1:]]
     lines = [*tables.notes(table, everything, words), f"table    {paths.table(b)} (.md, .tex)"]
-    lines += [f"figure   {paths.figures(b)}/{figure}.png (.pdf, .svg, .csv)" for figure in FIGURES]
+    lines += [f"figure   {paths.figure(b, figure, '.png')} (.pdf, .svg, .csv)" for figure in FIGURES]
     return rows, [*lines, *_costs()]
 
 

@@ -30,6 +30,6 @@ def tabulate(suite: Suite, arguments: Namespace) -> Made:
 
 def table_file(b: str, ablation: str | None, *, cache: bool) -> str:
     """Where a table goes."""
-    if cache:
-        return f"{paths.from_cache(b)}/{'ablations/' + ablation if ablation else b}.csv"
-    return paths.ablation(b, ablation) if ablation else paths.table(b)
+    if ablation:
+        return paths.cached_ablation(b, ablation) if cache else paths.ablation(b, ablation)
+    return paths.cached_table(b) if cache else paths.table(b)

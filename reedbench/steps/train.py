@@ -48,7 +48,7 @@ def build(suite: Suite, b: str, m: str, k: int, device: str) -> tuple[Trainer, l
     backbone = benchmark.backbone.build(data.shape(), data.facts)
     learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", b, k, name))
     trainer = Trainer(learner, data, benchmark.train, b, k, device)
-    inputs = [f"{folder}/index.json" for folder in (paths.data(dataset), *folders.values())]
+    inputs = [paths.index(folder) for folder in (paths.data(dataset), *folders.values())]
     return trainer, inputs
 
 
@@ -81,7 +81,9 @@ def write_recipe(path: str, recipe: settings.Settings, *, planned: bool) -> None
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return
     if planned:
-        raise ConfigError(f"{path}: is not the recipe of this run (edited by hand?): run snakemake again, it restores the file")
+        raise ConfigError(
+            f"{path}: is not the recipe of this run (edited by hand?): run snakemake again, it restores the file"
+        )
     if file.exists():
         say(f"{path}: new recipe, the run starts over")
     io.write_text(path, text)

@@ -1,7 +1,7 @@
 """The training curve: one row per log interval with the mean of every loss term, and the costs so far."""
 
-import io as text
 import csv
+import io as text
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reedbench.core.errors import Diverged
 
+COUNTS = ("step", "samples_seen")
 COSTS = ("device_seconds", "cpu_seconds", "flops")
 
 
@@ -51,7 +52,9 @@ class Curve:
         if not self.fresh:
             return
         names = list(self.fresh[0][1])
-        table = torch.stack([torch.stack([values[name].float() for name in names]) for _, values in self.fresh]).tolist()
+        table = torch.stack(
+            [torch.stack([values[name].float() for name in names]) for _, values in self.fresh]
+        ).tolist()
         for (step, _), numbers in zip(self.fresh, table, strict=True):
             row = {"step": float(step), **dict(zip(names, numbers, strict=True))}
             if not all(abs(number) < float("inf") for number in numbers):  # NaN compares false
@@ -76,12 +79,13 @@ class Curve:
 
 
 def as_csv(rows: list[dict[str, float]]) -> str:
-    """Rows as CSV text with full precision; whole numbers without a point."""
+    """Rows as CSV text with full precision; whole numbers without a point; loss terms in alphabetical order."""
     if not rows:
         return ""
+    terms = sorted(set(rows[0]) - {*COUNTS, *COSTS})
     file = text.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(file, [*COUNTS, *terms, *COSTS], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: int(v) if name in ("step", "samples_seen") else repr(v) for name, v in row.items()})
+        writer.writerow({name: int(v) if name in COUNTS else repr(v) for name, v in row.items()})
     return file.getvalue()

@@ -116,7 +116,7 @@ def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journ
                 last_state = done
 
 
-_QUIET = ("step", "samples_seen", GRADIENT, *curve.COSTS)
+_QUIET = (*curve.COUNTS, GRADIENT, *curve.COSTS)
 
 
 def _publish(store: Store, segment: Segment, journal: curve.Journal) -> None:

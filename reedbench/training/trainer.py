@@ -79,7 +79,9 @@ class Trainer:
         restore(self.parameters, tensors, "network/")
         restore(self.average, tensors, "average/")
         for name, parameter in self.parameters.items():
-            moments = {key.split("/")[1] for key in tensors if key.startswith("optimiser/") and key.endswith(f"/{name}")}
+            moments = {
+                key.split("/")[1] for key in tensors if key.startswith("optimiser/") and key.endswith(f"/{name}")
+            }
             for moment in moments:
                 tensor = tensors[f"optimiser/{moment}/{name}"]
                 self.optimiser.state[parameter][moment] = tensor.to(tensor.device if moment == "step" else self.device)

@@ -18,7 +18,7 @@ except ReedbenchError as error:
 
 BENCHMARKS = SUITE.benchmarks
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
-CACHED = [b for b in BENCHMARKS if Path(paths.cache(b), "metrics.parquet").exists()]
+CACHED = [b for b in BENCHMARKS if Path(paths.cache_record(b)).exists()]
 NAME = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
@@ -43,6 +43,11 @@ LAUNCH = (
     " --runtime {resources.runtime} --partition '{resources.slurm_partition}' --account '{resources.slurm_account}'"
     " --qos '{resources.qos}' --constraint '{resources.constraint}' --extra '{resources.slurm_extra}'"
 )
+
+
+def launch(job, step):
+    """The shell line of a heavy rule: the launch line, the job's key and outputs, and the step to run."""
+    return f"{LAUNCH} {job} -- {step} > {{log}} 2>&1"
 
 
 def resource(step, field):
@@ -111,13 +116,13 @@ def previous_receipt(wildcards):
 
 
 def data_index(wildcards):
-    return f"{paths.data(settings.dataset_of(SUITE, wildcards.b))}/index.json"
+    return paths.index(paths.data(settings.dataset_of(SUITE, wildcards.b)))
 
 
 def representations(wildcards):
     dataset = settings.dataset_of(SUITE, wildcards.b)
     encoders = settings.method(SUITE, wildcards.b, wildcards.m).encoders()
-    return [f"{paths.representation(dataset, name)}/index.json" for name in encoders]
+    return [paths.index(paths.representation(dataset, name)) for name in encoders]
 
 
 def segment_folder(wildcards):
@@ -154,4 +159,4 @@ def report_inputs(wildcards):
 
 def cached_ablations(benchmark):
     """Ablations whose cells are all in the committed cache."""
-    return io.read_json(f"{paths.cache(benchmark)}/cache.prov.json")["ablations"]
+    return io.read_json(paths.cache_record(benchmark))["ablations"]

@@ -1,21 +1,23 @@
 rule evaluate:
     input:
-        samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}") + "/samples.npz",
+        samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
         statistics=reference_statistics,
     output:
         paths.metrics("{b}", "{m}", "{k}", "{step}", "{s}"),
     log:
         paths.log("evaluate", "{b}", "{m}", "seed{k}", "step-{step}", "{s}"),
-    params:
-        step=evaluation_settings,
     threads: resource("evaluate", "cpus")
     resources:
         **resources_of("evaluate"),
+    params:
+        step=evaluation_settings,
     shell:
-        LAUNCH + " --key evaluate/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
-        " --output {output}"
-        " -- step evaluate --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
-        " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]} > {log} 2>&1"
+        launch(
+            "--key evaluate/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
+            " --output {output}",
+            "step evaluate --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
+            " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]}",
+        )
 
 
 # Real data against real data: what a perfect model would score.
@@ -26,11 +28,13 @@ rule floor:
         paths.floor("{b}"),
     log:
         paths.log("floor", "{b}"),
-    params:
-        step=evaluation_settings,
     threads: resource("evaluate", "cpus")
     resources:
         **resources_of("evaluate"),
+    params:
+        step=evaluation_settings,
     shell:
-        LAUNCH + " --key floor/{wildcards.b} --output {output}"
-        " -- step evaluate --benchmark {wildcards.b} --floor --expect {params.step[expect]} > {log} 2>&1"
+        launch(
+            "--key floor/{wildcards.b} --output {output}",
+            "step evaluate --benchmark {wildcards.b} --floor --expect {params.step[expect]}",
+        )

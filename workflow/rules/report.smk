@@ -40,15 +40,15 @@ rule plot:
     input:
         report_inputs,
     output:
-        pdf=paths.figures("{b}") + "/{figure}.pdf",
+        pdf=paths.figure("{b}", "{figure}", ".pdf"),
         svg=report(
-            paths.figures("{b}") + "/{figure}.svg",
+            paths.figure("{b}", "{figure}", ".svg"),
             caption="../report/figure.rst",
             category="Figures",
             labels={"benchmark": "{b}", "figure": "{figure}"},
         ),
-        png=paths.figures("{b}") + "/{figure}.png",
-        csv=paths.figures("{b}") + "/{figure}.csv",
+        png=paths.figure("{b}", "{figure}", ".png"),
+        csv=paths.figure("{b}", "{figure}", ".csv"),
     log:
         paths.log("plot", "{b}", "{figure}"),
     params:
@@ -60,10 +60,10 @@ rule plot:
 
 rule tabulate_cached:
     input:
-        multiext(paths.cache("{b}") + "/", "metrics.parquet", "curves.parquet", "preview.npz"),
+        paths.cache_files("{b}"),
     output:
-        csv=paths.from_cache("{b}") + "/{b}.csv",
-        text=paths.siblings(paths.from_cache("{b}") + "/{b}.csv", ".md", ".tex"),
+        csv=paths.cached_table("{b}"),
+        text=paths.siblings(paths.cached_table("{b}"), ".md", ".tex"),
     log:
         paths.log("tabulate_cached", "{b}"),
     params:
@@ -74,10 +74,10 @@ rule tabulate_cached:
 
 rule ablation_cached:
     input:
-        multiext(paths.cache("{b}") + "/", "metrics.parquet", "curves.parquet", "preview.npz"),
+        paths.cache_files("{b}"),
     output:
-        csv=paths.from_cache("{b}") + "/ablations/{a}.csv",
-        text=paths.siblings(paths.from_cache("{b}") + "/ablations/{a}.csv", ".md", ".tex"),
+        csv=paths.cached_ablation("{b}", "{a}"),
+        text=paths.siblings(paths.cached_ablation("{b}", "{a}"), ".md", ".tex"),
     log:
         paths.log("ablation_cached", "{b}", "{a}"),
     params:
@@ -89,9 +89,9 @@ rule ablation_cached:
 
 rule plot_cached:
     input:
-        multiext(paths.cache("{b}") + "/", "metrics.parquet", "curves.parquet", "preview.npz"),
+        paths.cache_files("{b}"),
     output:
-        multiext(paths.from_cache("{b}") + "/figures/{figure}", ".pdf", ".svg", ".png", ".csv"),
+        [paths.cached_figure("{b}", "{figure}", suffix) for suffix in (".pdf", ".svg", ".png", ".csv")],
     log:
         paths.log("plot_cached", "{b}", "{figure}"),
     params:

@@ -5,16 +5,18 @@ rule sample:
         receipt=segment_receipt,
         weights=ancient(segment_folder),
     output:
-        paths.samples("{b}", "{m}", "{k}", "{step}", "{s}") + "/samples.npz",
+        paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
     log:
         paths.log("sample", "{b}", "{m}", "seed{k}", "step-{step}", "{s}"),
-    params:
-        step=sampling_settings,
     threads: resource("sample", "cpus")
     resources:
         **resources_of("sample"),
+    params:
+        step=sampling_settings,
     shell:
-        LAUNCH + " --key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
-        " --output {output}"
-        " -- step sample --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
-        " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]} > {log} 2>&1"
+        launch(
+            "--key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
+            " --output {output}",
+            "step sample --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
+            " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]}",
+        )

@@ -11,14 +11,16 @@ rule train:
         receipt=paths.receipt("{b}", "{m}", "{k}", "{i}"),
     log:
         paths.log("train", "{b}", "{m}", "seed{k}", "segment-{i}"),
-    params:
-        run=run_settings,
     priority: 10
     threads: resource("train", "cpus")
     resources:
         **resources_of("train"),
+    params:
+        run=run_settings,
     shell:
-        LAUNCH + " --key train/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/segment-{wildcards.i}"
-        " --output {output.weights} --output {output.receipt}"
-        " -- step train --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k} --segment {wildcards.i}"
-        " --expect {params.run[expect]} > {log} 2>&1"
+        launch(
+            "--key train/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/segment-{wildcards.i}"
+            " --output {output.weights} --output {output.receipt}",
+            "step train --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
+            " --segment {wildcards.i} --expect {params.run[expect]}",
+        )

@@ -37,9 +37,7 @@ def from_reference_state(state: Mapping[str, Tensor], *, projectors: bool = Fals
 def _number_blocks(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename `decoder_blocks.i` to `blocks.(i + n)`, n being the number of `blocks`."""
     first = 1 + max((int(match[1]) for key in state if (match := _BLOCK.match(key))), default=-1)
-    return {
-        _LEGACY_BLOCK.sub(lambda match: f"blocks.{first + int(match[1])}.", k): v for k, v in state.items()
-    }
+    return {_LEGACY_BLOCK.sub(lambda match: f"blocks.{first + int(match[1])}.", k): v for k, v in state.items()}
 
 
 def _mean_head_only(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -66,9 +64,7 @@ class ReversedTime(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(
-        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = ()
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = ()) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As `SiT.forward`, with t = 0 for noise; the hidden states are those of the wrapped network."""
         v, hidden = self.net(x, 1 - t, y, taps)
         return -v, hidden

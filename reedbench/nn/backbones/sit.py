@@ -205,9 +205,7 @@ class SiT(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, qk_norm) for _ in range(depth))
         self.final_layer = FinalLayer(width, patch * patch * channels)
 
-    def forward(
-        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = ()
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = ()) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Predict the velocity, and hand out hidden states on the way.
 
         Args:

@@ -1,0 +1,40 @@
+# Two commands a newcomer needs: `make demo` and `make test`. Both set up .venv first (once).
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+CORES ?= 2
+
+.PHONY: demo test lint format clean install
+
+demo: $(VENV)/.installed
+	snakemake --cores $(CORES) --rerun-triggers mtime params input --quiet rules -- all
+	reedbench summary digits
+
+test: $(VENV)/.installed
+	pytest -n 2 --dist loadgroup tests
+
+lint: $(VENV)/.installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	lint-imports
+	mypy
+	snakemake --lint
+
+format: $(VENV)/.installed
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[workflow,image,metrics,dev]"
+	touch $@
+
+# Everything that was generated; the committed cache and the environment stay.
+clean:
+	find results -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
+	rm -rf work logs .snakemake

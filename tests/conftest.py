@@ -1,0 +1,48 @@
+"""Fixtures that several packages' tests share: a tiny benchmark, and working directories that hold it."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reedbench.core import provenance
+from reedbench.schema import suite
+
+# One job is one thread here too: tests run side by side, and bytes depend on the number of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+REPOSITORY = Path(__file__).parents[1]
+TINY = REPOSITORY / "tests" / "tiny.yaml"
+
+
+def _make_workspace(folder: Path) -> Path:
+    benchmarks = folder / "config" / "benchmarks"
+    benchmarks.mkdir(parents=True)
+    (benchmarks / "tiny.yaml").write_text(TINY.read_text())
+    (folder / "config" / "config.yaml").write_text("benchmarks: config/benchmarks\nlauncher: inline\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_workspace() -> Callable[[Path], Path]:
+    """Makes a working directory with the tiny benchmark as its only one."""
+    return _make_workspace
+
+
+@pytest.fixture()
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory with the tiny benchmark; it is the current directory."""
+    _make_workspace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    suite.load.cache_clear()
+    yield tmp_path
+    suite.load.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_stale_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite is read once per process, which is right for a command and wrong between tests."""
+    suite.load.cache_clear()
+    # Sidecars ask git for the state of the sources: not in each of a thousand steps.
+    monkeypatch.setattr(provenance, "_git_state", lambda: {"commit": None, "dirty": None})

@@ -1,0 +1,423 @@
+"""Whatever is wrong in a configuration is said in one line with file and key, and ends in exit code 2."""
+
+import copy
+from typing import Any
+
+import pytest
+from yaml import safe_dump
+
+TINY = "benchmarks/tiny.yaml"
+ALIGN = {"encoder": "patches", "depth": 1, "projector_width": 16}
+
+
+def put(key: str, value: Any):
+    """The edit that sets one key, parts separated by slashes; `...` removes it."""
+    return lambda files: files.set(key, value)
+
+
+def text(content: str | bytes):
+    """The edit that replaces the whole benchmark file."""
+    return lambda files: files.benchmarks.update(tiny=content)
+
+
+def config(value: Any):
+    """The edit that replaces config/config.yaml; None leaves it out."""
+    return lambda files: setattr(files, "config", value)
+
+
+def twin(key: str, value: Any):
+    """The edit that adds a second benchmark, equal to the first one but for a key."""
+
+    def edit(files) -> None:
+        files.benchmarks["zwilling"] = copy.deepcopy(files.benchmarks["tiny"])
+        files.set(key, value, "zwilling")
+
+    return edit
+
+
+def both(*edits):
+    """Several edits that together make one mistake."""
+    return lambda files: [edit(files) for edit in edits]
+
+
+# name: edit, file, key path, words of the message
+CASES = {
+    "unknown key": (put("train/batsh", 3), "train.batsh", ["unknown key 'batsh'", "did you mean 'batch'?", "ema_decay"]),
+    "unknown key at the top": (put("titel", "x"), "titel", ["unknown key 'titel'", "did you mean 'title'?"]),
+    "unknown key of a plugin among several": (
+        put("metrics/0/extracter", "clf"),
+        "metrics.0.extracter",
+        ["did you mean 'extractor'?", "allowed here: extractor, uses"],
+    ),
+    "unknown key of the only plugin": (
+        put("dataset/test_row", 360),
+        "dataset.test_row",
+        ["did you mean 'test_rows'?", "allowed here: name, test_rows, uses"],
+    ),
+    "unknown key of a list entry": (
+        put("methods/repa/alignments/0/wieght", 0.5),
+        "methods.repa.alignments.0.wieght",
+        ["unknown key 'wieght'", "did you mean 'weight'?"],
+    ),
+    "unknown key of a named entry": (put("ablations/text/titel", "x"), "ablations.text.titel", ["did you mean 'title'?"]),
+    "unknown step in resources": (
+        put("resources/trian", {"cpus": 1}),
+        "resources.trian",
+        ["'trian' is not allowed", "did you mean 'train'?", "sample"],
+    ),
+    "text for a whole number": (put("train/batch", "many"), "train.batch", ["must be a whole number, got 'many'"]),
+    "fraction for a whole number": (put("train/batch", 8.5), "train.batch", ["must be a whole number, got 8.5"]),
+    "nothing for a whole number": (put("train/batch", None), "train.batch", ["must be a whole number, got nothing"]),
+    "text for a number": (put("train/optimiser/lr", "fast"), "train.optimiser.lr", ["must be a number, got 'fast'"]),
+    "infinite number": (put("train/optimiser/lr", float("inf")), "train.optimiser.lr", ["must be a finite number"]),
+    "number for a text": (put("title", 7), "title", ["must be text", "got 7"]),
+    "text for true or false": (put("backbone/qk_norm", "maybe"), "backbone.qk_norm", ["must be true or false", "'maybe'"]),
+    "number for a list": (put("evaluate", 10), "evaluate", ["must be a list, got 10"]),
+    "list for a mapping": (put("train", [1]), "train", ["must be a mapping of keys to values, got [1]"]),
+    "text for a plugin": (put("codec", "pixels"), "codec", ["must be a mapping of keys to values, got 'pixels'"]),
+    "list for named entries": (put("samplers", []), "samplers", ["must be a mapping of keys to values, got []"]),
+    "empty method": (put("methods/idle", None), "methods.idle", ["must be a mapping of keys to values, got nothing"]),
+    "text in a list of numbers": (put("seeds/1", "one"), "seeds.1", ["must be a whole number, got 'one'"]),
+    "empty list": (put("seeds", []), "seeds", ["must be a list of 1 or more entries, got []"]),
+    "pair of one": (put("train/optimiser/betas", [0.9]), "train.optimiser.betas", ["must be a list of more entries"]),
+    "pair of three": (put("samplers/ode/interval", [0, 0, 1]), "samplers.ode.interval", ["a list of 2 or fewer entries"]),
+    "number too small": (put("train/batch", 0), "train.batch", ["must be at least 1, got 0"]),
+    "number not positive": (put("train/optimiser/lr", 0), "train.optimiser.lr", ["must be greater than 0, got 0"]),
+    "number too large": (put("train/ema_decay", 1), "train.ema_decay", ["must be less than 1, got 1"]),
+    "not a multiple": (put("encoders/patches/dim", 17), "encoders.patches.dim", ["must be a multiple of 2, got 17"]),
+    "word not allowed": (
+        put("train/precision", "bf61"),
+        "train.precision",
+        ["'bf61' is not allowed", "did you mean 'bf16'?", "(allowed: fp32, bf16)"],
+    ),
+    "name with capitals": (put("methods/SiT", {"uses": "aligned", "label": "x"}), "methods.SiT", ["lower-case letters"]),
+    "missing section": (put("train", ...), "train", ["is required and missing"]),
+    "missing key": (put("train/segment", ...), "train.segment", ["is required and missing"]),
+    "missing key of a plugin": (put("metrics/0/extractor", ...), "metrics.0.extractor", ["is required and missing"]),
+    "missing key of a list entry": (
+        put("methods/repa/alignments/0/encoder", ...),
+        "methods.repa.alignments.0.encoder",
+        ["is required and missing"],
+    ),
+    "unknown plugin among several": (
+        put("metrics/0/uses", "fdd"),
+        "metrics.0.uses",
+        ["unknown plugin 'fdd'", "did you mean 'fd'?", "(allowed: accuracy, copying, fd, kd, precision, recall)"],
+    ),
+    "unknown named plugin": (
+        put("samplers/ode/uses", "eulr"),
+        "samplers.ode.uses",
+        ["unknown plugin 'eulr'", "did you mean 'euler'?", "euler-maruyama, heun"],
+    ),
+    "unknown plugin where there is one": (
+        put("dataset/uses", "digit"),
+        "dataset.uses",
+        ["unknown plugin 'digit'", "did you mean 'digits'?"],
+    ),
+    "unknown objective": (put("methods/sit/uses", "alinged"), "methods.sit.uses", ["did you mean 'aligned'?"]),
+    "missing uses among several": (
+        put("encoders/unused/uses", ...),
+        "encoders.unused.uses",
+        ["is required and missing", "(allowed: caption-and-image, invariant-patches"],
+    ),
+    "missing uses where there is one": (
+        put("backbone/uses", ...),
+        "backbone.uses",
+        ["is required and missing", "(allowed: sit)"],
+    ),
+    "depth beyond the backbone": (
+        put("methods/repa/alignments/0/depth", 3),
+        "methods.repa.alignments.0.depth",
+        ["3 is beyond the backbone, which has 2 blocks"],
+    ),
+    "unknown encoder": (
+        put("methods/repa/alignments/0/encoder", "pathces"),
+        "methods.repa.alignments.0.encoder",
+        ["unknown encoder 'pathces'", "did you mean 'patches'?", "(allowed: caption, patches, unused)"],
+    ),
+    "alignment to an extractor": (
+        put("methods/repa/alignments/0/encoder", "clf"),
+        "methods.repa.alignments.0.encoder",
+        ["'clf' is an extractor"],
+    ),
+    "two alignments of one encoder and depth": (
+        put("methods/repa/alignments/1", ALIGN),
+        "methods.repa",
+        ["two alignments have the same encoder and depth"],
+    ),
+    "one name for an encoder and an extractor": (
+        put("extractors/unused", {"uses": "invariant-patches", "dim": 16, "steps": 0}),
+        "extractors.unused",
+        ["is also an encoder"],
+    ),
+    "extractor that reads captions": (
+        put("extractors/talker", {"uses": "caption-and-image", "captioner": "measured", "image": "patches"}),
+        "extractors.talker",
+        ["reads captions or encoders", "samples have neither"],
+    ),
+    "unknown extractor": (
+        put("metrics/1/extractor", "pixel"),
+        "metrics.1.extractor",
+        ["unknown extractor 'pixel'", "did you mean 'pixels'?", "(allowed: clf, pixels, spare)"],
+    ),
+    "metric that needs a classifier": (
+        put("metrics/2/extractor", "pixels"),
+        "metrics.2.extractor",
+        ["accuracy needs an extractor that is a classifier, and pixels is none"],
+    ),
+    "metric listed twice": (put("metrics/1/extractor", "clf"), "metrics.1", ["fd@clf is listed twice"]),
+    "too few samples": (
+        both(put("sampling/count", 8), put("metrics/3", {"uses": "kd", "extractor": "clf"})),
+        "metrics.3",
+        ["kd@clf needs at least 10 samples", "sampling.count is 8"],
+    ),
+    "unknown captioner": (
+        put("encoders/caption/captioner", "measurd"),
+        "encoders.caption",
+        ["unknown captioner 'measurd'", "did you mean 'measured'?"],
+    ),
+    "encoder that reads a missing encoder": (
+        put("encoders/caption/image", "patch"),
+        "encoders.caption",
+        ["unknown encoder 'patch'", "did you mean 'patches'?"],
+    ),
+    "encoder that reads itself": (put("encoders/caption/image", "caption"), "encoders.caption", ["read a basic encoder"]),
+    "encoder that reads one that reads": (
+        put("encoders/nested", {"uses": "caption-and-image", "captioner": "measured", "image": "caption"}),
+        "encoders.nested",
+        ["reads 'caption'", "read a basic encoder"],
+    ),
+    "unknown base": (
+        put("methods/reed/base", "repo"),
+        "methods.reed.base",
+        ["unknown base 'repo'", "did you mean 'repa'?", "(allowed: reed, repa, sit)"],
+    ),
+    "base that is no name": (put("methods/reed/base", ["repa"]), "methods.reed.base", ["must be the name of an entry"]),
+    "base of nothing": (put("methods/reed/base", None), "methods.reed.base", ["must be the name of an entry"]),
+    "base of itself": (put("methods/reed/base", "reed"), "methods.reed.base", ["in a circle: reed -> reed"]),
+    "circular base": (
+        put("methods/repa/base", "reed"),
+        "methods.reed.base",
+        ["goes round in a circle: repa -> reed -> repa"],
+    ),
+    "step off the grid": (put("evaluate/1", 12), "evaluate.1", ["step 12 is off the grid", "train.save_every (5)"]),
+    "steps that do not increase": (put("evaluate", [20, 10]), "evaluate", ["must list increasing steps"]),
+    "step given twice": (put("evaluate", [10, 10]), "evaluate", ["each once"]),
+    "segment off the grid": (put("train/segment", 12), "train.segment", ["12 is not a multiple of train.save_every (5)"]),
+    "duplicate seeds": (put("seeds", [1, 1]), "seeds", ["must list each seed once"]),
+    "negative seed": (put("seeds", [0, -1]), "seeds", ["must not be negative"]),
+    "batch that accumulation does not divide": (
+        put("train/accumulation", 3),
+        "train.accumulation",
+        ["must divide the batch (8)"],
+    ),
+    "unknown method in the table": (
+        put("table/2", "reeed"),
+        "table.2",
+        ["unknown method 'reeed'", "did you mean 'reed'?", "(allowed: reed, repa, sit)"],
+    ),
+    "unknown method in an ablation": (
+        put("ablations/text/methods/0", "rpea"),
+        "ablations.text.methods.0",
+        ["unknown method 'rpea'", "did you mean 'repa'?"],
+    ),
+    "method twice in the table": (put("table/3", "sit"), "table", ["lists a method twice"]),
+    "method twice in an ablation": (put("ablations/text/methods/2", "repa"), "ablations.text.methods", ["twice"]),
+    "duplicate label": (put("methods/reed/label", "REPA"), "methods.reed.label", ["'REPA' is also the label of repa"]),
+    "streams of unequal size": (put("sampling/streams", 5), "sampling.streams", ["must divide sampling.count (64)"]),
+    "unknown baseline": (
+        put("speedup/baseline", "sitt"),
+        "speedup.baseline",
+        ["unknown method 'sitt'", "did you mean 'sit'?"],
+    ),
+    "baseline not in the table": (put("table", ["repa", "reed"]), "speedup.baseline", ["'sit' is not in table"]),
+    "unknown speed-up metric": (
+        put("speedup/metric", "fd@cls"),
+        "speedup.metric",
+        ["unknown metric 'fd@cls'", "did you mean 'fd@clf'?", "accuracy@clf"],
+    ),
+    "decay without a length": (
+        put("methods/sit/align", {"shape": "cosine-decay"}),
+        "methods.sit.align",
+        ["cosine-decay needs a length of at least 1 step"],
+    ),
+    "interval out of order": (
+        put("samplers/ode/interval", [0.7, 0.3]),
+        "samplers.ode",
+        ["interval [0.7, 0.3] must satisfy 0 <= low <= high <= 1"],
+    ),
+    "size and width": (put("backbone/size", "S"), "backbone", ["give either size (S, B, L, XL) or all of width"]),
+    "width that heads do not divide": (put("backbone/heads", 3), "backbone", ["width 16 must be a multiple of heads (3)"]),
+    "no samplers": (put("samplers", {}), "samplers", ["needs at least one sampler"]),
+    "not YAML": (text("title: [1, 2\n"), "", ["not valid YAML"]),
+    "tab in YAML": (text("title: x\n\ttable: []\n"), "", ["not valid YAML", "tiny.yaml:2:"]),
+    "not text": (text(b"title: \xff\xfe\n"), "", ["is not UTF-8 text"]),
+    "empty file": (text(""), "", ["must hold a mapping of keys to values", "is empty"]),
+    "file that is a list": (text("- title\n- table\n"), "", ["must hold a mapping of keys to values", "holds a list"]),
+}
+OTHER_FILES = {
+    "missing config": (config(None), "config/config.yaml", "", ["cannot be read (No such file or directory)"]),
+    "empty config": (config(""), "config/config.yaml", "", ["must hold a mapping"]),
+    "unknown key in the config": (
+        config({"benchmark": "benchmarks"}),
+        "config/config.yaml",
+        "benchmark",
+        ["did you mean 'benchmarks'?", "(allowed here: benchmarks, launcher)"],
+    ),
+    "unknown launcher": (
+        config({"benchmarks": "benchmarks", "launcher": "slrum"}),
+        "config/config.yaml",
+        "launcher",
+        ["'slrum' is not allowed", "inline"],
+    ),
+    "folder without benchmarks": (
+        lambda files: files.benchmarks.clear(),
+        "config/config.yaml",
+        "benchmarks",
+        ["no benchmark file (*.yaml) in benchmarks/"],
+    ),
+    "folder that is not there": (
+        config({"benchmarks": "elsewhere"}),
+        "config/config.yaml",
+        "benchmarks",
+        ["no benchmark file (*.yaml) in elsewhere/"],
+    ),
+    "encoder of one name with other settings": (
+        twin("encoders/unused/dim", 32),
+        "benchmarks/zwilling.yaml",
+        "encoders.unused",
+        ["differs from the one of the same name in benchmark 'tiny'"],
+    ),
+    "extractor of one name with other settings": (
+        twin("extractors/clf/steps", 6),
+        "benchmarks/zwilling.yaml",
+        "extractors.clf",
+        ["benchmark 'tiny'", "rename it or make them equal"],
+    ),
+    "dataset of one name with other settings": (
+        twin("dataset/test_rows", 300),
+        "benchmarks/zwilling.yaml",
+        "dataset",
+        ["differs from the one of the same name in benchmark 'tiny'"],
+    ),
+}
+ALL = [pytest.param(edit, TINY, key, words, id=name) for name, (edit, key, words) in CASES.items()]
+ALL += [pytest.param(*case, id=name) for name, case in OTHER_FILES.items()]
+JARGON = ("Input should", "input should", "unable to parse", "[key]", "pydantic", "Traceback", "discriminator")
+
+
+@pytest.mark.parametrize(("edit", "file", "key", "words"), ALL)
+def test_one_mistake_is_one_line_with_file_key_and_what_is_allowed(files, reedbench, capsys, edit, file, key, words):
+    edit(files)
+    files.write()
+    assert reedbench("check") == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"reedbench: {file}:")
+    assert f": {key}: " in line or not key
+    assert [word for word in words if word not in line] == []
+    assert [word for word in JARGON if word in line] == []
+
+
+def test_the_tiny_suite_that_the_mistakes_are_made_in_is_valid(files, reedbench, capsys):
+    files.write()
+    assert reedbench("check") == 0
+    assert capsys.readouterr().err == "tiny: ok (3 methods, 2 seeds)\n"
+
+
+def test_a_duplicate_key_is_one_line_with_both_line_numbers(files, reedbench, capsys):
+    methods = files.benchmarks["tiny"].pop("methods")
+    listed = safe_dump({"methods": methods}, sort_keys=False)
+    twice = f"{listed}  sit: {{uses: aligned, label: SiT}}\n"
+    files.benchmarks["tiny"] = twice + safe_dump(files.benchmarks["tiny"], sort_keys=False)
+    files.write()
+    assert reedbench("check") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    again = len(listed.splitlines()) + 1
+    assert line == f"reedbench: {TINY}:{again}: methods.sit: is given twice (first in line 2); keep one"
+
+
+def test_the_line_number_is_that_of_the_mistake(files, reedbench, capsys):
+    files.set("train/batch", 0)
+    files.write()
+    assert reedbench("check") == 2
+    with open(TINY, encoding="utf-8") as written:
+        (number,) = [i for i, line in enumerate(written, 1) if line == "  batch: 0\n"]
+    assert f"{TINY}:{number}: train.batch: " in capsys.readouterr().err
+
+
+def test_mistakes_in_two_files_are_reported_in_one_go(files, reedbench, capsys):
+    files.benchmarks["other"] = copy.deepcopy(files.benchmarks["tiny"])
+    files.set("train/batch", 0)
+    files.set("table/2", "reeed", "other")
+    files.write()
+    assert reedbench("check") == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "benchmarks/other.yaml:" in first
+    assert "unknown method 'reeed'" in first
+    assert f"{TINY}:" in second
+    assert "train.batch: must be at least 1, got 0" in second
+
+
+def test_mistakes_in_one_file_are_reported_in_one_go(files, reedbench, capsys):
+    files.set("train/batch", 0)
+    files.set("codec/rounding", "up")
+    files.set("titel", "x")
+    files.write()
+    assert reedbench("check") == 2
+    lines = capsys.readouterr().err.splitlines()
+    keys = ("codec.rounding", "train.batch", "titel")
+    assert [[f": {key}: " in line for line in lines].count(True) for key in keys] == [1, 1, 1]
+    assert len(lines) == 3
+
+
+def test_any_command_that_reads_the_configuration_reports_its_mistakes(files, reedbench, capsys):
+    files.set("train/batch", 0)
+    files.write()
+    for command in (("list", "methods"), ("plan", "tiny"), ("step", "prepare", "--dataset", "digits")):
+        assert reedbench(*command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "train.batch: must be at least 1, got 0" in line
+
+
+TRAIN = ("train", "--benchmark", "tiny", "--method", "repa", "--seed", "0", "--segment", "0")
+SAMPLE = ("sample", *TRAIN[1:7], "--step", "10", "--sampler", "ode")
+
+
+def swap(command: tuple[str, ...], old: str, new: str) -> list[str]:
+    """The command with one word exchanged."""
+    assert old in command
+    return [new if word == old else word for word in command]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["trian"], ["trian", "train", "evaluate"], id="unknown verb"),
+        pytest.param(TRAIN[:-2], ["required: --segment"], id="missing option"),
+        pytest.param([*TRAIN, "--sede", "1"], ["--sede"], id="unknown option"),
+        pytest.param(swap(TRAIN, "0", "-1"), ["-1"], id="negative seed"),
+        pytest.param(swap(TRAIN, "0", "first"), ["first"], id="seed that is no number"),
+        pytest.param(["plot", "--benchmark", "tiny", "--figure", "pie"], ["pie", "speedup"], id="unknown figure"),
+        pytest.param(swap(TRAIN, "tiny", "tinny"), ["unknown benchmark 'tinny'; did you mean 'tiny'?"], id="benchmark"),
+        pytest.param(swap(TRAIN, "repa", "rpea"), ["unknown method 'rpea'; did you mean 'repa'?"], id="method"),
+        pytest.param(swap(SAMPLE, "ode", "odd"), ["unknown sampler 'odd'; did you mean 'ode'?"], id="sampler"),
+        pytest.param(["prepare", "--dataset", "digit"], ["unknown dataset 'digit'"], id="dataset"),
+        pytest.param(["tabulate", "--benchmark", "tiny", "--ablation", "txt"], ["unknown ablation 'txt'"], id="ablation"),
+        pytest.param(["pretrain", "--dataset", "digits", "--encoder", "x"], ["unknown encoder 'x'"], id="encoder"),
+    ],
+)
+def test_a_wrong_step_command_line_ends_in_exit_code_2_and_says_why(files, reedbench, capsys, arguments, words):
+    files.write()
+    assert reedbench("step", *arguments) == 2
+    said = capsys.readouterr().err
+    assert [word for word in words if word not in said] == []
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", [("list", "encodres"), ("plan", "tyni"), ("chekc",)])
+def test_a_wrong_command_line_ends_in_exit_code_2(files, reedbench, capsys, arguments):
+    files.write()
+    assert reedbench(*arguments) == 2
+    assert arguments[-1] in capsys.readouterr().err

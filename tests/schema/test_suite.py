@@ -1,0 +1,362 @@
+"""What each job depends on, and the order of jobs: plain functions of the configuration."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reedbench.schema import planning, settings, suite
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "config/benchmark.schema.json"
+DIGITS = ROOT / "config/benchmarks/digits.yaml"
+
+
+def loaded(files) -> suite.Suite:
+    """The suite of the files as they are now."""
+    files.write()
+    suite.load.cache_clear()
+    return suite.load()
+
+
+def recipe_key(files, method: str = "reed") -> str:
+    """The key of the recipe of a method under seed 0."""
+    return settings.key(settings.recipe(loaded(files), "tiny", method, 0))
+
+
+@pytest.fixture
+def digits(monkeypatch) -> suite.Suite:
+    """The suite that is shipped."""
+    monkeypatch.chdir(ROOT)
+    suite.load.cache_clear()
+    yield suite.load()
+    suite.load.cache_clear()
+
+
+CHANGES_WEIGHTS = {
+    "methods/reed/alignments/1/weight": 0.5,
+    "methods/reed/alignments/1/depth": 1,
+    "methods/reed/alignments/1/time_weight": "linear",
+    "methods/reed/alignments/0/projector_width": 32,
+    "methods/reed/denoise/length": 6,
+    "methods/reed/label_dropout": 0.2,
+    "backbone/width": 32,
+    "backbone/qk_norm": True,
+    "train/optimiser/lr": 2.0e-3,
+    "train/batch": 16,
+    "train/accumulation": 2,
+    "train/segment": 20,
+    "train/save_every": 10,
+    "train/ema_decay": 0.5,
+    "train/precision": "bf16",
+    "train/threads": 2,
+    "dataset/test_rows": 300,
+    "encoders/caption/dim": 5,
+    "encoders/patches/steps": 3,
+}
+CHANGES_NO_WEIGHTS = {
+    "title": "Another",
+    "description": "More words",
+    "methods/reed/label": "Ours",
+    "methods/reed/note": "in bold",
+    "methods/sit/label_dropout": 0.3,
+    "methods/repa/alignments/0/weight": 0.9,
+    "methods/plain": {"uses": "aligned", "label": "Plain"},
+    "evaluate": [5, 10, 15],
+    "seeds": [0, 7],
+    "metrics/0": {"uses": "kd", "extractor": "clf"},
+    "metrics/1": {"uses": "precision", "extractor": "pixels"},
+    "samplers/ode/steps": 3,
+    "samplers/sde": {"uses": "euler-maruyama"},
+    "sampling/count": 128,
+    "sampling/streams": 2,
+    "sampling/batch": 32,
+    "bookkeeping/log_every": 1,
+    "bookkeeping/state_every": 1,
+    "resources/train/cpus": 4,
+    "resources/sample": {"runtime": 5},
+    "table": ["sit", "reed"],
+    "ablations/text/title": "Why?",
+    "encoders/unused/dim": 32,
+    "extractors/clf/steps": 6,
+    "speedup/metric": "fd@pixels",
+}
+
+
+@pytest.mark.parametrize("key", CHANGES_WEIGHTS)
+def test_what_changes_weights_changes_the_recipe(files, key):
+    before = recipe_key(files)
+    files.set(key, CHANGES_WEIGHTS[key])
+    assert recipe_key(files) != before
+
+
+@pytest.mark.parametrize("key", CHANGES_NO_WEIGHTS)
+def test_what_changes_no_weights_leaves_the_recipe(files, key):
+    before = recipe_key(files)
+    files.set(key, CHANGES_NO_WEIGHTS[key])
+    if key == "metrics/0":  # the speed-up needs the metric that is exchanged
+        files.set("speedup/metric", "kd@clf")
+    assert recipe_key(files) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "changed"),
+    [
+        ("methods/sit/label_dropout", 0.3, {"sit"}),
+        ("methods/repa/alignments/0/weight", 0.9, {"repa"}),
+        ("encoders/patches/steps", 3, {"repa", "reed"}),
+        ("encoders/caption/dim", 5, {"reed"}),
+        ("methods/repa/align", {"shape": "stop", "start": 5}, {"repa", "reed"}),  # reed inherits it
+        ("train/batch", 16, {"sit", "repa", "reed"}),
+    ],
+)
+def test_an_edit_changes_the_recipes_of_exactly_the_methods_that_use_it(files, key, value, changed):
+    before = {name: recipe_key(files, name) for name in ("sit", "repa", "reed")}
+    files.set(key, value)
+    assert {name for name in before if recipe_key(files, name) != before[name]} == changed
+
+
+def test_recipes_of_two_seeds_differ(files):
+    tiny = loaded(files)
+    one, other = (settings.recipe(tiny, "tiny", "sit", k) for k in (0, 1))
+    assert {name for name in one if one[name] != other[name]} == {"run", "seed"}
+
+
+def test_a_recipe_is_plain_json(files):
+    recipe = settings.recipe(loaded(files), "tiny", "reed", 0)
+    assert json.loads(json.dumps(recipe, allow_nan=False)) == recipe
+
+
+def test_defaults_written_out_are_the_same_recipe(files):
+    before = recipe_key(files)
+    files.set("train/accumulation", 1)
+    files.set("methods/reed/reduce", "sum")
+    files.set("methods/reed/alignments/0/weight", 0.5)
+    assert recipe_key(files) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "step"),
+    [
+        ("metrics/0/extractor", "spare", "evaluation"),
+        ("extractors/clf/steps", 6, "evaluation"),
+        ("sampling/streams", 2, "evaluation"),
+        ("sampling/count", 128, "sampling"),
+        ("samplers/ode/guidance", 2.0, "sampling"),
+        ("codec/rounding", "round", "sampling"),
+        ("methods/reed/label", "Ours", "reporting"),
+        ("title", "Another", "reporting"),
+    ],
+)
+def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, step):
+    def keys() -> dict[str, str]:
+        tiny = loaded(files)
+        return {
+            "sampling": settings.key(settings.sampling(tiny, "tiny", "ode")),
+            "evaluation": settings.key(settings.evaluation(tiny, "tiny")),
+            "reporting": settings.key(settings.reporting(tiny, "tiny", ("sit", "reed"))),
+        }
+
+    if key == "metrics/0/extractor":
+        files.set("speedup/metric", "fd@pixels")
+    before = keys()
+    files.set(key, value)
+    after = keys()
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed - {"reporting"} == {step} - {"reporting"}
+    assert step in changed
+
+
+def test_an_extractor_that_no_metric_uses_is_no_part_of_the_evaluation(files):
+    tiny = loaded(files)
+    assert settings.used_extractors(tiny, "tiny") == ["clf", "pixels"]
+    assert list(settings.evaluation(tiny, "tiny")["extractors"]) == ["clf", "pixels"]
+
+
+@pytest.mark.parametrize(
+    ("segment", "evaluate", "count"), [(10, [10, 20], 2), (10, [5], 1), (10, [15], 2), (20, [10, 20], 1), (5, [20], 4)]
+)
+def test_segments_reach_the_last_evaluation_step(files, segment, evaluate, count):
+    files.set("train/segment", segment)
+    files.set("evaluate", evaluate)
+    tiny = loaded(files)
+    assert settings.segments(tiny, "tiny") == count
+    assert settings.span(tiny, "tiny", count - 1)[1] >= evaluate[-1]
+
+
+def test_each_step_belongs_to_the_one_segment_whose_span_holds_it(files):
+    tiny = loaded(files)
+    assert [settings.span(tiny, "tiny", i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
+    assert [settings.segment_of(tiny, "tiny", step) for step in (1, 5, 10, 11, 20, 21)] == [0, 0, 0, 1, 1, 2]
+    for step in range(1, 31):
+        start, stop = settings.span(tiny, "tiny", settings.segment_of(tiny, "tiny", step))
+        assert start < step <= stop
+
+
+def test_a_base_is_merged_shallowly(files):
+    files.set("methods/repa/denoise", {"shape": "linear-ramp", "start": 3, "length": 7})
+    files.set("methods/repa/label_dropout", 0.25)
+    files.set("methods/reed/denoise", {"shape": "linear-decay", "length": 9})
+    reed = settings.method(loaded(files), "tiny", "reed")
+    assert reed.label_dropout == 0.25  # not given: the base's
+    assert (reed.denoise.shape, reed.denoise.start, reed.denoise.length) == ("linear-decay", 0, 9)  # given: replaced whole
+    assert [(a.encoder, a.weight) for a in reed.alignments] == [("patches", 0.5), ("caption", 0.25)]
+
+
+def test_bases_chain_and_may_stand_after_their_heirs(files):
+    methods = files.benchmarks["tiny"]["methods"]
+    heir = {"base": "reed", "label": "Heir", "align": {"shape": "stop", "start": 4}}
+    files.benchmarks["tiny"]["methods"] = {"heir": heir, **dict(reversed(methods.items()))}
+    tiny = loaded(files)
+    benchmark = tiny.benchmark("tiny")
+    assert list(benchmark.methods) == ["repa", "reed", "heir", "sit"] or set(benchmark.methods) == {*methods, "heir"}
+    assert benchmark.methods["heir"].alignments == benchmark.methods["reed"].alignments
+    assert benchmark.methods["heir"].align.start == 4
+
+
+def test_cells_go_by_method_seed_step_and_sampler(files):
+    files.set("samplers/sde", {"uses": "euler-maruyama"})
+    assert settings.cells(loaded(files), "tiny", ("reed", "sit"))[:9] == [
+        ("reed", 0, 10, "ode"),
+        ("reed", 0, 10, "sde"),
+        ("reed", 0, 20, "ode"),
+        ("reed", 0, 20, "sde"),
+        ("reed", 1, 10, "ode"),
+        ("reed", 1, 10, "sde"),
+        ("reed", 1, 20, "ode"),
+        ("reed", 1, 20, "sde"),
+        ("sit", 0, 10, "ode"),
+    ]
+
+
+def test_report_inputs_hold_the_baseline_of_an_ablation_without_it(files):
+    inputs = settings.report_inputs(loaded(files), "tiny", "text")
+    for method in ("repa", "reed", "sit"):
+        assert f"results/metrics/tiny/{method}/seed1/step-0000020/ode.json" in inputs
+        assert f"results/runs/tiny/{method}/seed1/segment-1.json" in inputs
+    assert len(inputs) == len(set(inputs)) == 3 * 2 * 2 + 3 * 2 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("threads", "given", "step", "cpus"),
+    [
+        (1, None, "train", 1),
+        (4, None, "train", 4),
+        (4, None, "sample", 4),
+        (4, None, "evaluate", 1),
+        (4, 2, "train", 4),
+        (2, 6, "train", 6),
+        (2, 6, "sample", 2),
+    ],
+)
+def test_training_and_sampling_get_at_least_the_threads_of_the_recipe(files, threads, given, step, cpus):
+    files.set("train/threads", threads)
+    files.set("resources", {} if given is None else {"train": {"cpus": given}})
+    assert settings.resources(loaded(files), "tiny", step).cpus == cpus
+
+
+def test_resources_that_are_not_given_have_defaults(files):
+    files.set("resources", {"train": {"mem_mb": 1234}})
+    tiny = loaded(files)
+    assert settings.resources(tiny, "tiny", "train").plain() == {
+        "gpus": 0,
+        "nodes": 1,
+        "tasks_per_node": 1,
+        "cpus": 1,
+        "mem_mb": 1234,
+        "runtime": 60,
+    }
+    assert settings.resources(tiny, "tiny", "represent").mem_mb == 2000
+
+
+PATCHES = "results/encoders/digits/patches/weights.safetensors"
+CAPTIONS = "results/captions/digits/measured/captions.parquet"
+
+
+@pytest.mark.parametrize(
+    ("name", "reads", "weights"),
+    [
+        ("patches", [], [PATCHES]),
+        ("random-patches", [], ["results/encoders/digits/random-patches/weights.safetensors"]),
+        ("caption", [CAPTIONS, PATCHES], ["results/encoders/digits/caption/weights.safetensors", CAPTIONS, PATCHES]),
+        ("digits-clf", [], ["results/encoders/digits/digits-clf/weights.safetensors"]),
+        ("pixels", [], []),
+    ],
+)
+def test_an_encoder_of_digits_reads_captions_and_the_weights_of_the_encoders_below_it(digits, name, reads, weights):
+    assert settings.encoder_reads(digits, "digits", name) == reads
+    assert settings.encoder_weights(digits, "digits", name) == weights
+
+
+def test_a_plan_makes_everything_before_it_is_read(digits):
+    ready: set[str] = set()
+    for job in planning.jobs(digits, "digits"):
+        words = dict(zip(job.arguments.split()[::2], job.arguments.split()[1::2], strict=False))
+        name = words.get("--encoder", words.get("--extractor"))
+        if name is not None:
+            needed = settings.encoder_reads(digits, "digits", name)
+            own = settings.encoder_weights(digits, "digits", name)
+            assert ready.issuperset(needed if job.verb == "pretrain" else own), job.command
+        ready.add(job.done)
+    assert "results/tables/digits.csv" in ready
+
+
+def test_the_checked_in_schema_is_the_generated_one():
+    assert SCHEMA.read_text(encoding="utf-8") == suite.schema_text(), "run `reedbench schema --write`"
+
+
+@pytest.fixture
+def validator():
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema comes with snakemake")
+    return jsonschema.Draft202012Validator(json.loads(suite.schema_text()))
+
+
+def test_digits_is_valid_under_the_json_schema(validator):
+    assert list(validator.iter_errors(yaml.safe_load(DIGITS.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("titel", "x"),
+        ("train/batsh", 1),
+        ("train/batch", 0),
+        ("dataset/uses", "digit"),
+        ("dataset", {}),
+        ("metrics/0/uses", "fdd"),
+        ("samplers/ode", {"steps": 2}),
+        ("methods/sit", {"label": "SiT"}),
+        ("methods/SiT", {"uses": "aligned", "label": "x"}),
+    ],
+)
+def test_the_json_schema_also_refuses_mistakes(files, validator, key, value):
+    assert list(validator.iter_errors(copy.deepcopy(files.benchmarks["tiny"]))) == []
+    files.set(key, value)
+    assert list(validator.iter_errors(files.benchmarks["tiny"])) != []
+
+
+def test_every_key_of_the_json_schema_is_described():
+    schema = json.loads(suite.schema_text())
+    models = {"benchmark": schema, **schema["$defs"]}
+    bare = [
+        f"{name}.{key}"
+        for name, model in models.items()
+        for key, field in model["properties"].items()
+        if key != "uses" and not field.get("description")
+    ]
+    assert bare == []
+
+
+def test_reading_the_configuration_imports_nothing_heavy():
+    heavy = ("torch", "sklearn", "pandas", "torch_fidelity", "seaborn", "matplotlib", "rdkit", "scipy")
+    code = (
+        "import sys; from reedbench.schema import suite, settings; s = suite.load(); "
+        "settings.recipe(s, 'digits', 'reed', 0); settings.report_inputs(s, 'digits', None); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

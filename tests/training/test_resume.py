@@ -1,0 +1,205 @@
+"""A run that is killed anywhere and started again ends in the same bytes as one that was left alone."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from reedbench import steps
+from reedbench.core import faults, io, paths
+from reedbench.core.errors import Diverged
+from reedbench.schema import suite
+from reedbench.training import curve
+
+CELL = ["--benchmark", "tiny", "--method", "reed", "--seed", "0"]
+PREPARATION = [
+    ["prepare", "--dataset", "digits"],
+    ["caption", "--dataset", "digits", "--captioner", "measured"],
+    ["pretrain", "--dataset", "digits", "--encoder", "patches"],
+    ["pretrain", "--dataset", "digits", "--encoder", "caption"],
+    ["represent", "--dataset", "digits", "--encoder", "patches"],
+    ["represent", "--dataset", "digits", "--encoder", "caption"],
+]
+
+
+def train(segment: int) -> int:
+    return steps.main(["train", *CELL, "--segment", str(segment)])
+
+
+def train_both() -> None:
+    for segment in (0, 1):
+        assert train(segment) == 0
+
+
+def outcome() -> dict[str, str]:
+    """sha256 of all published weights and the receipts."""
+    run = Path(paths.run("tiny", "reed", 0))
+    files = [*run.glob("segment-*/step-*.safetensors"), *run.glob("segment-*.json")]
+    return {str(file.relative_to(run)): io.sha256(file) for file in files if ".prov." not in file.name}
+
+
+def in_a_child(segments: tuple[int, ...]) -> int:
+    """Train in a forked process; returns its pid."""
+    child = os.fork()
+    if child == 0:
+        code = 0
+        for segment in segments:
+            code = code or train(segment)
+        os._exit(code)
+    return child
+
+
+@pytest.fixture(scope="session")
+def prepared(make_workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with representations, and the outcome of an uninterrupted run beside it."""
+    folder = make_workspace(tmp_path_factory.mktemp("resume") / "work")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        suite.load.cache_clear()
+        for argv in PREPARATION:
+            assert steps.main(argv) == 0
+        train_both()
+        io.write_json(folder.parent / "uninterrupted.json", outcome())
+        shutil.rmtree("work")
+        shutil.rmtree("results/runs")
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture()
+def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A fresh copy of the prepared workspace as current directory; gives what an uninterrupted run ends in."""
+    folder = tmp_path / "work"
+    shutil.copytree(prepared, folder)
+    monkeypatch.chdir(folder)
+    expected: dict[str, str] = io.read_json(prepared.parent / "uninterrupted.json")
+    return expected
+
+
+FAULTS = [
+    "before-step@1", "before-step@7", "before-weights@5", "after-weights@5", "before-state@5", "after-state@5",
+    "before-state@9", "after-state@9", "before-weights@10", "after-weights@10", "after-state@10", "before-publish@10",
+    "before-receipt@10", "after-receipt@10", "before-step@12", "after-weights@15", "after-state@20", "before-receipt@20",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_killed_at_a_named_point_it_ends_in_the_same_bytes(run, fault, monkeypatch):
+    monkeypatch.setenv(faults.VARIABLE, fault)
+    _, status = os.waitpid(in_a_child((0, 1)), 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    monkeypatch.delenv(faults.VARIABLE)
+    train_both()
+    assert outcome() == run
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_killed_at_a_seeded_moment_it_ends_in_the_same_bytes(run, moment):
+    wait = random.Random(moment).uniform(0.05, 0.6)
+    child = in_a_child((0, 1))
+    time.sleep(wait)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    train_both()
+    assert outcome() == run
+
+
+def test_killed_again_and_again_it_ends_in_the_same_bytes(run, monkeypatch):
+    for fault in ("before-step@4", "after-weights@10", "before-step@14", "before-publish@20"):
+        monkeypatch.setenv(faults.VARIABLE, fault)
+        _, status = os.waitpid(in_a_child((0, 1)), 0)
+        assert os.WIFSIGNALED(status)
+    monkeypatch.delenv(faults.VARIABLE)
+    train_both()
+    assert outcome() == run
+
+
+def test_the_curve_of_a_resumed_run_has_the_same_rows(run, monkeypatch):
+    monkeypatch.setenv(faults.VARIABLE, "before-step@8")
+    os.waitpid(in_a_child((0,)), 0)
+    monkeypatch.delenv(faults.VARIABLE)
+    train_both()
+    text = Path(paths.segment("tiny", "reed", 0, 0), "curve.csv").read_text()
+    rows = [line.split(",")[0] for line in text.splitlines()[1:]]
+    assert rows == ["2", "4", "6", "8", "10"]
+
+
+def test_a_lost_state_is_trained_again_from_the_start_with_the_same_bytes(run, capfd):
+    assert train(0) == 0
+    shutil.rmtree("work")
+    assert train(1) == 0
+    assert "walking back to step 0" in capfd.readouterr().err
+    assert {name: digest for name, digest in run.items() if "segment-1" in name}.items() <= outcome().items()
+
+
+def test_a_damaged_state_is_not_used(run, capfd):
+    assert train(0) == 0
+    (state,) = Path("work").rglob("state/step-0000010.safetensors")
+    state.write_bytes(state.read_bytes()[:100])
+    assert train(1) == 0
+    assert "unusable" in capfd.readouterr().err
+    assert outcome() == run
+
+
+def test_a_finished_segment_is_collected_and_not_trained_again(run, capfd):
+    train_both()
+    shutil.rmtree(paths.segment("tiny", "reed", 0, 1))
+    assert train(1) == 0
+    assert "collected from the store" in capfd.readouterr().err
+    assert outcome() == run
+
+
+def test_two_processes_cannot_train_one_run(run, capfd):
+    import fcntl
+
+    train_both()
+    (lock,) = Path("work").rglob("lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert train(1) == 75
+    assert "another process trains this run" in capfd.readouterr().err
+
+
+def test_an_edited_recipe_never_resumes_the_old_state(run):
+    assert train(0) == 0
+    file = Path("config/benchmarks/tiny.yaml")
+    file.write_text(file.read_text().replace("weight: 0.25", "weight: 0.75"))
+    suite.load.cache_clear()
+    assert train(1) == 2  # the receipt before it belongs to another recipe
+    train_both()
+    assert outcome().keys() == run.keys()
+    assert not outcome().items() & run.items()
+    assert len(list(Path("work/tiny/reed/seed0").iterdir())) == 1  # the old store is gone
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_terms_and_last_good_state(run, capfd, monkeypatch):
+    from reedbench.training.trainer import Trainer
+
+    update = Trainer.update
+
+    def poisoned(self, step):
+        values = update(self, step)
+        return {**values, "denoise": values["denoise"] * float("nan")} if step == 6 else values
+
+    monkeypatch.setattr(Trainer, "update", poisoned)
+    assert train(0) == Diverged.exit_code
+    message = capfd.readouterr().err
+    assert "step 7: loss is not finite: denoise nan" in message
+    assert "last good state: step 6" in message
+
+
+def test_a_curve_row_is_the_mean_of_its_steps():
+    import torch
+
+    counted = curve.Curve(curve.Journal(), batch=4, flops_per_step=2.0, device="cpu")
+    counted.add(1, {"denoise": torch.tensor(1.0)})
+    counted.add(2, {"denoise": torch.tensor(3.0)})
+    row = counted.row(2)
+    assert (row["denoise"], row["samples_seen"], row["flops"]) == (2.0, 8.0, 4.0)

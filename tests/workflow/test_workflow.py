@@ -1,0 +1,204 @@
+"""The workflow from nothing to tables and figures, what an edit reruns, and what stays as it is."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reedbench.schema import planning
+from reedbench.schema.suite import load
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+def test_the_table_has_a_row_per_method_and_step(finished):
+    table = pd.read_csv(finished.folder / "results/tables/tiny.csv")
+    assert list(zip(table["method"], table["step"], strict=True)) == [
+        (method, step) for method in ("sit", "repa", "reed") for step in (10, 20)
+    ]
+    assert {"fd@clf.v1-n64", "fd@pixels.v1-n64", "accuracy@clf.v1-n64", "speedup_steps", "flops"} <= set(table.columns)
+    assert (finished.folder / "results/tables/tiny.md").exists()
+    assert (finished.folder / "results/tables/tiny.tex").exists()
+
+
+@pytest.mark.parametrize("figure", ["speedup", "samples", "alignment"])
+def test_every_figure_comes_in_four_files(finished, figure):
+    for suffix in ("pdf", "svg", "png", "csv"):
+        assert (finished.folder / f"results/figures/tiny/{figure}.{suffix}").stat().st_size > 200
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.dry_run().jobs == {}
+
+
+def test_every_artefact_has_provenance_that_verifies(finished):
+    command = [sys.executable, "-m", "reedbench", "verify", "results/tables/tiny.csv"]
+    done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "results/data/digits/index.json" in done.stderr
+
+
+EDITS = {
+    "a comment": ("title: Tiny", "# a comment\ntitle: Tiny", {}),
+    "resources": ("seeds: [0]", "resources: {train: {mem_mb: 999, runtime: 7}}\nseeds: [0]", {}),
+    "bookkeeping": ("log_every: 2", "log_every: 5", {}),
+    "a label": ("    label: REPA\n", "    label: Repa\n", {"tabulate": 1, "plot": 3}),
+    "a new metric": (
+        "  - {uses: accuracy, extractor: clf}",
+        "  - {uses: accuracy, extractor: clf}\n  - {uses: copying, extractor: pixels}",
+        {"evaluate": 6, "floor": 1, "tabulate": 1, "plot": 3},
+    ),
+    "a new sampler": (
+        "  ode: {uses: euler, steps: 2}",
+        "  ode: {uses: euler, steps: 2}\n  heun: {uses: heun, steps: 2}",
+        {"sample": 6, "evaluate": 6, "tabulate": 1, "plot": 3},
+    ),
+    "more steps": (
+        "evaluate: [10, 20]",
+        "evaluate: [10, 20, 25]",
+        {"train": 3, "sample": 3, "evaluate": 3, "tabulate": 1, "plot": 3},
+    ),
+    "a step on the grid of a finished segment": (
+        "evaluate: [10, 20]",
+        "evaluate: [5, 10, 20]",
+        {"sample": 3, "evaluate": 3, "tabulate": 1, "plot": 3},
+    ),
+    "one method's weight": (
+        "weight: 0.25",
+        "weight: 0.5",
+        {"train": 2, "sample": 2, "evaluate": 2, "tabulate": 1, "plot": 3},
+    ),
+    "an encoder that one method reads": (
+        "image: patches, dim: 4",
+        "image: patches, dim: 5",
+        {"pretrain": 1, "represent": 1, "train": 2, "sample": 2, "evaluate": 2, "tabulate": 1, "plot": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_exactly_what_depends_on_it(copy, edit):
+    old, new, jobs = EDITS[edit]
+    copy.edit(old, new)
+    outcome = copy.dry_run()
+    assert outcome.jobs == jobs, outcome.text
+    methods = {wildcards.get("m") for rule, wildcards in outcome.planned if rule == "train"}
+    if edit in ("one method's weight", "an encoder that one method reads"):
+        assert methods == {"reed"}
+    if edit == "more steps":
+        assert {wildcards["i"] for rule, wildcards in outcome.planned if rule == "train"} == {"2"}
+
+
+def test_a_touch_reruns_nothing(copy):
+    for file in (copy.benchmark, copy.folder / "config/config.yaml"):
+        os.utime(file)
+    assert copy.dry_run().jobs == {}
+
+
+def test_an_ablation_trains_only_what_is_missing(copy):
+    outcome = copy.dry_run("results/ablations/tiny/depth.csv")
+    assert outcome.jobs == {"train": 2, "sample": 2, "evaluate": 2, "ablation": 1}
+    assert {wildcards["m"] for rule, wildcards in outcome.planned if rule == "train"} == {"repa-deep"}
+
+
+@pytest.fixture()
+def fresh(make_workspace, tmp_path, finished):
+    """A workspace in which nothing has run (`finished` gives the class: test modules are not importable)."""
+    return type(finished)(make_workspace(tmp_path / "fresh"))
+
+
+CELL = "results/metrics/tiny/repa/seed0/step-0000010/ode.json"
+
+
+@pytest.mark.parametrize(
+    ("target", "rules"),
+    [
+        (CELL, {"prepare", "pretrain", "represent", "statistics", "train", "sample", "evaluate"}),
+        ("results/runs/tiny/sit/seed0/segment-1.json", {"prepare", "train"}),
+        ("results/representations/digits/caption/index.json", {"prepare", "caption", "pretrain", "represent"}),
+        ("results/metrics/tiny/floor.json", {"prepare", "pretrain", "statistics", "floor"}),
+        ("all", {"all", "prepare", "caption", "pretrain", "represent", "statistics", "train", "sample", "evaluate",
+                 "floor", "tabulate", "plot"}),
+    ],
+)  # fmt: skip
+def test_every_artefact_is_a_target_of_its_own(fresh, target, rules):
+    outcome = fresh.dry_run(target)
+    assert set(outcome.jobs) == rules
+    if target == CELL:
+        assert outcome.jobs["train"] == 1
+
+
+def test_the_plan_without_snakemake_is_the_same_work(fresh, monkeypatch):
+    outcome = fresh.snakemake("-n", "-p", "--", "all")
+    monkeypatch.chdir(fresh.folder)
+    ours = {job.command.removeprefix("reedbench ") for job in planning.jobs(load(), "tiny")}
+    theirs = {line.replace("--step 00000", "--step ") for line in outcome.shell_lines}
+    assert ours == theirs
+
+
+def test_the_script_for_a_box_without_snakemake_runs_a_cell(fresh):
+    script = subprocess.run(
+        [sys.executable, "-m", "reedbench", "plan", "tiny", "--script"],
+        cwd=fresh.folder, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    first = [line for line in script.splitlines() if " step " in line][:2]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-e"], input="\n".join(first), cwd=fresh.folder, env=environment, text=True, check=True)
+    assert (fresh.folder / "results/data/digits/index.json").exists()
+
+
+def test_tables_and_figures_come_back_from_the_cache_alone(copy):
+    command = [sys.executable, "-m", "reedbench", "cache", "export", "tiny"]
+    subprocess.run(command, cwd=copy.folder, check=True, capture_output=True)
+    original = (copy.folder / "results/tables/tiny.csv").read_bytes()
+    figure = (copy.folder / "results/figures/tiny/speedup.svg").read_bytes()
+    for name in ("data", "encoders", "representations", "statistics", "runs", "samples", "metrics", "tables", "figures"):
+        shutil.rmtree(copy.folder / "results" / name)
+    shutil.rmtree(copy.folder / "work")
+    planned = copy.dry_run("tables", "figures").jobs
+    assert planned == {"tables": 1, "figures": 1, "tabulate_cached": 1, "plot_cached": 3}
+    outcome = copy.snakemake("--", "tables", "figures")
+    assert outcome.code == 0, outcome.text
+    assert (copy.folder / "results/from-cache/tiny/tiny.csv").read_bytes() == original
+    assert (copy.folder / "results/from-cache/tiny/figures/speedup.svg").read_bytes() == figure
+    assert not (copy.folder / "results/runs").exists()
+
+
+def test_a_broken_configuration_stops_snakemake_with_our_message(fresh):
+    fresh.edit("weight: 0.25", "wieght: 0.25")
+    outcome = fresh.snakemake("-n")
+    assert outcome.code != 0
+    assert "did you mean 'weight'?" in outcome.text
+
+
+def test_a_step_refuses_settings_that_changed_after_it_was_planned(copy):
+    target = "results/samples/tiny/sit/seed0/step-0000010/ode/samples.npz"
+    command = [sys.executable, "-m", "reedbench", "step", "sample", "--benchmark", "tiny", "--method", "sit",
+               "--seed", "0", "--step", "10", "--sampler", "ode", "--expect", "000000000000"]  # fmt: skip
+    before = (copy.folder / target).read_bytes()
+    done = subprocess.run(command, cwd=copy.folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "changed since this job was planned" in done.stderr
+    assert (copy.folder / target).read_bytes() == before
+
+
+LAUNCH_LINE = (
+    "reedbench launch --where {resources.launcher} --gpus {resources.gpus} --nodes {resources.nodes}"
+    " --tasks-per-node {resources.tasks_per_node} --cpus {threads} --mem-mb {resources.mem_mb}"
+    " --runtime {resources.runtime} --partition '{resources.slurm_partition}' --account '{resources.slurm_account}'"
+    " --qos '{resources.qos}' --constraint '{resources.constraint}' --extra '{resources.slurm_extra}'"
+)
+
+
+def test_the_launch_line_is_frozen():
+    common = Path(__file__).parents[2] / "workflow" / "rules" / "common.smk"
+    text = "".join(part for part in common.read_text().split('"')).replace("\n", "")
+    assert LAUNCH_LINE.replace(" ", "") in text.replace(" ", "")
+
+
+def test_the_workflow_is_lint_clean(finished):
+    assert finished.snakemake("--lint").code == 0
