@@ -58,14 +58,20 @@ def list_(
 
 
 @app.command()
-def schema(write: Annotated[bool, typer.Option("--write", help="Write config/benchmark.schema.json.")] = False) -> None:
+def schema(
+    write: Annotated[
+        bool, typer.Option("--write", help="Write config/benchmark.schema.json and the reference in config/README.md.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of benchmark files, generated from the models and the discovered plugins."""
     from reedbench.core import io
-    from reedbench.schema.benchmark import SCHEMA_FILE
+    from reedbench.schema.reference import with_reference
     from reedbench.schema.suite import schema_text
 
     if write:
-        io.write_text(f"config/{SCHEMA_FILE}", schema_text())
+        guide = io.require(paths.GUIDE).read_text(encoding="utf-8")
+        io.write_text(paths.SCHEMA, schema_text())
+        io.write_text(paths.GUIDE, with_reference(guide))
     else:
         print(schema_text(), end="")
 
@@ -162,7 +168,11 @@ def summary(benchmark: str, config: Config = paths.CONFIG) -> None:
 
 
 def _as_rich(rows: list[list[str]]) -> Table:
-    table = Table(*rows[0])
+    first, *others = rows[0]
+    table = Table()
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name)
     for row in rows[1:]:
         table.add_row(*row)
     return table

@@ -1,7 +1,7 @@
 """Codecs: data <-> what the backbone models (the identity for pixels, an SD-VAE for latents). One file each."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,10 @@ class AbstractCodec(Plugin):
 
     version: ClassVar[int] = 1
     domain: ClassVar[str]
+
+    def recipe(self) -> dict[str, Any]:
+        """The settings that change what a network is trained on."""
+        return self.plain()
 
     @abstractmethod
     def shape(self, data_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """The identity codec: the backbone models pixels in [-1, 1] directly."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +16,10 @@ class Pixels(AbstractCodec):
 
     rounding: image.Rounding = "truncate"
     """How samples become uint8: `truncate` as REPA and REED, `round` as SiT."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Rounding concerns samples only."""
+        return {"uses": self.uses}
 
     def shape(self, data_shape: tuple[int, ...]) -> tuple[int, ...]:
         """A latent is an image."""

@@ -74,7 +74,7 @@ def read_json(path: Path | str) -> Any:
     path = require(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text at all
         raise MissingArtefact(f"{path}: not a JSON file ({error}); delete it and rerun") from error
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 RESULTS = "results"
 CONFIG = "config/config.yaml"
+SCHEMA = "config/benchmark.schema.json"
+GUIDE = "config/README.md"
 WORK = "work"
 
 

@@ -19,6 +19,7 @@ from reedbench.core.errors import ConfigError, unknown
 from reedbench.core.frozen import Frozen
 
 VARIABLE = "REEDBENCH_PLUGINS"
+NAME = r"^[a-z0-9]+([.-][a-z0-9]+)*$"  # what may stand in a path: names of benchmarks, methods, encoders, data sets
 KINDS = ("datasets", "codecs", "captioners", "encoders", "backbones", "objectives", "samplers", "metrics")
 
 

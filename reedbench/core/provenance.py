@@ -106,7 +106,7 @@ def costs(folder: Path | str) -> Iterator[dict[str, Any]]:
     """All cost-bearing sidecars under a folder (one per job), in path order."""
     for mark in sorted(Path(folder).rglob("*.prov.json")):
         record = json.loads(mark.read_text(encoding="utf-8"))
-        if "cost_of" not in record:
+        if "step" in record and "cost_of" not in record:  # the record of a cache is no job
             yield record
 
 

@@ -38,13 +38,17 @@ def write(folder: Path | str, arrays: Mapping[str, Any], rows_per_shard: int = R
 
 
 class Shards:
-    """Read access to a shard folder: `len`, `names`, and `read(name, rows)`."""
+    """Read access to a shard folder: `len`, `names`, and `read(name, rows)`.
+
+    Raises:
+        MissingArtefact: there is no shard, or one is damaged.
+    """
 
     def __init__(self, folder: Path | str) -> None:
         files = sorted(io.require(folder).glob("shard-*.safetensors"))
         if not files:
             raise MissingArtefact(f"{folder}: holds no shard; delete the folder and rerun the step that makes it")
-        self.maps = [_map(file) for file in files]
+        self.maps = [_checked(file) for file in files]
         self.starts = np.cumsum([0] + [len(next(iter(shard.values()))) for shard in self.maps])
 
     def __len__(self) -> int:
@@ -72,6 +76,13 @@ class Shards:
             here = shard_of == number
             out[here] = self.maps[number][name][rows[here] - self.starts[number]]
         return out
+
+
+def _checked(file: Path) -> dict[str, np.ndarray]:
+    try:
+        return _map(file)
+    except ValueError as error:
+        raise MissingArtefact(f"{file}: not a whole safetensors file ({error}); delete it and rerun") from error
 
 
 def _map(file: Path) -> dict[str, np.ndarray]:

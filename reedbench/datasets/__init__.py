@@ -3,7 +3,9 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-from reedbench.core.plugins import Plugin
+from pydantic import Field
+
+from reedbench.core.plugins import NAME, Plugin
 from reedbench.domains.rows import Rows
 
 
@@ -14,7 +16,7 @@ class AbstractDataset(Plugin):
     domain: ClassVar[str]
     embedded: ClassVar[bool] = False  # needs no download: belongs to `snakemake all`
 
-    name: str = ""
+    name: str = Field("", pattern=rf"{NAME}|^$")
     """Folder name under results/data; the plugin's name unless two variants must live side by side."""
 
     @property

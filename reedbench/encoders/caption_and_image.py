@@ -25,7 +25,7 @@ class CaptionAndImage(AbstractEncoder):
     captioner: str
     """Name of the captioner whose texts are embedded."""
     image: str
-    """Name of the encoder whose mean token is the image feature."""
+    """Name of the encoder whose mean token (or vector) is the image feature."""
     dim: int = Field(24, ge=2)
     """Dimensions kept by the truncated SVD of the text part."""
 
@@ -78,7 +78,8 @@ class CaptionAndImage(AbstractEncoder):
         words = bytes(weights["words"]).decode().split("\n")
         counts = CountVectorizer(vocabulary=words).transform(_texts(material)).toarray() * weights["idf"]
         text = _unit(counts.astype(np.float32)) @ weights["components"].T
-        return text, material.representations[self.image].mean(1)
+        representation = material.representations[self.image]
+        return text, representation.mean(1) if representation.ndim == 3 else representation
 
     @staticmethod
     def _join(weights: Mapping[str, np.ndarray], text: np.ndarray, pooled: np.ndarray) -> np.ndarray:

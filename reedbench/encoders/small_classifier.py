@@ -58,6 +58,8 @@ class SmallClassifier(AbstractEncoder):
                 optimiser.step()
                 track.update(step + 1, loss=loss.item())
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        raw = self._run({**weights, "scale": np.ones(1, np.float32)}, train.rows, features=True)
+        weights["scale"] = np.sqrt(np.square(raw).mean(keepdims=True)).reshape(1)
         correct = self.classify(weights, test.rows) == test.rows.arrays["labels"]
         card = {
             "objective": "cross-entropy on the training split",
@@ -67,7 +69,10 @@ class SmallClassifier(AbstractEncoder):
         return Pretrained(weights, card)
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
-        """(n, dim) float32 penultimate features."""
+        """(n, dim) float32 penultimate features, of mean square 1 over the training split.
+
+        One common factor changes no comparison under the Frechet distance, and keeps the cubic kernel distance sane.
+        """
         features: np.ndarray = self._run(weights, material.rows, features=True)
         return features
 
@@ -86,8 +91,9 @@ class SmallClassifier(AbstractEncoder):
 
         images = torch.from_numpy(image.to_signed(rows.arrays["images"]))
         network = self._network(images.shape, len(weights["head.bias"]))
-        network.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+        network.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items() if name != "scale"})
+        scale = float(weights["scale"][0])
         with torch.no_grad():
-            parts = [network.features(p) if features else network(p) for p in images.split(512)]
+            parts = [network.features(p) / scale if features else network(p) for p in images.split(512)]
         result: np.ndarray = torch.cat(parts).numpy()
         return result

@@ -11,7 +11,7 @@ from reedbench.metrics import AbstractMetric, Features
 
 
 class Copying(AbstractMetric):
-    """Euclidean distances between features; use it under an extractor that keeps detail, such as pixels."""
+    """Copying rate, by Euclidean distances; use it under an extractor that keeps detail, such as pixels."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     uses: Literal["copying"] = "copying"

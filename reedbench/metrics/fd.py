@@ -11,7 +11,7 @@ from reedbench.metrics import AbstractMetric, Features
 
 
 class FrechetDistance(AbstractMetric):
-    """|mu - mu'|^2 + tr(S + S' - 2 sqrt(S S')). Falls with n: compare equal n only."""
+    """Frechet distance |mu - mu'|^2 + tr(S + S' - 2 sqrt(S S')). Falls with n: compare equal n only."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     uses: Literal["fd"] = "fd"

@@ -8,7 +8,7 @@ from reedbench.metrics import AbstractMetric, Features
 
 
 class KernelDistance(AbstractMetric):
-    """Mean over random subsets of the unbiased estimate; unlike the Frechet distance it does not fall with n."""
+    """Kernel distance (MMD), averaged over random subsets; unlike the Frechet distance it does not fall with n."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     min_n: ClassVar[int] = 10

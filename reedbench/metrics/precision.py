@@ -1,4 +1,4 @@
-"""Improved precision: share of samples inside the reference's manifold (fidelity). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+"""Improved precision: share of samples inside the reference's manifold. Kynkaanniemi et al. 2019, arXiv:1904.06991."""
 
 from typing import ClassVar, Literal
 
@@ -9,7 +9,7 @@ from reedbench.metrics._manifold import precision_recall
 
 
 class Precision(AbstractMetric):
-    """A manifold is the union of balls around points that reach to their k-th neighbour."""
+    """Improved precision; a manifold is the union of balls around points that reach to their k-th neighbour."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     min_n: ClassVar[int] = 5

@@ -1,4 +1,4 @@
-"""Improved recall: share of the reference inside the samples' manifold (coverage). Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+"""Improved recall: share of the reference inside the samples' manifold. Kynkaanniemi et al. 2019, arXiv:1904.06991."""
 
 from typing import ClassVar, Literal
 
@@ -9,7 +9,7 @@ from reedbench.metrics._manifold import precision_recall
 
 
 class Recall(AbstractMetric):
-    """A manifold is the union of balls around points that reach to their k-th neighbour."""
+    """Improved recall; a manifold is the union of balls around points that reach to their k-th neighbour."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     min_n: ClassVar[int] = 5

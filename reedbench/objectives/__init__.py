@@ -26,6 +26,10 @@ class AbstractObjective(Plugin):
         """Blocks that it taps, 1-based."""
         return ()
 
+    def interpolant(self) -> str:
+        """Name of the path from noise to data (`nn.interpolants`) that its networks are sampled on."""
+        return "linear"
+
     def recipe(self) -> dict[str, Any]:
         """The settings that change weights: everything but words."""
         return {name: value for name, value in self.plain().items() if name not in ("label", "note")}

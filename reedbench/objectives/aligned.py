@@ -98,6 +98,10 @@ class Aligned(AbstractObjective):
         """Tapped blocks."""
         return tuple(alignment.depth for alignment in self.alignments)
 
+    def interpolant(self) -> str:
+        """The path."""
+        return self.path
+
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
         from reedbench.nn.aligned import AlignedLearner, AlignedNetwork

@@ -90,8 +90,8 @@ def _floor_line(axis: Any, source: Source, family: str) -> None:
         axis.axhline(value, color="0.6", linewidth=0.8, linestyle="--")
         bottom, top = axis.get_ylim()
         axis.set_ylim(min(bottom, value * 0.8), top)
-        axis.annotate("training half vs half", (1, value), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      xytext=(0, 2), ha="right", color="0.4", fontsize=6)  # fmt: skip
+        axis.annotate("training half vs half", (1, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
+                      textcoords="offset points", ha="right", color="0.4", fontsize=6)  # fmt: skip
 
 
 def samples(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
@@ -151,7 +151,7 @@ def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> lis
                 name = words["label"] if term == "denoise" else f"{words['label']}: {term}"
                 axis.plot(values.index, values.to_numpy(), color=colours[method], linestyle=style_, label=name)
                 rows += [{"method": method, "term": term, "step": int(s), "value": float(v)} for s, v in values.items()]
-        left.set(xlabel="training steps", ylabel="denoising loss (training)", yscale="log")
+        left.set(xlabel="training steps", ylabel="denoising loss (training)")
         right.set(xlabel="training steps", ylabel="cosine to the representation")
         left.legend()
         if right.lines:

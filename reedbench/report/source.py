@@ -46,8 +46,8 @@ class Source:
         if len(missing := wanted.difference(index.unique())):
             m, k, step, s = missing[0]
             raise MissingArtefact(
-                f"no metrics for {m}, seed {k}, step {step}, sampler {s} ({len(missing)} of {len(cells)} cells missing); "
-                "run the benchmark, or export its cache again"
+                f"no metrics for {m}, seed {k}, step {step}, sampler {s} "
+                f"({len(missing)} of {len(cells)} cells missing); run the benchmark, or export its cache again"
             )
         methods = {cell[0] for cell in cells}
         keep = index.isin(wanted) | (self.metrics["method"] == FLOOR).to_numpy()

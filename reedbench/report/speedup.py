@@ -117,11 +117,20 @@ def _axes() -> list[str]:
     return [*AXES, *(f"{axis}+oneoff" for axis in ONE_OFF)]
 
 
-def _cost(source: Source, method: str, seed: int, axis: str, step: float) -> float:
-    """Cost of training to a (fractional) step, from the run's curve."""
-    name, _, with_oneoff = axis.partition("+")
-    curve = source.curves[(source.curves["method"] == method) & (source.curves["seed"] == seed)].sort_values("step")
+def cost_at(source: Source, method: str, seed: int, column: str, step: float) -> float:
+    """A cost of a run (a column of its curve) at a step, interpolated between two rows of the curve."""
+    curve = _curve(source, method, seed)
     steps = np.concatenate([[0.0], curve["step"].to_numpy(np.float64)])
-    costs = np.concatenate([[0.0], curve[AXES[name]].to_numpy(np.float64)])
-    once = float(curve[ONE_OFF[name]].iloc[0]) if with_oneoff else 0.0
-    return float(np.interp(step, steps, costs)) + once
+    costs = np.concatenate([[0.0], curve[column].to_numpy(np.float64)])
+    return float(np.interp(step, steps, costs))
+
+
+def _cost(source: Source, method: str, seed: int, axis: str, step: float) -> float:
+    name, _, with_oneoff = axis.partition("+")
+    once = float(_curve(source, method, seed)[ONE_OFF[name]].iloc[0]) if with_oneoff else 0.0
+    return cost_at(source, method, seed, AXES[name], step) + once
+
+
+def _curve(source: Source, method: str, seed: int) -> pd.DataFrame:
+    own = (source.curves["method"] == method) & (source.curves["seed"] == seed)
+    return source.curves[own].sort_values("step")

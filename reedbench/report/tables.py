@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reedbench.core.errors import MetricError
 from reedbench.report.intervals import Interval, interval
 from reedbench.report.source import Source
-from reedbench.report.speedup import speedups
+from reedbench.report.speedup import cost_at, speedups
 
 HEAD = ["benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
         "guidance", "weights", "seeds"]  # fmt: skip
@@ -19,7 +20,11 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 
 
 def tidy(source: Source, facts: Mapping[str, Any], baseline_source: Source) -> pd.DataFrame:
-    """The table of decision 14. `facts` holds benchmark, domain, backbone, methods (label by name), speedup."""
+    """The table of decision 14. `facts` holds benchmark, domain, backbone, methods (label by name), speedup.
+
+    Raises:
+        MetricError: a cell lacks a metric that others have, or has it twice.
+    """
     ids = metric_ids(source, facts["metrics"])
     cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
     gains = speedups(
@@ -30,12 +35,11 @@ def tidy(source: Source, facts: Mapping[str, Any], baseline_source: Source) -> p
     for (method, step, sampler), cell in sorted(
         cells.groupby(["method", "step", "sampler"]), key=lambda item: (order[str(item[0][0])], item[0][1], item[0][2])
     ):
-        run = source.curves[(source.curves["method"] == method) & (source.curves["step"] == step)]
         rows.append(
             {
-                **_head(facts, str(method), int(step), str(sampler), cell, run),
+                **_head(facts, str(method), int(step), str(sampler), cell, source),
                 **_metrics(cell, ids),
-                **{name: float(run[name].mean()) for name in COSTS},
+                **{name: _mean_cost(source, cell, name) for name in COSTS},
                 **_gain(gains, str(method), str(sampler)),
             }
         )
@@ -50,7 +54,7 @@ def metric_ids(source: Source, families: Sequence[str]) -> list[str]:
 
 
 def _head(
-    facts: Mapping[str, Any], method: str, step: int, sampler: str, cell: pd.DataFrame, run: pd.DataFrame
+    facts: Mapping[str, Any], method: str, step: int, sampler: str, cell: pd.DataFrame, source: Source
 ) -> dict[str, Any]:
     first = cell.iloc[0]
     return {
@@ -59,9 +63,9 @@ def _head(
         "method": method,
         "label": facts["methods"][method]["label"],
         "backbone": facts["backbone"],
-        "params": int(run["params"].iloc[0]),
+        "params": int(source.curves[source.curves["method"] == method]["params"].iloc[0]),
         "step": step,
-        "samples_seen": int(run["samples_seen"].iloc[0]),
+        "samples_seen": round(_mean_cost(source, cell, "samples_seen")),
         "sampler": sampler,
         "nfe": int(first["nfe"]),
         "guidance": float(first["guidance"]),
@@ -70,10 +74,24 @@ def _head(
     }
 
 
+def _mean_cost(source: Source, cell: pd.DataFrame, column: str) -> float:
+    """Mean over the cell's seeds; an evaluation may lie between two rows of the curve."""
+    first = cell.iloc[0]
+    runs = [cost_at(source, first["method"], int(seed), column, first["step"]) for seed in cell["seed"].unique()]
+    return float(np.mean(runs))
+
+
 def _metrics(cell: pd.DataFrame, ids: Sequence[str]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
+    seeds = sorted(cell["seed"].unique())
     for name in ids:
-        over = interval(cell[cell["metric"] == name].sort_values("seed")["value"].tolist())
+        own = cell[cell["metric"] == name].sort_values("seed")
+        if own["seed"].tolist() != seeds:
+            m, step, s = cell.iloc[0][["method", "step", "sampler"]]
+            raise MetricError(
+                f"{name}: not one value per seed for {m}, step {step}, sampler {s}; evaluate its cells again"
+            )
+        over = interval(own["value"].tolist())
         columns |= {name: over.mean, f"{name}.low": over.low, f"{name}.high": over.high, f"{name}.interval": over.kind}
     return columns
 
@@ -119,7 +137,9 @@ def _interval_of(row: pd.Series, name: str) -> Interval:
 def text(value: Interval) -> str:
     """`3.48 [3.19, 3.77]`, with digits that suit the size."""
     digits = 2 if abs(value.mean) >= 1 else 3 if abs(value.mean) >= 0.0995 else 4
-    bounds = "" if value.kind == "none" else f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+    bounds = (
+        "" if value.kind == "none" or value.low == value.high else f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+    )
     return f"{value.mean:.{digits}f}{bounds}"
 
 
@@ -128,7 +148,7 @@ def _times(row: pd.Series, name: str) -> str:
     if pd.isna(value):
         return "not reached"
     sign = "≥ " if str(row["reason"]).startswith("reached before") else ""
-    return f"{sign}{value:.2f}x" + ("" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]")
+    return f"{sign}{value:.2f}x" + ("" if pd.isna(low) or low == high else f" [{low:.2f}, {high:.2f}]")
 
 
 def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list[str]:
@@ -140,10 +160,11 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
         facts["speedup"]["metric"],
         facts["methods"].get(facts["speedup"]["baseline"], {"label": "the baseline"}),
     )
+    n = int(source.metrics[source.metrics["step"] >= 0]["n"].max())
     lines = [
-        f"Values: mean [{kinds[kind]}], seeds {table['seeds'].iloc[0]}; n = {int(source.metrics[source.metrics['step'] >= 0]['n'].max())} samples each.",
-        f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that {baseline['label']} "
-        f"ends at ({table['speedup_target'].iloc[0]:.4g}), same seed; geometric mean.",
+        f"Values: mean [{kinds[kind]}], seeds {table['seeds'].iloc[0]}; n = {n} samples each.",
+        f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that "
+        f"{baseline['label']} ends at ({table['speedup_target'].iloc[0]:.4g}), same seed; geometric mean.",
     ]
     floor = {row["family"]: row for _, row in source.floor.iterrows()}
     if floor:
@@ -167,7 +188,7 @@ def markdown(shown: pd.DataFrame, title: str, lines: Sequence[str]) -> str:
 
 def latex(shown: pd.DataFrame, lines: Sequence[str]) -> str:
     """The digest as a LaTeX tabular (booktabs), with the notes as comments."""
-    plain = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "≥": r"$\geq$", "_": r"\_", "%": r"\%"}
+    plain = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "≥": r"$\geq$", **{sign: f"\\{sign}" for sign in "_%&#$"}}
 
     def escape(word: object) -> str:
         return "".join(plain.get(letter, letter) for letter in str(word))
@@ -176,7 +197,9 @@ def latex(shown: pd.DataFrame, lines: Sequence[str]) -> str:
     body = "\n".join(" & ".join(row) + r" \\" for row in rows)
     head = " & ".join(escape(name) for name in shown.columns) + r" \\"
     comments = "\n".join(f"% {line}" for line in lines)
-    return f"{comments}\n\\begin{{tabular}}{{l{'r' * (len(shown.columns) - 1)}}}\n\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+    begin = rf"\begin{{tabular}}{{l{'r' * (len(shown.columns) - 1)}}}"
+    parts = [comments, begin, r"\toprule", head, r"\midrule", body, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(parts) + "\n"
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -9,8 +9,7 @@ from pydantic import Field, create_model
 from reedbench.core import plugins
 from reedbench.core.frozen import Frozen
 
-SCHEMA_FILE = "benchmark.schema.json"
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
+Name = Annotated[str, Field(pattern=plugins.NAME)]
 
 HeavyStep = Literal["prepare", "caption", "pretrain", "represent", "train", "sample", "evaluate"]
 

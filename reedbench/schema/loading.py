@@ -61,7 +61,7 @@ class Document:
                             name_node.start_mark.line + 1,
                         )
                     )
-                    # The second value is the one that is read; without the first one's lines its keys are no duplicates.
+                    # The second value is the one that is read: its keys do not repeat those of the first.
                     self.lines = {key: line for key, line in self.lines.items() if key[: len(here)] != here}
                 self.lines[here] = name_node.start_mark.line + 1
                 self._note(value, here)
@@ -114,5 +114,5 @@ def merge_bases(document: Document, section: str) -> list[Problem]:
 
     for name in list(entries):
         resolve(name, ())
-    document.values[section] = {name: entry for name, entry in merged.items() if entry is not UNRESOLVED}
+    document.values[section] = {name: merged[name] for name in entries if merged[name] is not UNRESOLVED}
     return problems

@@ -59,7 +59,7 @@ def recipe(suite: Suite, b: str, m: str, k: int) -> Settings:
         "seed": k,
         "step": VERSIONS["train"],
         "dataset": dataset(suite, data),
-        "codec": {**benchmark.codec.plain(), "version": benchmark.codec.version},
+        "codec": {**benchmark.codec.recipe(), "version": benchmark.codec.version},
         "backbone": {**benchmark.backbone.plain(), "version": benchmark.backbone.version},
         "objective": {**objective.recipe(), "version": objective.version},
         "encoders": {name: encoder(suite, data, name) for name in objective.encoders()},

@@ -1,5 +1,6 @@
 """The suite: all benchmark files of a working directory, checked against each other."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -7,13 +8,13 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from reedbench.core import io, paths
+from reedbench.core import io, paths, plugins
 from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema import benchmark as models
 from reedbench.schema.checks import check_benchmark, check_shared_names
 from reedbench.schema.loading import Document, merge_bases
-from reedbench.schema.problems import explain
+from reedbench.schema.problems import MUST_BE, explain
 
 
 class SuiteConfig(Frozen):
@@ -90,6 +91,8 @@ def load(config_file: str = paths.CONFIG) -> Suite:
     loaded: dict[str, Any] = {}
     documents: dict[str, Document] = {}
     for file in files:
+        if not re.fullmatch(plugins.NAME, file.stem):
+            problems.append(Problem(str(file), "", f"the file's name must be {MUST_BE['string_pattern_mismatch']}"))
         try:
             documents[file.stem] = document = Document(file)
             loaded[file.stem] = read_benchmark(document)

@@ -31,7 +31,8 @@ def evaluate(suite: Suite, arguments: Namespace) -> Made:
     if any(part is None for part in cell):
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
     b, (m, k, step, s) = arguments.benchmark, cell
-    benchmark = suite.benchmark(b)
+    benchmark, sampler = suite.benchmark(b), settings.sampler(suite, b, s)
+    settings.method(suite, b, m)  # a method that does not exist is a wrong word, not a missing file
     file = paths.samples(b, m, k, step, s)
     images, labels = image.read_samples(file)
     data = Rows([str(i) for i in range(len(labels))], ["sample"] * len(labels), {"images": images, "labels": labels})
@@ -46,7 +47,6 @@ def evaluate(suite: Suite, arguments: Namespace) -> Made:
             for metric in benchmark.metrics
             if metric.extractor == name
         ]
-    sampler = settings.sampler(suite, b, s)
     body = {
         "benchmark": b, "method": m, "seed": k, "step": step, "sampler": s, "weights": "ema",
         "nfe": sampler.nfe(), "guidance": sampler.guidance, "records": records,

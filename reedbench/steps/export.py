@@ -18,7 +18,7 @@ def export(suite: Suite, b: str) -> list[str]:
     missing = [cell for cell in settings.cells(suite, b, settings.shown(suite, b, None)) if cell not in cells]
     if missing:
         raise MissingArtefact(
-            f"{b}: {len(missing)} cells of the table are not evaluated yet, the first is {paths.metrics(b, *missing[0])} "
+            f"{b}: {len(missing)} cells of the table are not evaluated, the first is {paths.metrics(b, *missing[0])} "
             f"(try: snakemake --cores 2 {paths.table(b)})"
         )
     whole = _whole_methods(suite, b, cells)

@@ -6,6 +6,7 @@ from reedbench.core import io, paths
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.schema.suite import Suite
+from reedbench.steps.flops import counted
 from reedbench.steps.material import gather
 
 
@@ -15,10 +16,11 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     encoder = suite.encoder(dataset, name)
     train, inputs = gather(suite, dataset, encoder, rows.TRAIN)
     test, _ = gather(suite, dataset, encoder, rows.TEST)
-    made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
+    with counted() as count:
+        made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
     out = paths.encoder(dataset, name)
     io.write_tensors(paths.weights(out), made.weights)
     io.write_json(
         paths.card(out), {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card}
     )
-    return Made([paths.weights(out), paths.card(out)], inputs)
+    return Made([paths.weights(out), paths.card(out)], inputs, flops=count.flops)

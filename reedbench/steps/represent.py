@@ -11,6 +11,7 @@ from reedbench.domains import rows
 from reedbench.metrics import Features
 from reedbench.schema.suite import Suite
 from reedbench.steps.features import extract
+from reedbench.steps.flops import counted
 from reedbench.steps.material import gather, weights_of
 
 
@@ -20,9 +21,10 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         return _statistics(suite, arguments.dataset, arguments.extractor)
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
-    material, inputs = gather(suite, dataset, encoder, rows.TRAIN)
-    weights, read = weights_of(dataset, name, encoder)
-    representation = encoder.represent(weights, material)
+    with counted() as count:  # gathering runs the encoders that this one reads
+        material, inputs = gather(suite, dataset, encoder, rows.TRAIN)
+        weights, read = weights_of(dataset, name, encoder)
+        representation = encoder.represent(weights, material)
     out = paths.representation(dataset, name)
     shards.write(paths.shards(out), {"representation": representation.astype(np.float16)})
     index = {
@@ -34,7 +36,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         "shards": io.sha256(paths.shards(out)),
     }
     io.write_json(paths.index(out), index)
-    return Made([paths.shards(out), paths.index(out)], inputs + read)
+    return Made([paths.shards(out), paths.index(out)], inputs + read, flops=count.flops)
 
 
 def _statistics(suite: Suite, dataset: str, name: str) -> Made:

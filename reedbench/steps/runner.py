@@ -1,10 +1,9 @@
 """`reedbench step <verb> ...`: parse, run, write provenance, translate errors into one line and an exit code."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from reedbench.core import provenance
 from reedbench.core.console import say
@@ -20,14 +19,12 @@ Depends = Callable[[Suite, argparse.Namespace], Any]
 def main(argv: Sequence[str]) -> int:
     """Run one step; returns the exit code (0, 1, 2, 3, 4 or 75)."""
     try:
-        arguments = _parser().parse_args(argv)
-    except SystemExit as error:  # argparse has already said what is wrong
-        return int(error.code or 0)
-    try:
-        _run(arguments)
+        _run(_parser().parse_args(argv))
     except ReedbenchError as error:
-        say(f"reedbench step {arguments.verb}: {error}")
+        say(f"reedbench step {argv[0] if argv else ''}: {error}")
         return error.exit_code
+    except SystemExit as done:  # --help
+        return int(done.code or 0)
     return 0
 
 
@@ -76,8 +73,15 @@ DEPENDS: dict[str, Depends] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like everything else here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (see: {self.prog} --help)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reedbench step", description=__doc__, allow_abbrev=False)
+    parser = _Parser(prog="reedbench step", description="Run one step here, without Snakemake.", allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(VERSIONS))
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument("--config", default="config/config.yaml", help="the suite's configuration")
@@ -115,11 +119,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return number
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up")
+    return int(text)

@@ -27,12 +27,13 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
     """Draw the benchmark's number of samples from one checkpoint."""
     b, m, k, step, s = arguments.benchmark, arguments.method, arguments.seed, arguments.step, arguments.sampler
     benchmark, sampler = suite.benchmark(b), settings.sampler(suite, b, s)
+    path = INTERPOLANTS[settings.method(suite, b, m).interpolant()]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(benchmark.train.threads)
     segment = settings.segment_of(suite, b, step)
     receipt, folder = paths.receipt(b, m, k, segment), paths.segment(b, m, k, segment)
-    network, facts, shape = _network(suite, b, f"{folder}/{paths.step_name(step)}.safetensors", receipt, device)
-    path = INTERPOLANTS[settings.method(suite, b, m).path]
+    weights = f"{folder}/{paths.step_name(step)}.safetensors"
+    network, facts, shape = _network(suite, b, weights, receipt, device)
     count, size = benchmark.sampling.count, benchmark.sampling.batch
     labels = np.arange(count) % int(facts["classes"])
     drawn = []
@@ -47,7 +48,7 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
             track.update(index.stop)
     out = paths.samples(b, m, k, step, s)
     image.write_samples(out, np.concatenate(drawn), labels)
-    return Made([out], [receipt], device=device, notes={"nfe": sampler.nfe()})
+    return Made([out], [receipt, weights], device=device, notes={"nfe": sampler.nfe()})
 
 
 def _network(suite: Suite, b: str, file: str, receipt: str, device: str) -> tuple[Any, dict[str, Any], tuple[int, ...]]:

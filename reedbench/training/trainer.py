@@ -84,7 +84,7 @@ class Trainer:
             }
             for moment in moments:
                 tensor = tensors[f"optimiser/{moment}/{name}"]
-                self.optimiser.state[parameter][moment] = tensor.to(tensor.device if moment == "step" else self.device)
+                self.optimiser.state[parameter][moment] = tensor.to(self.device)
 
     def _drawn(self, step: int) -> Batch:
         batch = self.data.batch(self.order.rows(step))
@@ -101,7 +101,7 @@ class Trainer:
             with self._precision():
                 terms = self.learner.terms(piece)
             means = {name: term.sum / weights[name] for name, term in terms.items()}
-            # A coefficient of 0 still gives gradients (of 0): the optimiser then counts the step, as the reference does.
+            # A coefficient of 0 still gives gradients (of 0): the optimiser counts the step, as the reference does.
             torch.stack([coefficients[name] * mean for name, mean in means.items()]).sum().backward()  # type: ignore[no-untyped-call]
             for name, mean in means.items():
                 values[name] += mean.detach()

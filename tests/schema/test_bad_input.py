@@ -42,7 +42,11 @@ def both(*edits):
 
 # name: edit, file, key path, words of the message
 CASES = {
-    "unknown key": (put("train/batsh", 3), "train.batsh", ["unknown key 'batsh'", "did you mean 'batch'?", "ema_decay"]),
+    "unknown key": (
+        put("train/batsh", 3),
+        "train.batsh",
+        ["unknown key 'batsh'", "did you mean 'batch'?", "ema_decay"],
+    ),
     "unknown key at the top": (put("titel", "x"), "titel", ["unknown key 'titel'", "did you mean 'title'?"]),
     "unknown key of a plugin among several": (
         put("metrics/0/extracter", "clf"),
@@ -59,7 +63,11 @@ CASES = {
         "methods.repa.alignments.0.wieght",
         ["unknown key 'wieght'", "did you mean 'weight'?"],
     ),
-    "unknown key of a named entry": (put("ablations/text/titel", "x"), "ablations.text.titel", ["did you mean 'title'?"]),
+    "unknown key of a named entry": (
+        put("ablations/text/titel", "x"),
+        "ablations.text.titel",
+        ["did you mean 'title'?"],
+    ),
     "unknown step in resources": (
         put("resources/trian", {"cpus": 1}),
         "resources.trian",
@@ -71,8 +79,17 @@ CASES = {
     "text for a number": (put("train/optimiser/lr", "fast"), "train.optimiser.lr", ["must be a number, got 'fast'"]),
     "infinite number": (put("train/optimiser/lr", float("inf")), "train.optimiser.lr", ["must be a finite number"]),
     "number for a text": (put("title", 7), "title", ["must be text", "got 7"]),
-    "text for true or false": (put("backbone/qk_norm", "maybe"), "backbone.qk_norm", ["must be true or false", "'maybe'"]),
+    "text for true or false": (
+        put("backbone/qk_norm", "maybe"),
+        "backbone.qk_norm",
+        ["must be true or false", "'maybe'"],
+    ),
     "number for a list": (put("evaluate", 10), "evaluate", ["must be a list, got 10"]),
+    "dataset that leaves its folder": (
+        put("dataset/name", "../elsewhere"),
+        "dataset.name",
+        ["must be a name of lower-case letters", "got '../elsewhere'"],
+    ),
     "list for a mapping": (put("train", [1]), "train", ["must be a mapping of keys to values, got [1]"]),
     "text for a plugin": (put("codec", "pixels"), "codec", ["must be a mapping of keys to values, got 'pixels'"]),
     "list for named entries": (put("samplers", []), "samplers", ["must be a mapping of keys to values, got []"]),
@@ -80,7 +97,11 @@ CASES = {
     "text in a list of numbers": (put("seeds/1", "one"), "seeds.1", ["must be a whole number, got 'one'"]),
     "empty list": (put("seeds", []), "seeds", ["must be a list of 1 or more entries, got []"]),
     "pair of one": (put("train/optimiser/betas", [0.9]), "train.optimiser.betas", ["must be a list of more entries"]),
-    "pair of three": (put("samplers/ode/interval", [0, 0, 1]), "samplers.ode.interval", ["a list of 2 or fewer entries"]),
+    "pair of three": (
+        put("samplers/ode/interval", [0, 0, 1]),
+        "samplers.ode.interval",
+        ["a list of 2 or fewer entries"],
+    ),
     "number too small": (put("train/batch", 0), "train.batch", ["must be at least 1, got 0"]),
     "number not positive": (put("train/optimiser/lr", 0), "train.optimiser.lr", ["must be greater than 0, got 0"]),
     "number too large": (put("train/ema_decay", 1), "train.ema_decay", ["must be less than 1, got 1"]),
@@ -90,7 +111,11 @@ CASES = {
         "train.precision",
         ["'bf61' is not allowed", "did you mean 'bf16'?", "(allowed: fp32, bf16)"],
     ),
-    "name with capitals": (put("methods/SiT", {"uses": "aligned", "label": "x"}), "methods.SiT", ["lower-case letters"]),
+    "name with capitals": (
+        put("methods/SiT", {"uses": "aligned", "label": "x"}),
+        "methods.SiT",
+        ["lower-case letters"],
+    ),
     "missing section": (put("train", ...), "train", ["is required and missing"]),
     "missing key": (put("train/segment", ...), "train.segment", ["is required and missing"]),
     "missing key of a plugin": (put("metrics/0/extractor", ...), "metrics.0.extractor", ["is required and missing"]),
@@ -181,7 +206,11 @@ CASES = {
         "encoders.caption",
         ["unknown encoder 'patch'", "did you mean 'patches'?"],
     ),
-    "encoder that reads itself": (put("encoders/caption/image", "caption"), "encoders.caption", ["read a basic encoder"]),
+    "encoder that reads itself": (
+        put("encoders/caption/image", "caption"),
+        "encoders.caption",
+        ["read a basic encoder"],
+    ),
     "encoder that reads one that reads": (
         put("encoders/nested", {"uses": "caption-and-image", "captioner": "measured", "image": "caption"}),
         "encoders.nested",
@@ -203,7 +232,7 @@ CASES = {
     "step off the grid": (put("evaluate/1", 12), "evaluate.1", ["step 12 is off the grid", "train.save_every (5)"]),
     "steps that do not increase": (put("evaluate", [20, 10]), "evaluate", ["must list increasing steps"]),
     "step given twice": (put("evaluate", [10, 10]), "evaluate", ["each once"]),
-    "segment off the grid": (put("train/segment", 12), "train.segment", ["12 is not a multiple of train.save_every (5)"]),
+    "segment off the grid": (put("train/segment", 12), "train.segment", ["12 is not a multiple of train.save_every"]),
     "duplicate seeds": (put("seeds", [1, 1]), "seeds", ["must list each seed once"]),
     "negative seed": (put("seeds", [0, -1]), "seeds", ["must not be negative"]),
     "batch that accumulation does not divide": (
@@ -247,7 +276,7 @@ CASES = {
         ["interval [0.7, 0.3] must satisfy 0 <= low <= high <= 1"],
     ),
     "size and width": (put("backbone/size", "S"), "backbone", ["give either size (S, B, L, XL) or all of width"]),
-    "width that heads do not divide": (put("backbone/heads", 3), "backbone", ["width 16 must be a multiple of heads (3)"]),
+    "width that heads do not divide": (put("backbone/heads", 3), "backbone", ["width 16 must be a multiple of heads"]),
     "no samplers": (put("samplers", {}), "samplers", ["needs at least one sampler"]),
     "not YAML": (text("title: [1, 2\n"), "", ["not valid YAML"]),
     "tab in YAML": (text("title: x\n\ttable: []\n"), "", ["not valid YAML", "tiny.yaml:2:"]),
@@ -275,6 +304,12 @@ OTHER_FILES = {
         "config/config.yaml",
         "benchmarks",
         ["no benchmark file (*.yaml) in benchmarks/"],
+    ),
+    "file name with capitals": (
+        lambda files: files.benchmarks.update(Tiny=files.benchmarks.pop("tiny")),
+        "benchmarks/Tiny.yaml",
+        "",
+        ["the file's name must be a name of lower-case letters and digits"],
     ),
     "folder that is not there": (
         config({"benchmarks": "elsewhere"}),
@@ -404,7 +439,7 @@ def swap(command: tuple[str, ...], old: str, new: str) -> list[str]:
         pytest.param(swap(TRAIN, "repa", "rpea"), ["unknown method 'rpea'; did you mean 'repa'?"], id="method"),
         pytest.param(swap(SAMPLE, "ode", "odd"), ["unknown sampler 'odd'; did you mean 'ode'?"], id="sampler"),
         pytest.param(["prepare", "--dataset", "digit"], ["unknown dataset 'digit'"], id="dataset"),
-        pytest.param(["tabulate", "--benchmark", "tiny", "--ablation", "txt"], ["unknown ablation 'txt'"], id="ablation"),
+        pytest.param(["tabulate", "--benchmark", "tiny", "--ablation", "x"], ["unknown ablation 'x'"], id="ablation"),
         pytest.param(["pretrain", "--dataset", "digits", "--encoder", "x"], ["unknown encoder 'x'"], id="encoder"),
     ],
 )

@@ -1,0 +1,124 @@
+"""Overhead of our training loop: CPU time of blocks of our steps against a bare loop of the same model and batch.
+
+Both train REED on digits on one thread, in interleaved blocks (ours, bare, ours, bare, ...); the figure is the median
+ratio of nine pairs. The bare loop is what a short script would do: random rows, random times and noise from torch's
+global generator, velocity and cosine losses, backward, clip, fused AdamW, weight average. No named streams, no loss
+terms with weights, no curve, no guards.
+
+    python speed/train_step.py [--pairs 9] [--steps 40] [--method reed]
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from reedbench import steps
+from reedbench.schema import settings, suite
+from reedbench.steps.train import build
+from reedbench.training.curve import Curve, Journal
+from reedbench.training.trainer import Trainer
+
+CONFIG = Path(__file__).parents[1] / "config"
+
+
+def prepared_trainers(method: str) -> tuple[Trainer, Trainer]:
+    """Two equal trainers of the digits benchmark, in a temporary working directory."""
+    folder = Path(tempfile.mkdtemp(prefix="reedbench-speed-"))
+    (folder / "config").symlink_to(CONFIG)
+    os.chdir(folder)
+    loaded = suite.load()
+    commands = [["prepare"], ["caption", "--captioner", "measured"]]
+    encoders = dict.fromkeys(["patches", *settings.method(loaded, "digits", method).encoders()])
+    commands += [[verb, "--encoder", name] for verb in ("pretrain", "represent") for name in encoders]
+    for verb, *rest in commands:
+        if code := steps.main([verb, "--dataset", "digits", *rest]):
+            raise SystemExit(code)
+    torch.set_num_threads(1)
+    one, other = (build(loaded, "digits", method, 0, "cpu")[0] for _ in range(2))
+    return one, other
+
+
+def bare_step(trainer: Trainer) -> Callable[[], None]:
+    """One step as a short script would write it, on the trainer's network, optimiser and average."""
+    network, optimiser, data = trainer.network, trainer.optimiser, trainer.data
+    parameters = list(trainer.parameters.values())
+    average = get_ema_multi_avg_fn(trainer.settings.ema_decay)
+    images = torch.from_numpy(data.codec.encode(data.arrays["images"]))
+    targets = [
+        torch.from_numpy(data.targets[tap.target.removeprefix("target/")].read("representation")).float()
+        for tap in network.taps
+    ]
+    weights = [tap.weight for tap in network.taps]
+    batch = trainer.settings.batch
+
+    def step() -> None:
+        rows = torch.randint(len(images), (batch,))
+        x_1, t, x_0 = images[rows], torch.rand(batch), torch.randn(batch, *images.shape[1:])
+        y = torch.where(torch.rand(batch) < 0.1, 10, data.labels[rows])
+        s = t.view(-1, 1, 1, 1)
+        velocity, projections = network(s * x_1 + (1 - s) * x_0, t, y)
+        loss: Tensor = (velocity - (x_1 - x_0)).square().mean()
+        for weight, projection, target in zip(weights, projections, targets, strict=True):
+            loss = loss - weight * cosine_similarity(projection, target[rows], dim=-1).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        average(list(trainer.average.values()), parameters, None)
+
+    return step
+
+
+def our_step(trainer: Trainer, log_every: int) -> Callable[[], None]:
+    """One step of our loop with its curve, as `segments._advance` runs it between save points."""
+    counted = Curve(Journal(), trainer.settings.batch, trainer.flops_per_step(), trainer.device)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        counted.add(done, trainer.update(done - 1))
+        if done % log_every == 0:
+            counted.row(done)
+
+    return step
+
+
+def cpu_seconds(step: Callable[[], None], count: int) -> float:
+    """CPU seconds of `count` steps."""
+    began = time.process_time()
+    for _ in range(count):
+        step()
+    return time.process_time() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=40, help="steps per block")
+    parser.add_argument("--method", default="reed")
+    arguments = parser.parse_args()
+    one, other = prepared_trainers(arguments.method)
+    ours, bare = our_step(one, log_every=20), bare_step(other)
+    cpu_seconds(ours, arguments.steps), cpu_seconds(bare, arguments.steps)  # warm-up
+    pairs = [(cpu_seconds(ours, arguments.steps), cpu_seconds(bare, arguments.steps)) for _ in range(arguments.pairs)]
+    ratios = sorted(a / b for a, b in pairs)
+    per_step = [1000 * statistics.median(column) / arguments.steps for column in zip(*pairs, strict=True)]
+    print(f"ours {per_step[0]:.2f} ms/step, bare {per_step[1]:.2f} ms/step (median of {arguments.pairs} blocks)")
+    print(f"ratio ours/bare: median {statistics.median(ratios):.3f}, {ratios[0]:.3f} .. {ratios[-1]:.3f}")
+
+
+if __name__ == "__main__":
+    main()

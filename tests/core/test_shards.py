@@ -1,0 +1,81 @@
+"""Row-wise arrays in shards come back as they were, in any order."""
+
+import numpy as np
+import pytest
+
+from reedbench.core import shards
+from reedbench.core.errors import MissingArtefact
+
+ROWS = 23
+
+
+@pytest.fixture
+def arrays() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "images": rng.integers(0, 256, (ROWS, 1, 4, 4), dtype=np.uint8),
+        "features": rng.standard_normal((ROWS, 3)).astype(np.float16),
+        "labels": np.arange(ROWS),
+        "kept": rng.random(ROWS) < 0.5,
+    }
+
+
+@pytest.mark.parametrize("per_shard", [1, 5, 23, 100])
+def test_all_rows_survive_a_round_trip_over_any_number_of_shards(tmp_path, arrays, per_shard):
+    shards.write(tmp_path / "s", arrays, per_shard)
+    store = shards.Shards(tmp_path / "s")
+    assert len(list((tmp_path / "s").iterdir())) == -(-ROWS // per_shard)
+    assert len(store) == ROWS
+    assert store.names == sorted(arrays)
+    for name, array in arrays.items():
+        assert store.read(name).dtype == array.dtype
+        assert store.shape(name) == array.shape[1:]
+        np.testing.assert_array_equal(store.read(name), array)
+
+
+@pytest.mark.parametrize("per_shard", [5, 100])
+@pytest.mark.parametrize("rows", [[22, 0, 7, 7, 4, 5], list(range(ROWS))[::-1], []], ids=["mixed", "reversed", "none"])
+def test_rows_come_in_the_order_asked_for(tmp_path, arrays, per_shard, rows):
+    shards.write(tmp_path / "s", arrays, per_shard)
+    store = shards.Shards(tmp_path / "s")
+    rows = np.array(rows, dtype=np.int64)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(store.read(name, rows), array[rows])
+
+
+@pytest.mark.parametrize("per_shard", [5, 100])
+def test_a_row_past_the_end_is_refused(tmp_path, arrays, per_shard):
+    shards.write(tmp_path / "s", arrays, per_shard)
+    with pytest.raises(IndexError):
+        shards.Shards(tmp_path / "s").read("labels", [ROWS])
+
+
+def test_writing_again_leaves_no_shard_of_before(tmp_path, arrays):
+    shards.write(tmp_path / "s", arrays, 1)
+    shards.write(tmp_path / "s", arrays, 20)
+    assert len(shards.Shards(tmp_path / "s")) == ROWS
+
+
+def test_arrays_of_different_lengths_are_refused_before_anything_is_written(tmp_path, arrays):
+    with pytest.raises(ValueError, match=r"same number of rows.*'labels': 22"):
+        shards.write(tmp_path / "s", {**arrays, "labels": np.arange(ROWS - 1)})
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("size", [0, 4, 20, -3])
+def test_a_truncated_shard_is_named_in_one_line(tmp_path, arrays, size):
+    shards.write(tmp_path / "s", arrays, 10)
+    file = tmp_path / "s" / "shard-00001.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(MissingArtefact) as caught:
+        shards.Shards(tmp_path / "s")
+    message = str(caught.value)
+    assert message.startswith(f"{file}: not a whole safetensors file")
+    assert "\n" not in message
+
+
+def test_a_folder_without_shards_is_an_error(tmp_path):
+    with pytest.raises(MissingArtefact, match="holds no shard"):
+        shards.Shards(tmp_path)
+    with pytest.raises(MissingArtefact, match="no such file or folder"):
+        shards.Shards(tmp_path / "absent")

@@ -1,0 +1,60 @@
+"""Images: grey levels, the networks' range, and the sample file of the field."""
+
+import numpy as np
+import pytest
+
+from reedbench.core.errors import MissingArtefact
+from reedbench.domains import image
+
+LEVELS = np.arange(256, dtype=np.uint8)
+
+
+def test_rounding_brings_every_grey_level_back_exactly():
+    np.testing.assert_array_equal(image.to_uint8(image.to_signed(LEVELS), "round"), LEVELS)
+
+
+def test_truncation_brings_the_middle_of_every_grey_level_back_exactly():
+    middle = (LEVELS.astype(np.float64) + 0.5) / 127.5 - 1
+    np.testing.assert_array_equal(image.to_uint8(middle, "truncate"), LEVELS)
+
+
+def test_truncation_of_a_level_itself_loses_at_most_the_last_bit_as_in_the_reference():
+    """float32 x / 127.5 - 1 lies just below some levels; REPA's generate.py @67f7145 loses the same ones."""
+    signed = image.to_signed(LEVELS)
+    lost = LEVELS.astype(int) - image.to_uint8(signed, "truncate")
+    reference = np.clip(np.float32(255) * ((signed + np.float32(1)) / np.float32(2)), 0, 255).astype(np.uint8)
+    assert set(lost.tolist()) == {0, 1}
+    np.testing.assert_array_equal(image.to_uint8(signed, "truncate"), reference)
+
+
+def test_the_two_roundings_differ_by_half_a_grey_level_on_average():
+    signed = np.random.default_rng(0).uniform(-0.9, 0.9, 100_000)
+    shift = image.to_uint8(signed, "round").astype(float) - image.to_uint8(signed, "truncate")
+    assert shift.mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("rounding", ["round", "truncate"])
+def test_values_outside_the_range_are_clipped(rounding):
+    assert image.to_uint8(np.array([-7.0, -1.0, 1.0, 7.0]), rounding).tolist() == [0, 0, 255, 255]
+
+
+def test_the_networks_range_ends_at_one():
+    signed = image.to_signed(LEVELS)
+    assert signed.dtype == np.float32
+    assert (signed[0], signed[255]) == (-1.0, 1.0)
+
+
+def test_a_sample_file_is_nhwc_uint8_under_the_name_that_evaluators_expect(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), dtype=np.uint8)
+    image.write_samples(tmp_path / "s.npz", images, np.arange(5))
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as file:
+        assert (file["arr_0"].shape, file["arr_0"].dtype) == ((5, 4, 6, 3), np.uint8)
+        np.testing.assert_array_equal(file["arr_0"][2, 1, 3], images[2, :, 1, 3])
+    read, labels = image.read_samples(tmp_path / "s.npz")
+    np.testing.assert_array_equal(read, images)
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_an_absent_sample_file_is_named(tmp_path):
+    with pytest.raises(MissingArtefact, match=r"s\.npz: no such file"):
+        image.read_samples(tmp_path / "s.npz")

@@ -1,0 +1,298 @@
+"""One optimizer step: what is drawn, what is summed, what moves, and what is published."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reedbench.backbones.sit import SiTBackbone
+from reedbench.codecs.pixels import Pixels
+from reedbench.core import io, seeds, shards
+from reedbench.domains import rows
+from reedbench.domains.rows import TRAIN, Rows
+from reedbench.nn.flow import FlowMatching
+from reedbench.objectives.aligned import Aligned, Alignment, Schedule
+from reedbench.schema.benchmark import Optimiser, Training
+from reedbench.training.loaders import TrainingData
+from reedbench.training.trainer import GRADIENT, Trainer
+
+CLASSES, SIDE, WIDTH, DEPTH, BATCH = 3, 8, 16, 2, 8
+PATCHES = Alignment(encoder="patches", depth=1, projector_width=16)
+TEXT = Alignment(encoder="text", depth=2, weight=0.25, projector_width=16)
+SIT = Aligned(label="SiT")
+REPA = Aligned(label="REPA", alignments=(PATCHES,))
+REED = Aligned(label="REED", alignments=(PATCHES, TEXT), denoise=Schedule(shape="linear-ramp", length=5))
+NO_CLIP = 1e9
+Make = Callable[..., Trainer]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 random images, one representation per patch and one per image."""
+    folder = tmp_path_factory.mktemp("trainer")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 1, SIDE, SIDE), dtype=np.uint8)
+    made = Rows([f"{i:02d}" for i in range(40)], [TRAIN] * 40, {"images": images, "labels": np.arange(40) % CLASSES})
+    rows.write(folder / "data", made, {"classes": CLASSES})
+    for name, shape in (("patches", (40, (SIDE // 2) ** 2, 6)), ("text", (40, 5))):
+        shards.write(folder / name / "shards", {"representation": rng.standard_normal(shape).astype(np.float16)})
+        io.write_json(folder / name / "index.json", {"train_ids": rows.ids_digest(made.ids)})
+    return folder
+
+
+@pytest.fixture
+def make(folder: Path) -> Make:
+    """A trainer of a method; with `shaken` weights nothing is zero, so that every parameter has a gradient."""
+
+    def make(method: Aligned, *, seed: int = 0, shaken: bool = False, device: str = "cpu", **settings: Any) -> Trainer:
+        torch.set_num_threads(1)
+        optimiser = Optimiser(lr=1e-3, clip=settings.pop("clip", 1.0))
+        training = Training(**{"batch": BATCH, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
+        data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Pixels())
+        backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
+        learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
+        if shaken:
+            for name, parameter in learner.network.named_parameters():
+                torch.nn.init.normal_(parameter, std=0.2, generator=seeds.stream("shaken", name))
+        return Trainer(learner, data, training, "b", seed, device)
+
+    return make
+
+
+def seen(trainer: Trainer, step: int) -> dict[str, Tensor]:
+    """The drawn batch that the network sees in an update."""
+    caught: list[dict[str, Tensor]] = []
+    terms = trainer.learner.terms
+    trainer.learner.terms = lambda batch: caught.append(batch) or terms(batch)
+    trainer.update(step)
+    trainer.learner.terms = terms
+    (batch,) = caught
+    return batch
+
+
+def gradients(trainer: Trainer) -> dict[str, Tensor]:
+    """Gradient of the first update, read from the optimiser: its first moment is (1 - beta_1) times it."""
+    trainer.update(0)
+    share = 1 - trainer.settings.optimiser.betas[0]
+    moments = {n: m for n, m in trainer.state().items() if n.startswith("optimiser/exp_avg/")}
+    return {name.removeprefix("optimiser/exp_avg/"): moment / share for name, moment in moments.items()}
+
+
+def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("step", [0, 7])
+@pytest.mark.parametrize("method", [REPA, REED], ids=["repa", "reed"])
+def test_at_equal_seed_methods_see_the_same_rows_times_noise_and_dropped_labels(make, method, step):
+    one, other = seen(make(SIT), step), seen(make(method), step)
+    for name in ("x_1", "labels", "t", "x_0", "y"):
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_another_seed_or_step_sees_other_rows_times_and_noise(make):
+    one = seen(make(SIT), 0)
+    for other in (seen(make(SIT, seed=1), 0), seen(make(SIT), 1)):
+        for name in ("x_1", "t", "x_0"):
+            assert not torch.equal(one[name], other[name]), name
+
+
+def test_at_equal_seed_methods_start_from_the_same_backbone(make):
+    initial = make(SIT).published()
+    for method in (REPA, REED):
+        others = make(method).published()
+        assert same(initial, {name: others[name] for name in initial})
+    assert not same(initial, make(SIT, seed=1).published())
+
+
+def test_a_projector_starts_the_same_in_repa_and_in_reed_wherever_it_stands(make):
+    turned = Aligned(label="", alignments=(TEXT, PATCHES))
+    repa, reed, back = (make(method).published() for method in (REPA, REED, turned))
+    projector = [name for name in repa if name.startswith("projectors.0.")]
+    assert len(projector) == 6
+    for name in projector:
+        assert torch.equal(repa[name], reed[name])
+        assert torch.equal(repa[name], back[name.replace("projectors.0", "projectors.1")])
+    assert not torch.equal(reed["projectors.0.0.weight"], reed["projectors.1.0.weight"])
+
+
+@pytest.mark.parametrize("weighting", ["per-sample", "reference"])
+def test_accumulation_changes_the_gradient_by_rounding_only(make, weighting):
+    tap = PATCHES.model_copy(update={"time_weight": "linear", "time_weighting": weighting})
+    method = Aligned(label="", alignments=(tap, TEXT))
+    whole, parts = (gradients(make(method, shaken=True, clip=NO_CLIP, accumulation=n)) for n in (1, 4))
+    scale = max(float(gradient.abs().max()) for gradient in whole.values())
+    for name, gradient in whole.items():
+        assert float((gradient - parts[name]).abs().max()) <= 1e-6 * scale, name
+
+
+@pytest.mark.parametrize("weighting", ["per-sample", "reference"])
+def test_accumulation_changes_the_loss_terms_by_rounding_only(make, weighting):
+    tap = PATCHES.model_copy(update={"time_weight": "linear", "time_weighting": weighting})
+    whole, parts = (make(Aligned(label="", alignments=(tap,)), shaken=True, accumulation=n).update(0) for n in (1, 4))
+    assert whole.keys() == {"denoise", "patches@1", GRADIENT}
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-5, atol=0)
+
+
+def test_the_two_time_weightings_are_different_losses(make):
+    linear = PATCHES.model_copy(update={"time_weight": "linear"})
+    taps = (linear, linear.model_copy(update={"time_weighting": "reference"}))
+    one, other = (make(Aligned(label="", alignments=(tap,)), shaken=True).update(0)["patches@1"] for tap in taps)
+    assert abs(float(one - other)) > 1e-4
+
+
+def test_the_average_moves_by_the_formula(make):
+    trainer = make(REPA, shaken=True, ema_decay=0.9)
+    average = copied(trainer.average)
+    for step in range(3):
+        trainer.update(step)
+        for name, parameter in trainer.parameters.items():
+            average[name] = 0.9 * average[name] + 0.1 * parameter.detach()
+    for name in average:
+        torch.testing.assert_close(trainer.average[name], average[name], rtol=1e-6, atol=1e-7)
+
+
+def test_a_term_with_coefficient_zero_moves_nothing_while_others_do(make):
+    """REED's ramp starts at 0: at step 0 nothing but the alignment moves weights."""
+    trainer = make(REED, shaken=True)
+    before = copied(trainer.parameters)
+    trainer.update(0)
+    moved = {name for name, parameter in trainer.parameters.items() if not torch.equal(parameter, before[name])}
+    assert not any(name.startswith("backbone.final_layer.") for name in moved)
+    assert all(name in moved for name in before if name.startswith("projectors."))
+    assert "backbone.blocks.0.attn.qkv.weight" in moved
+    trainer.update(1)
+    assert not torch.equal(
+        trainer.parameters["backbone.final_layer.linear.weight"], before["backbone.final_layer.linear.weight"]
+    )
+
+
+def test_bf16_trains_with_finite_losses_near_those_of_fp32_and_fp32_weights(make):
+    half, full = make(REED, shaken=True, precision="bf16"), make(REED, shaken=True)
+    for step in range(3):
+        rough, exact = half.update(step), full.update(step)
+        for name in exact:
+            assert math.isfinite(float(rough[name]))
+            torch.testing.assert_close(rough[name], exact[name], rtol=0.1, atol=0.02)
+        assert float(rough["denoise"]) != float(exact["denoise"])
+    assert {parameter.dtype for parameter in half.parameters.values()} == {torch.float32}
+    assert {tensor.dtype for tensor in half.published().values()} == {torch.float32}
+
+
+def test_the_gradient_norm_is_that_before_clipping_and_the_update_that_after(make):
+    clip = 1e-3
+    free, clipped = make(REPA, shaken=True, clip=NO_CLIP), make(REPA, shaken=True, clip=clip)
+    whole = gradients(free)
+    norm = math.sqrt(sum(float(gradient.double().square().sum()) for gradient in whole.values()))
+    reported = float(make(REPA, shaken=True, clip=clip).update(0)[GRADIENT])
+    assert reported == pytest.approx(norm, rel=1e-5)
+    assert reported > 100 * clip
+    for name, gradient in gradients(clipped).items():
+        torch.testing.assert_close(gradient, whole[name] * (clip / norm), rtol=1e-3, atol=1e-9)
+
+
+def test_labels_are_dropped_at_the_rate_asked_for():
+    n, rate = 100_000, 0.1
+    batch = {"x_1": torch.zeros(n, 1), "labels": torch.zeros(n, dtype=torch.long)}
+    flow = FlowMatching("linear", "uniform", rate, null_label=7)
+    y = flow.draw(batch, lambda name: seeds.stream(name, "dropout"))["y"]
+    assert set(y.tolist()) == {0, 7}
+    assert float((y == 7).double().mean()) == pytest.approx(rate, abs=4 * math.sqrt(rate * (1 - rate) / n))
+
+
+def test_a_probe_learns_and_the_backbone_does_not_feel_it(make):
+    probe = Aligned(label="", alignments=(PATCHES.model_copy(update={"probe": True}),))
+    alone, probed, pulled = (gradients(make(m, shaken=True, clip=NO_CLIP)) for m in (SIT, probe, REPA))
+    for name, gradient in alone.items():
+        assert torch.equal(probed[name], gradient), name
+    assert float(probed["projectors.0.0.weight"].abs().max()) > 0
+    assert not torch.equal(pulled["backbone.blocks.0.attn.qkv.weight"], alone["backbone.blocks.0.attn.qkv.weight"])
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_restored_state_goes_on_with_the_same_bits(make, device):
+    first = make(REED, device=device)
+    for step in range(3):
+        first.update(step)
+    # As from disk: copies on the CPU.
+    state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in first.state().items()}
+    second = make(REED, device=device)
+    second.restore(state)
+    for step in (3, 4):
+        one, other = first.update(step), second.update(step)
+        assert same(one, other)
+    assert same(first.state(), second.state())
+    assert same(first.published(), second.published())
+
+
+def test_the_state_holds_weights_averages_and_moments_of_every_parameter(make):
+    trainer = make(REPA)
+    trainer.update(0)
+    kinds = ("network", "average", "optimiser/exp_avg", "optimiser/exp_avg_sq", "optimiser/step")
+    assert trainer.state().keys() == {f"{kind}/{name}" for kind in kinds for name in trainer.parameters}
+
+
+def _published_keys(projectors: int) -> set[str]:
+    """Shared specification `image`, section 1.6."""
+    linear = ["x_embedder.proj", "t_embedder.mlp.0", "t_embedder.mlp.2", "final_layer.linear"]
+    linear += ["final_layer.adaLN_modulation.1"]
+    parts = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2", "adaLN_modulation.1")
+    linear += [f"blocks.{i}.{part}" for i in range(DEPTH) for part in parts]
+    linear += [f"projectors.{j}.{layer}" for j in range(projectors) for layer in (0, 2, 4)]
+    return {"pos_embed", "y_embedder.embedding_table.weight"} | {f"{n}.{p}" for n in linear for p in ("weight", "bias")}
+
+
+@pytest.mark.parametrize(("method", "projectors"), [(SIT, 0), (REPA, 1), (REED, 2)], ids=["sit", "repa", "reed"])
+def test_published_weights_have_the_published_names_and_hold_the_average(make, method, projectors):
+    trainer = make(method, shaken=True, ema_decay=0.5)
+    trainer.update(0)
+    published = trainer.published()
+    assert published.keys() == _published_keys(projectors)
+    for name, parameter in trainer.parameters.items():
+        tensor = published[name.removeprefix("backbone.")]
+        assert torch.equal(tensor, trainer.average[name])
+        if "final_layer" not in name or method is not REED:  # at step 0 of REED's ramp these do not move
+            assert not torch.equal(tensor, parameter), name
+    assert torch.equal(published["pos_embed"], trainer.network.backbone.pos_embed)
+
+
+def _forward_flops(width: int, side: int, projector: tuple[int, int]) -> float:
+    """Two per multiply-add of every matrix product of one image, by hand."""
+    tokens, values = (side // 2) ** 2, 4
+    block = tokens * (3 + 1 + 4 + 4) * width**2 + 2 * tokens**2 * width + 6 * width**2  # products, attention, adaLN
+    ends = tokens * 2 * values * width + 2 * width**2 + (256 + width) * width  # patches in and out, adaLN, time
+    hidden, dim = projector
+    head = tokens * (width * hidden + hidden**2 + hidden * dim)
+    return 2.0 * (DEPTH * block + ends + head)
+
+
+def test_counted_operations_agree_with_a_count_by_hand(make):
+    """Forward and twice that backward; the counter also knows CPU attention (whose backward it counts 2.5 times)."""
+    counted = make(REPA).flops_per_step()
+    assert counted == pytest.approx(3 * BATCH * _forward_flops(WIDTH, SIDE, (16, 6)), rel=0.2)
+
+
+def test_an_alignment_costs_operations_and_accumulation_does_not(make):
+    assert make(REPA).flops_per_step() > make(SIT).flops_per_step()
+    assert make(SIT, accumulation=4).flops_per_step() == make(SIT).flops_per_step()
+
+
+def test_counting_operations_changes_nothing(make):
+    counted, left = make(REPA), make(REPA)
+    counted.flops_per_step()
+    for step in range(2):
+        assert same(counted.update(step), left.update(step))
+    assert same(counted.state(), left.state())
