@@ -30,7 +30,7 @@ def make_workspace() -> Callable[[Path], Path]:
     return _make_workspace
 
 
-@pytest.fixture()
+@pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working directory with the tiny benchmark; it is the current directory."""
     _make_workspace(tmp_path)

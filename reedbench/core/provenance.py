@@ -3,7 +3,6 @@
 `verify` walks the chain back to the raw data and names the first file that is not what its sidecar says.
 """
 
-import json
 import os
 import platform
 import resource
@@ -17,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io
+from reedbench.core import io, paths
 from reedbench.core.errors import MissingArtefact
 
 PACKAGES = (
@@ -60,7 +59,7 @@ class Recorder:
         self.wall = time.monotonic()
 
     def record(self, made: Made) -> None:
-        """Write one sidecar per output; the sidecar comes last, so that its absence means "not finished"."""
+        """Write one sidecar per output, last of all: one that is absent or disagrees means "not finished"."""
         seconds = time.monotonic() - self.wall
         usage = resource.getrusage(resource.RUSAGE_SELF)
         body = {
@@ -105,7 +104,7 @@ def read(path: Path | str) -> dict[str, Any]:
 def costs(folder: Path | str) -> Iterator[dict[str, Any]]:
     """All cost-bearing sidecars under a folder (one per job), in path order."""
     for mark in sorted(Path(folder).rglob("*.prov.json")):
-        record = json.loads(mark.read_text(encoding="utf-8"))
+        record = io.read_json(mark)
         if "step" in record and "cost_of" not in record:  # the record of a cache is no job
             yield record
 
@@ -135,10 +134,18 @@ def verify(path: Path | str) -> Iterator[str]:
                 )
             waiting += [(file, digest, current) for file, digest in record["inputs"].items()]
             yield f"{current}: {record['step']} v{record['version']}, {len(record['inputs'])} inputs"
-        elif reader:
+        elif reader and _is_source(current):
             yield f"{current}: source"
         else:
-            raise MissingArtefact(f"{current}: has no provenance file {sidecar(current).name}")
+            raise MissingArtefact(
+                f"{current}: has no provenance file {sidecar(current).name}; rerun the step that makes it"
+            )
+
+
+def _is_source(path: str) -> bool:
+    """Made by no step: outside the results, or a recipe. A file in a published folder is vouched for by the folder."""
+    outside = paths.RESULTS not in Path(path).parts
+    return outside or Path(path).name == "config.json" or sidecar(Path(path).parent).exists()
 
 
 def _packages() -> dict[str, str]:

@@ -5,10 +5,11 @@ Source: REPA, arXiv:2410.06940; REED, arXiv:2507.08980, loss omega(s) L_denoise 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
-from reedbench.nn.alignment import Projector, cosine_alignment, pool_tokens, weighted_alignment
+from reedbench.nn.alignment import Projector, cosine_alignment, pool_tokens, sample_weights
 from reedbench.nn.flow import FlowMatching
 from reedbench.nn.learner import Batch, LossTerm, Streams
 
@@ -25,7 +26,7 @@ class Tap:
         depth: block whose output is aligned, 1-based.
         weight: coefficient w_j.
         time_weight: weight as a function of t.
-        mode: `per-sample` or `reference`, see `weighted_alignment`.
+        mode: `per-sample` or `reference`, see `sample_weights`.
         pooled: hidden tokens are averaged before the projector (targets that are one vector per datum).
         probe: the projector learns, the backbone does not feel it.
     """
@@ -35,7 +36,7 @@ class Tap:
     depth: int
     weight: float
     time_weight: Callable[[Tensor], Tensor]
-    mode: str
+    mode: Literal["per-sample", "reference"]
     pooled: bool
     probe: bool
 
@@ -79,8 +80,7 @@ class AlignedLearner:
         """Adds the flow's draws and one time weight per tap: the mean over the *global* batch in `reference` mode."""
         batch = self.flow.draw(batch, streams)
         for tap in self.taps:
-            tau = tap.time_weight(batch["t"])
-            batch[f"tau/{tap.term}"] = tau.mean().expand_as(tau) if tap.mode == "reference" else tau
+            batch[f"tau/{tap.term}"] = sample_weights(tap.time_weight(batch["t"]), tap.mode)
         return batch
 
     def weights(self, batch: Batch) -> dict[str, float]:
@@ -94,8 +94,7 @@ class AlignedLearner:
         terms = {DENOISE: LossTerm(self.flow.error(velocity, batch).sum(), weight)}
         for tap, projection in zip(self.taps, projections, strict=True):
             per_sample = cosine_alignment(projection, batch[tap.target])
-            weighted = weighted_alignment(per_sample, batch[f"tau/{tap.term}"])
-            terms[tap.term] = LossTerm(weighted.sum(), weight)
+            terms[tap.term] = LossTerm((per_sample * batch[f"tau/{tap.term}"]).sum(), weight)
         return terms
 
     def coefficients(self, step: int) -> dict[str, float]:
@@ -103,11 +102,10 @@ class AlignedLearner:
         rho = self.align(step) * self.share
         return {DENOISE: self.denoise(step), **{tap.term: rho * tap.weight for tap in self.taps}}
 
-    def sampling_state(self) -> dict[str, Tensor]:
-        """Names as in the published checkpoints: the backbone's without prefix, then `projectors.<j>.*`."""
-        return published_names(self.network.state_dict())
+    def published(self, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Averages and constants by the names of SiT's, REPA's and REED's checkpoints.
 
-
-def published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of an `AlignedNetwork` under the names that SiT, REPA and REED checkpoints use."""
-    return {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
+        These are the backbone's without a prefix, then `projectors.<j>.*`.
+        """
+        state = {**self.network.state_dict(), **average}
+        return {name.removeprefix("backbone."): tensor for name, tensor in state.items()}

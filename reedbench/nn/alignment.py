@@ -63,17 +63,10 @@ def cutoff(t: Tensor, low: float, high: float) -> Tensor:
     return ((t >= low) & (t <= high)).to(t.dtype)
 
 
-def weighted_alignment(
-    per_sample: Tensor, time_weight: Tensor, mode: Literal["per-sample", "reference"] = "per-sample"
-) -> Tensor:
-    """Apply time weights to alignment losses (b,); the mean of the result is the loss term.
+def sample_weights(time_weight: Tensor, mode: Literal["per-sample", "reference"] = "per-sample") -> Tensor:
+    """Weight of every sample's alignment loss (b,), from its weight over time (b,) in the *global* batch.
 
-    Args:
-        per_sample: alignment loss of each sample (b,).
-        time_weight: weight of each sample (b,); in mode `reference` also the mean weight of the global batch
-            as a scalar, where the batch at hand is only a part of it.
-        mode: `per-sample` multiplies each loss by its own weight. `reference` multiplies all of them by the
-            mean weight: a broadcast in REED image/loss.py:222 @0a4527e turns the mean of products into the
-            product of means.
+    `per-sample` leaves each its own. `reference` gives all of them the mean weight: a broadcast in REED
+    image/loss.py:222 @0a4527e turns the mean of products into the product of means.
     """
-    return per_sample * (time_weight if mode == "per-sample" else time_weight.mean())
+    return time_weight if mode == "per-sample" else time_weight.mean().expand_as(time_weight)

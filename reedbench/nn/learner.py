@@ -4,7 +4,7 @@ A loss term is a sum with a weight (design decision 7): the loop divides by the 
 ranks, so that any partition of the global batch gives the same gradient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,6 @@ class Learner(Protocol):
         """Factor of every term at an optimizer step, 0 being the first."""
         ...
 
-    def sampling_state(self) -> dict[str, Tensor]:
-        """Parameters and buffers by the names of the published weights."""
+    def published(self, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is published: averaged parameters (given by the network's names) and constants, by public names."""
         ...

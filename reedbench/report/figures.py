@@ -19,7 +19,7 @@ def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
     """The metric of the speed-up against training steps, per method, with bands, floor and the speed-up marked."""
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     methods = list(facts["methods"])
-    gains = speedups(source, family, baseline, methods, source)
+    gains = speedups(source, family, baseline, methods)
     samplers = list(dict.fromkeys(source.metrics["sampler"].dropna()))
     rows: list[dict[str, Any]] = []
     with style.styled() as plt:
@@ -29,7 +29,8 @@ def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
             rows += _curves(axis, source, facts, family, str(sampler))
             rows += _mark_speedups(axis, gains[gains["sampler"] == sampler], facts)
             _floor_line(axis, source, family)
-            axis.set(xlabel="training steps", ylabel=f"{family} (lower is better)", title=facts["title"])
+            better = _direction(source, family)
+            axis.set(xlabel="training steps", ylabel=f"{family} ({better} is better)", title=facts["title"])
             if len(samplers) > 1:
                 axis.set_title(f"{facts['title']}, {sampler}")
             axis.legend(loc="upper right")
@@ -44,14 +45,8 @@ def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sa
         points = []
         for step, cell in own[own["method"] == method].groupby("step"):
             over = interval(cell["value"].tolist())
-            points.append(
-                (
-                    step,
-                    over.mean,
-                    over.mean if over.low is None else over.low,
-                    over.mean if over.high is None else over.high,
-                )
-            )
+            low, high = (over.mean if bound is None else bound for bound in (over.low, over.high))
+            points.append((step, over.mean, low, high))
             rows.append({"kind": "curve", "method": method, "sampler": sampler, "step": step, "value": over.mean,
                          "low": over.low, "high": over.high, "interval": over.kind})  # fmt: skip
         steps, means, lows, highs = (list(column) for column in zip(*points, strict=True))
@@ -81,6 +76,11 @@ def _mark_speedups(axis: Any, gains: pd.DataFrame, facts: Mapping[str, Any]) -> 
         )  # fmt: skip
         marked.append({"kind": "mark", "method": row["method"], "step": row["reached"], "value": target})
     return marked
+
+
+def _direction(source: Source, family: str) -> str:
+    directions: list[str] = source.metrics[source.metrics["family"] == family]["direction"].tolist()
+    return directions[0]
 
 
 def _floor_line(axis: Any, source: Source, family: str) -> None:
@@ -152,7 +152,7 @@ def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> lis
                 axis.plot(values.index, values.to_numpy(), color=colours[method], linestyle=style_, label=name)
                 rows += [{"method": method, "term": term, "step": int(s), "value": float(v)} for s, v in values.items()]
         left.set(xlabel="training steps", ylabel="denoising loss (training)")
-        right.set(xlabel="training steps", ylabel="cosine to the representation")
+        right.set(xlabel="training steps", ylabel="cosine to the representation (time-weighted)")
         left.legend()
         if right.lines:
             right.legend()

@@ -6,7 +6,7 @@ positive); costs are interpolated at that step. Definition after the claims of R
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,73 +44,68 @@ def first_reach(steps: Sequence[float], values: Sequence[float], target: float, 
     return Reach(steps[i - 1] + share * (steps[i] - steps[i - 1]), (steps[i - 1], steps[i]))
 
 
-def speedups(
-    source: Source, family: str, baseline: str, methods: Sequence[str], baseline_source: Source
-) -> pd.DataFrame:
-    """One row per method, sampler and axis.
+def speedups(source: Source, family: str, baseline: str, methods: Sequence[str]) -> pd.DataFrame:
+    """One row per method, sampler and axis; `source` holds the baseline too.
 
     Columns: method, sampler, axis, value, low, high, interval, target (mean over seeds), reached (mean step), bracket,
-    reason. `<axis>+oneoff` adds what must be prepared once (captions, pretrained encoders, representations).
+    reason. `<axis>+oneoff` adds what must be prepared once (captions, pretrained encoders, representations). The
+    baseline is treated like the others: if its curve reaches its final value early, its own speed-up exceeds 1.
     """
-    records = baseline_source.metrics[baseline_source.metrics["family"] == family]
+    records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     rows: list[dict[str, object]] = []
-    for sampler in source.metrics["sampler"].dropna().unique():
-        finals = _finals(records, baseline, sampler)
+    for sampler, own in records.groupby("sampler", sort=False):
+        finals = _finals(own[own["method"] == baseline])
         for method in methods:
-            rows += _rows_of(source, baseline_source, family, baseline, method, sampler, finals)
+            reaches = _reaches(own[own["method"] == method], finals)
+            head = {"method": method, "sampler": sampler, "target": _mean(value for _, value in finals.values())}
+            rows += [{**head, **row} for row in _ratios(source, baseline, method, finals, reaches)]
     return pd.DataFrame(rows)
 
 
-def _finals(records: pd.DataFrame, baseline: str, sampler: str) -> dict[int, tuple[int, float]]:
+def _finals(own: pd.DataFrame) -> dict[int, tuple[int, float]]:
     """Final step and value of the baseline per seed."""
-    own = records[(records["method"] == baseline) & (records["sampler"] == sampler)].sort_values("step")
-    last = own.groupby("seed").last()
+    last = own.sort_values("step").groupby("seed").last()
     return {int(str(seed)): (int(row["step"]), float(row["value"])) for seed, row in last.iterrows()}
 
 
-def _rows_of(
-    source: Source, baseline_source: Source, family: str, baseline: str, method: str, sampler: str,
-    finals: dict[int, tuple[int, float]],
-) -> list[dict[str, object]]:  # fmt: skip
-    own = source.metrics[
-        (source.metrics["family"] == family)
-        & (source.metrics["method"] == method)
-        & (source.metrics["sampler"] == sampler)
-    ]
-    reaches: dict[int, Reach] = {}
+def _reaches(own: pd.DataFrame, finals: Mapping[int, tuple[int, float]]) -> dict[int, Reach]:
+    """Where each seed's curve reaches the baseline's final value of the same seed."""
+    reaches = {}
     for seed, curve in own.sort_values("step").groupby("seed"):
-        key = int(str(seed))
-        if key in finals:
+        if (key := int(str(seed))) in finals:
             lower = bool((curve["direction"] == "lower").all())
             reaches[key] = first_reach(list(curve["step"]), list(curve["value"]), finals[key][1], lower)
-    head = {"method": method, "sampler": sampler, "target": float(np.mean([value for _, value in finals.values()]))}
-    reasons = sorted({reach.reason for reach in reaches.values() if reach.reason})
-    head["reason"] = "; ".join(reasons)
-    reached = {seed: reach for seed, reach in reaches.items() if reach.step is not None}
-    if len(reached) < len(reaches) or not reaches:
-        failed = len(reaches) - len(reached)
-        head["reason"] = (
-            f"{failed} of {len(reaches)} seeds: {head['reason']}" if reaches else "no seed in common with the baseline"
-        )
-        return [
-            {**head, "axis": axis, "value": None, "low": None, "high": None, "interval": "none"} for axis in _axes()
-        ]
-    head["reached"] = float(np.mean([reach.step for reach in reached.values()]))
-    head["bracket"] = " ".join(
-        f"{reach.bracket[0]:g}-{reach.bracket[1]:g}" for reach in reached.values() if reach.bracket
-    )
-    rows = []
+    return reaches
+
+
+def _ratios(
+    source: Source, baseline: str, method: str, finals: Mapping[int, tuple[int, float]], reaches: Mapping[int, Reach]
+) -> list[dict[str, object]]:
+    """One row per axis; no value unless every seed reaches the target."""
+    reason = "; ".join(sorted({reach.reason for reach in reaches.values() if reach.reason}))
+    reached = {seed: reach.step for seed, reach in reaches.items() if reach.step is not None}
+    if not reaches or len(reached) < len(reaches):
+        missing = f"{len(reaches) - len(reached)} of {len(reaches)} seeds: {reason}"
+        reason = missing if reaches else "no seed in common with the baseline"
+        empty = {"value": None, "low": None, "high": None, "interval": "none", "reason": reason}
+        return [{"axis": axis, **empty} for axis in _axes()]
+    brackets = [f"{reach.bracket[0]:g}-{reach.bracket[1]:g}" for reach in reaches.values() if reach.bracket]
+    head = {"reached": _mean(reached.values()), "bracket": " ".join(brackets), "reason": reason}
+    rows: list[dict[str, object]] = []
     for axis in _axes():
-        ratios = [
-            _cost(baseline_source, baseline, seed, axis, finals[seed][0])
-            / _cost(source, method, seed, axis, reach.step or 0)
-            for seed, reach in reached.items()
+        costs = [
+            (_cost(source, baseline, seed, axis, finals[seed][0]), _cost(source, method, seed, axis, step))
+            for seed, step in reached.items()
         ]
-        over = ratio_interval(ratios)
+        over = ratio_interval([ours / theirs for ours, theirs in costs])
         rows.append(
             {**head, "axis": axis, "value": over.mean, "low": over.low, "high": over.high, "interval": over.kind}
         )
     return rows
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
 
 
 def _axes() -> list[str]:

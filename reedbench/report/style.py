@@ -40,7 +40,7 @@ def styled() -> Iterator[Any]:
 
 
 def colours(methods: Sequence[str]) -> dict[str, Any]:
-    """A colour per method, by its place in the benchmark file: the same in every figure; colour-blind safe."""
+    """A colour per method, by its place among those shown; colour-blind safe."""
     import seaborn as sns
 
     return dict(zip(methods, sns.color_palette("colorblind", max(len(methods), 3)), strict=False))

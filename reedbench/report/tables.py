@@ -19,17 +19,18 @@ SPEEDUP = ["speedup_steps", "speedup_steps.low", "speedup_steps.high", "speedup_
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
-def tidy(source: Source, facts: Mapping[str, Any], baseline_source: Source) -> pd.DataFrame:
-    """The table of decision 14. `facts` holds benchmark, domain, backbone, methods (label by name), speedup.
+def tidy(source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
+    """The table of decision 14, and the kind of the speed-ups' interval.
+
+    `facts` holds benchmark, domain, backbone, methods (label by name) and speedup; `source` may hold further methods,
+    and must hold the baseline.
 
     Raises:
         MetricError: a cell lacks a metric that others have, or has it twice.
     """
     ids = metric_ids(source, facts["metrics"])
     cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
-    gains = speedups(
-        source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]), baseline_source
-    )
+    gains = speedups(source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]))
     order = {name: i for i, name in enumerate(facts["methods"])}
     rows = []
     for (method, step, sampler), cell in sorted(
@@ -137,10 +138,10 @@ def _interval_of(row: pd.Series, name: str) -> Interval:
 def text(value: Interval) -> str:
     """`3.48 [3.19, 3.77]`, with digits that suit the size."""
     digits = 2 if abs(value.mean) >= 1 else 3 if abs(value.mean) >= 0.0995 else 4
-    bounds = (
-        "" if value.kind == "none" or value.low == value.high else f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-    )
-    return f"{value.mean:.{digits}f}{bounds}"
+    mean = f"{value.mean:.{digits}f}"
+    if value.kind == "none" or value.low == value.high:
+        return mean
+    return f"{mean} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
 
 
 def _times(row: pd.Series, name: str) -> str:
@@ -156,15 +157,14 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     kinds = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",
              "none": "one seed, no interval"}  # fmt: skip
     kind = str(table[f"{metric_ids(source, facts['metrics'])[0]}.interval"].iloc[0])
-    primary, baseline = (
-        facts["speedup"]["metric"],
-        facts["methods"].get(facts["speedup"]["baseline"], {"label": "the baseline"}),
-    )
+    primary, baseline = facts["speedup"]["metric"], facts["baseline_label"]
+    targets = table.groupby("sampler", sort=False)["speedup_target"].first()
+    target = ", ".join(f"{value:.4g} with {sampler}" for sampler, value in targets.items())
     n = int(source.metrics[source.metrics["step"] >= 0]["n"].max())
     lines = [
         f"Values: mean [{kinds[kind]}], seeds {table['seeds'].iloc[0]}; n = {n} samples each.",
         f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that "
-        f"{baseline['label']} ends at ({table['speedup_target'].iloc[0]:.4g}), same seed; geometric mean.",
+        f"{baseline} ends at (mean {target}), same seed; geometric mean.",
     ]
     floor = {row["family"]: row for _, row in source.floor.iterrows()}
     if floor:
@@ -176,7 +176,7 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     lines.append(f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}.")
     lines += [f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"]]
-    return lines
+    return [" ".join(line.split()) for line in lines]
 
 
 def markdown(shown: pd.DataFrame, title: str, lines: Sequence[str]) -> str:

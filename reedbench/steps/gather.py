@@ -23,6 +23,7 @@ def facts(suite: Suite, b: str, methods: Sequence[str]) -> dict[str, Any]:
     return {
         **settings.reporting(suite, b, tuple(methods)),
         "benchmark": b,
+        "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
         "domain": benchmark.dataset.domain,
         "backbone": backbone.name(),
     }

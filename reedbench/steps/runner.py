@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--config", default="config/config.yaml", help="the suite's configuration")
     common.add_argument("--expect", default="", help="refuse to run under other settings than these (12 digits)")
 
-    def verb(name: str, text: str, *names: str, **more: Any) -> argparse.ArgumentParser:
+    def verb(name: str, text: str, *names: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)
         for argument in names:
             integer = argument in ("seed", "segment", "step")

@@ -15,9 +15,8 @@ def tabulate(suite: Suite, arguments: Namespace) -> Made:
     b, ablation = arguments.benchmark, arguments.ablation
     methods = settings.shown(suite, b, ablation)
     words = facts(suite, b, methods)
-    everything, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
-    source = everything.only(settings.cells(suite, b, methods))
-    table = tables.tidy(source, words, everything)
+    source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
+    table = tables.tidy(source, words)
     out = table_file(b, ablation, cache=arguments.cache)
     title = words["title"] if ablation is None else f"{words['title']}: {suite.benchmark(b).ablations[ablation].title}"
     shown, lines = tables.digest(table, source, words), tables.notes(table, source, words)

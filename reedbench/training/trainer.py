@@ -61,9 +61,7 @@ class Trainer:
 
     def published(self) -> dict[str, Tensor]:
         """The averaged weights, and constants, under their published names."""
-        state = self.learner.sampling_state()
-        averaged = dict(zip(self._published_names(), self.average.values(), strict=True))
-        return {name: averaged.get(name, tensor) for name, tensor in state.items()}
+        return self.learner.published(self.average)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, besides the step number."""
@@ -78,13 +76,10 @@ class Trainer:
         """Continue from a state."""
         restore(self.parameters, tensors, "network/")
         restore(self.average, tensors, "average/")
-        for name, parameter in self.parameters.items():
-            moments = {
-                key.split("/")[1] for key in tensors if key.startswith("optimiser/") and key.endswith(f"/{name}")
-            }
-            for moment in moments:
-                tensor = tensors[f"optimiser/{moment}/{name}"]
-                self.optimiser.state[parameter][moment] = tensor.to(self.device)
+        for key, tensor in tensors.items():
+            if key.startswith("optimiser/"):
+                _, moment, name = key.split("/", 2)
+                self.optimiser.state[self.parameters[name]][moment] = tensor.to(self.device)
 
     def _drawn(self, step: int) -> Batch:
         batch = self.data.batch(self.order.rows(step))
@@ -96,6 +91,7 @@ class Trainer:
         weights = self.learner.weights(batch)
         size = self.settings.batch // self.settings.accumulation
         values = {name: torch.zeros((), device=self.device) for name in weights}
+        seen = dict.fromkeys(weights, 0.0)
         for begin in range(0, self.settings.batch, size):
             piece = {name: tensor[begin : begin + size] for name, tensor in batch.items()}
             with self._precision():
@@ -105,12 +101,14 @@ class Trainer:
             torch.stack([coefficients[name] * mean for name, mean in means.items()]).sum().backward()  # type: ignore[no-untyped-call]
             for name, mean in means.items():
                 values[name] += mean.detach()
+                seen[name] += terms[name].weight
+        if seen != weights:
+            raise ValueError(
+                f"the objective announced weights {weights} and used {seen}: gradients would be mis-scaled"
+            )
         return values
 
     def _precision(self) -> Any:
         if self.settings.precision == "fp32":
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
-
-    def _published_names(self) -> list[str]:
-        return [name.removeprefix("backbone.") for name in self.average]

@@ -114,9 +114,7 @@ def test_a_tap_outside_the_network_is_refused(tap):
         small()(*inputs(), taps=(tap,))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"), [({"size": 9}, "multiple of patch"), ({"heads": 3}, "of heads")]
-)
+@pytest.mark.parametrize(("change", "message"), [({"size": 9}, "multiple of patch"), ({"heads": 3}, "of heads")])
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         small(**change)

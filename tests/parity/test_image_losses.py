@@ -5,7 +5,7 @@ import torch
 from reference_vectors import GOLDEN, wave
 from torch import Tensor
 
-from reedbench.nn.alignment import TIME_WEIGHTS, cosine_alignment, cutoff, weighted_alignment
+from reedbench.nn.alignment import TIME_WEIGHTS, cosine_alignment, cutoff, sample_weights
 from reedbench.nn.interpolants import GVP, LINEAR, TIME_SAMPLERS, Interpolant, lognormal_times
 from reedbench.nn.schedules import cosine_decay, linear_decay, linear_ramp
 
@@ -50,19 +50,19 @@ def test_alignment_per_sample_matches():
 
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine", "sigmoid", "loglinear", "cutoff_.2_.8"])
 def test_the_batch_mean_quirk_is_reproduced_on_request(name):
-    image, text = (weighted_alignment(loss, time_weight(name), "reference") for loss in alignments())
+    image, text = (loss * sample_weights(time_weight(name), "reference") for loss in alignments())
     loss = (image + 0.5 * text).mean().item()
     assert loss == pytest.approx(GOLDEN[f"G4_reed_{name}"]["proj_loss"], abs=2e-7)
 
 
 def test_time_weights_act_per_sample_by_default():
-    image, text = (weighted_alignment(loss, time_weight("linear")) for loss in alignments())
+    image, text = (loss * sample_weights(time_weight("linear")) for loss in alignments())
     loss = (image + 0.5 * text).mean().item()
     assert loss == pytest.approx(GOLDEN["G4_linear_if_persample"], abs=2e-7)
 
 
 def test_weight_zero_means_zero_unlike_the_reference():
-    image, text = (weighted_alignment(loss, time_weight("constant")) for loss in alignments())
+    image, text = (loss * sample_weights(time_weight("constant")) for loss in alignments())
     loss = (image + 0.0 * text).mean().item()
     assert loss == pytest.approx(GOLDEN["G4_repa"]["proj"], abs=1e-7)
     assert abs(loss - GOLDEN["G4_reed_zero_text_weight"]["proj_loss"]) > 0.1

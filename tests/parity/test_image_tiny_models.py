@@ -14,7 +14,7 @@ from reedbench.nn.alignment import (
     cosine_alignment,
     cutoff,
     pool_tokens,
-    weighted_alignment,
+    sample_weights,
 )
 from reedbench.nn.backbones.reference import ReversedTime, from_reference_state
 from reedbench.nn.backbones.sit import SiT, position_table
@@ -96,14 +96,12 @@ def test_losses_of_reed_match(path, schedule):
     text = cosine_alignment(projector("reed", 1)(pool_tokens(h_2)), FIXTURE["loss.target_text"])
     # The window that these numbers were made with is [0.2, 0.8], which is its own mirror image.
     weight = cutoff(t, 0.2, 0.8) if schedule == "cutoff" else TIME_WEIGHTS[schedule](t)
-    alignment = weighted_alignment(image + 0.5 * text, weight, "reference").mean()
+    alignment = ((image + 0.5 * text) * sample_weights(weight, "reference")).mean()
     assert_near(denoising, FIXTURE[f"loss.reed.{path}.{schedule}.denoising"])
     assert_near(alignment[None], FIXTURE[f"loss.reed.{path}.{schedule}.proj"])
 
 
-@pytest.mark.parametrize(
-    ("key", "kind", "path", "scale", "low", "high"), CASES, ids=[case[0] for case in CASES]
-)
+@pytest.mark.parametrize(("key", "kind", "path", "scale", "low", "high"), CASES, ids=[case[0] for case in CASES])
 def test_samples_of_reed_match(key, kind, path, scale, low, high):
     net, labels = ReversedTime(network("reed")), FIXTURE["sampler.y"]
     field = guided(lambda x, t, y: net(x, t, y)[0], 1000, float(scale), (1 - float(high), 1 - float(low)))

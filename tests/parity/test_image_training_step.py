@@ -36,9 +36,7 @@ def test_one_training_step_matches(step):
     golden, trio = GOLDEN[f"G7_step{step}"], filled_trio()
     parameters = dict(trio.named_parameters())
     ema = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0
-    )
+    optimizer = torch.optim.AdamW(parameters.values(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
 
     denoising, alignment = losses(trio)
     total = linear_ramp(step, 0, 50_000) * denoising.mean() + 0.5 * alignment

@@ -101,5 +101,5 @@ def facts() -> dict[str, Any]:
     return {
         "benchmark": "b", "domain": "image", "backbone": "SiT-64x6/2", "title": "B", "description": "",
         "methods": {"repa": {"label": "REPA_x 50%", "note": "A note."}, "sit": {"label": "SiT", "note": ""}},
-        "metrics": ["fd@x", "accuracy@x"], "speedup": {"metric": "fd@x", "baseline": "sit"},
+        "metrics": ["fd@x", "accuracy@x"], "baseline_label": "SiT", "speedup": {"metric": "fd@x", "baseline": "sit"},
     }  # fmt: skip

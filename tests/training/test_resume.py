@@ -72,7 +72,7 @@ def prepared(make_workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A fresh copy of the prepared workspace as current directory; gives what an uninterrupted run ends in."""
     folder = tmp_path / "work"
@@ -85,7 +85,8 @@ def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
 FAULTS = [
     "before-step@1", "before-step@7", "before-weights@5", "after-weights@5", "before-state@5", "after-state@5",
     "before-state@9", "after-state@9", "before-weights@10", "after-weights@10", "after-state@10", "before-publish@10",
-    "before-receipt@10", "after-receipt@10", "before-step@12", "after-weights@15", "after-state@20", "before-receipt@20",
+    "before-receipt@10", "after-receipt@10", "before-step@12", "after-weights@15", "after-state@20",
+    "before-receipt@20",
 ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-TARGETS = ["results/tables/tiny.csv", *(f"results/figures/tiny/{name}.pdf" for name in ("speedup", "samples", "alignment"))]
+FIGURES = [f"results/figures/tiny/{name}.pdf" for name in ("speedup", "samples", "alignment")]
+TARGETS = ["results/tables/tiny.csv", *FIGURES]
 TRIGGERS = ["--rerun-triggers", "mtime", "params", "input"]
 
 
@@ -90,7 +91,7 @@ def finished(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.Te
     return workspace
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy(finished: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished workspace with its Snakemake records."""
     folder = tmp_path / "copy"
