@@ -7,7 +7,7 @@ CORES ?= 2
 .PHONY: demo test lint format clean install
 
 demo: $(VENV)/.installed
-	snakemake --cores $(CORES) --rerun-triggers mtime params input --quiet rules -- all
+	snakemake --cores $(CORES) --rerun-triggers mtime params input --rerun-incomplete --show-failed-logs --quiet rules -- all
 	reedbench summary digits
 
 test: $(VENV)/.installed
@@ -29,7 +29,8 @@ format: $(VENV)/.installed
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || python3 -m venv $(VENV)
+	test -x $(BIN)/pip || python3 -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "python3 cannot make virtual environments: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[workflow,image,metrics,dev]"
 	touch $@

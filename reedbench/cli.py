@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from reedbench import __version__
 from reedbench.core import console, paths, plugins, provenance
@@ -25,7 +26,7 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 @app.command()
 def check(config: Config = paths.CONFIG) -> None:
-    """Check every configuration file; print all problems at once."""
+    """Check the configuration; print all problems at once."""
     from reedbench.schema.suite import load
 
     suite = load(config)
@@ -41,7 +42,7 @@ def list_(
     pattern: Annotated[str, typer.Argument(help="Only lines that contain this.")] = "",
     config: Config = paths.CONFIG,
 ) -> None:
-    """List benchmarks, methods, targets or plugins, one per line on standard output."""
+    """List benchmarks, methods, targets or plugins."""
     from reedbench.schema import listing
 
     if what in plugins.KINDS:
@@ -60,31 +61,32 @@ def list_(
 @app.command()
 def schema(
     write: Annotated[
-        bool, typer.Option("--write", help="Write config/benchmark.schema.json and the reference in config/README.md.")
+        bool, typer.Option("--write", help="Write config/*.schema.json and the reference in config/README.md.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of benchmark files, generated from the models and the discovered plugins."""
+    """Print the JSON Schema of benchmark files."""
     from reedbench.core import io
     from reedbench.schema.reference import with_reference
-    from reedbench.schema.suite import schema_text
+    from reedbench.schema.suite import schema_texts
 
     if write:
         guide = io.require(paths.GUIDE).read_text(encoding="utf-8")
-        io.write_text(paths.SCHEMA, schema_text())
+        for file, text in schema_texts().items():
+            io.write_text(file, text)
         io.write_text(paths.GUIDE, with_reference(guide))
     else:
-        print(schema_text(), end="")
+        print(schema_texts()[paths.SCHEMA], end="")
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def step(context: typer.Context) -> None:
-    """Run one step here, without Snakemake (`reedbench step --help` lists the verbs)."""
+    """Run one step here, without Snakemake."""
     from reedbench import steps
 
     raise typer.Exit(steps.main(context.args))
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command(context_settings={"allow_extra_args": True}, hidden=True)
 def launch(
     context: typer.Context,
     key: Annotated[str, typer.Option(help="Name of the job, unique in the suite.")],
@@ -126,7 +128,7 @@ def plan(
     ] = False,
     config: Config = paths.CONFIG,
 ) -> None:
-    """Say how much work a benchmark is: jobs by step and what is already there; or print it as a shell script."""
+    """Count the jobs of a benchmark, or print them as a script."""
     from reedbench.schema import planning
     from reedbench.schema.suite import load
 
@@ -149,7 +151,7 @@ def export(benchmark: str, config: Config = paths.CONFIG) -> None:
 
 @app.command()
 def verify(file: Annotated[str, typer.Argument(help="An artefact with a provenance file beside it.")]) -> None:
-    """Walk the chain of provenance back from a file; stop at the first file that is not what was recorded."""
+    """Walk the provenance of a file back to its sources."""
     for line in provenance.verify(file):
         console.say(line)
     console.say(f"{file}: verified")
@@ -157,7 +159,7 @@ def verify(file: Annotated[str, typer.Argument(help="An artefact with a provenan
 
 @app.command()
 def summary(benchmark: str, config: Config = paths.CONFIG) -> None:
-    """Print the table of a benchmark, the paths of its figures, and what the work cost."""
+    """Print a benchmark's table, its figures and what it cost."""
     from reedbench.schema.suite import load
     from reedbench.steps.summary import summary as summarise
 
@@ -174,7 +176,7 @@ def _as_rich(rows: list[list[str]]) -> Table:
     for name in others:
         table.add_column(name)
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 

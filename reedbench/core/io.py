@@ -5,12 +5,18 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reedbench.core.errors import MissingArtefact
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 
 @contextmanager
@@ -21,8 +27,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
+        _flush(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -30,18 +35,34 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Yield an empty sibling directory that replaces `path` on success and is removed otherwise."""
+    """Yield an empty sibling directory that replaces `path` on success and is removed otherwise.
+
+    At every moment `path` is the whole old directory, absent (between two renames), or the whole new one.
+    """
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
+    for left in (part, old):  # by a killed attempt
+        shutil.rmtree(left, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         yield part
+        for file in part.rglob("*"):
+            if file.is_file():
+                _flush(file)
         # Snakemake leaves its time stamp in an existing directory output: the whole directory is replaced.
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            path.replace(old)
         part.replace(path)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if old.exists() and not path.exists():  # the second rename failed
+            old.replace(path)
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def canonical_json(value: Any) -> str:
@@ -109,6 +130,55 @@ def read_tensors(path: Path | str) -> dict[str, Any]:
         return load_file(path)
     except SafetensorError as error:
         raise MissingArtefact(f"{path}: not a whole safetensors file ({error}); delete it and rerun") from error
+
+
+def write_npz(path: Path | str, arrays: Mapping[str, Any], *, compressed: bool = False) -> None:
+    """Write named numpy arrays as npz, atomically."""
+    import numpy as np
+
+    with atomic(path) as part, part.open("wb") as file:
+        (np.savez_compressed if compressed else np.savez)(file, **arrays)
+
+
+def read_npz(path: Path | str, names: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
+    """Read the named arrays of an npz file; all of them if none are named.
+
+    Raises:
+        MissingArtefact: the file is absent or damaged, or lacks one of the arrays.
+    """
+    import numpy as np
+
+    path = require(path)
+    try:
+        # A lone array (npy) would be read by numpy too, and then is no archive.
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
+            missing = [name for name in names or () if name not in file.files]
+            arrays = {} if missing else {name: file[name] for name in (file.files if names is None else names)}
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError, KeyError) as error:
+        raise MissingArtefact(f"{path}: not a whole npz file ({_line(error)}); delete it and rerun") from error
+    if missing:
+        raise MissingArtefact(f"{path}: has no array {', '.join(missing)}; delete it and rerun")
+    return arrays
+
+
+def read_table(path: Path | str, columns: Sequence[str] | None = None) -> "pa.Table":
+    """Read the named columns of a parquet file; all of them if none are named.
+
+    Raises:
+        MissingArtefact: the file is absent or damaged, or lacks one of the columns.
+    """
+    # pyarrow itself, not pandas on top: every training and sampling job starts here.
+    from pyarrow import ArrowException, parquet
+
+    path = require(path)
+    try:
+        return parquet.read_table(path, columns=None if columns is None else list(columns))
+    except (ArrowException, OSError) as error:
+        raise MissingArtefact(f"{path}: not a whole parquet file ({_line(error)}); delete it and rerun") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def require(path: Path | str) -> Path:

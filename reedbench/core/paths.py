@@ -8,6 +8,7 @@ from pathlib import Path
 RESULTS = "results"
 CONFIG = "config/config.yaml"
 SCHEMA = "config/benchmark.schema.json"
+SUITE_SCHEMA = "config/suite.schema.json"
 GUIDE = "config/README.md"
 WORK = "work"
 
@@ -97,13 +98,18 @@ def samples(benchmark: str, method: str, seed: int | str, step: int | str, sampl
     return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}/samples.npz"
 
 
+def preview(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
+    """The first few samples of one cell: what figures show."""
+    return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}/preview.npz"
+
+
 def metrics(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
     """Metric records of one cell."""
     return f"{RESULTS}/metrics/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}.json"
 
 
 def floor(benchmark: str) -> str:
-    """Metric records of real data against real data: what a perfect model would score."""
+    """Metric records of one half of the training split against the other."""
     return f"{RESULTS}/metrics/{benchmark}/floor.json"
 
 

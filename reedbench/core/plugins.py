@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from reedbench.core.errors import ConfigError, unknown
+from reedbench.core.errors import ConfigError
 from reedbench.core.frozen import Frozen
 
 VARIABLE = "REEDBENCH_PLUGINS"
-NAME = r"^[a-z0-9]+([.-][a-z0-9]+)*$"  # what may stand in a path: names of benchmarks, methods, encoders, data sets
+NAME = r"[a-z0-9]+(?:[.-][a-z0-9]+)*"  # what may stand in a path: names of benchmarks, methods, encoders, data sets
 KINDS = ("datasets", "codecs", "captioners", "encoders", "backbones", "objectives", "samplers", "metrics")
 
 
@@ -49,18 +49,6 @@ def discover(kind: str) -> dict[str, type[Any]]:
             raise ConfigError(f"{origin}: {kind} plugin '{name}' is already defined in {found[name][0]}; rename one")
         found[name] = (origin, plugin)
     return {name: found[name][1] for name in sorted(found)}
-
-
-def get(kind: str, name: str) -> type[Any]:
-    """The plugin class called `name`.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    plugins = discover(kind)
-    if name not in plugins:
-        raise ConfigError(unknown(kind.removesuffix("s"), name, plugins))
-    return plugins[name]
 
 
 def _modules(kind: str) -> list[ModuleType]:

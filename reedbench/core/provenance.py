@@ -48,6 +48,7 @@ class Made:
     device: str = "cpu"
     device_seconds: float | None = None
     flops: float | None = None
+    seeds: list[int] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -75,7 +76,8 @@ class Recorder:
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "max_rss_mb": usage.ru_maxrss // 1024,
             "flops": made.flops,
-            "threads": os.environ.get("OMP_NUM_THREADS", ""),
+            "seeds": made.seeds,
+            "threads": _threads(),
             "notes": made.notes,
             "git": _git_state(),
             "packages": _packages(),
@@ -83,7 +85,7 @@ class Recorder:
             "host": platform.node(),
         }
         for position, path in enumerate(made.outputs):
-            # One job, one cost: siblings carry everything but the costs, so that a sum over sidecars is right.
+            # One job, one cost: siblings point to the output whose sidecar is counted.
             costs = {} if position == 0 else {"cost_of": made.outputs[0]}
             io.write_json(sidecar(path), {"file": Path(path).name, "sha256": io.sha256(path), **body, **costs})
 
@@ -92,28 +94,57 @@ def read(path: Path | str) -> dict[str, Any]:
     """The sidecar of an artefact.
 
     Raises:
-        MissingArtefact: the artefact has none.
+        MissingArtefact: the artefact has none, or it is damaged.
     """
     mark = sidecar(path)
     if not mark.exists():
-        raise MissingArtefact(f"{path}: has no provenance file {mark.name}; make it with reedbench, or rerun its step")
+        raise MissingArtefact(f"{path}: has no provenance file {mark.name}; run its step again")
     record: dict[str, Any] = io.read_json(mark)
     return record
 
 
-def costs(folder: Path | str) -> Iterator[dict[str, Any]]:
-    """All cost-bearing sidecars under a folder (one per job), in path order."""
-    for mark in sorted(Path(folder).rglob("*.prov.json")):
-        record = io.read_json(mark)
-        if "step" in record and "cost_of" not in record:  # the record of a cache is no job
-            yield record
+def require(path: Path | str, settings_digest: str) -> None:
+    """Refuse an artefact that was made under other settings, or changed since. Reads all of it: meant for small files.
+
+    Raises:
+        MissingArtefact: it has no sidecar, or its settings or its content are not those that the sidecar says.
+    """
+    record = read(io.require(path))
+    if (made := record.get("settings")) != settings_digest:
+        raise MissingArtefact(
+            f"{path}: was made under other settings ({made}, the configuration says {settings_digest}); "
+            f"run its step again: snakemake {path}"
+        )
+    if record.get("sha256") != io.sha256(path):
+        raise MissingArtefact(f"{path}: is not the file that its step wrote; run its step again")
+
+
+def fresh(path: Path | str, settings_digest: str) -> bool:
+    """Whether making the artefact again would change nothing: same settings, content and inputs as recorded."""
+    try:
+        require(path, settings_digest)
+        return all(io.sha256(file) == digest for file, digest in read(path)["inputs"].items())
+    except (MissingArtefact, KeyError):  # KeyError: the sidecar names no inputs
+        return False
+
+
+def cost(path: Path | str) -> dict[str, Any]:
+    """The sidecar that carries the cost of making an artefact: its own, or that of the job's first output.
+
+    Raises:
+        MissingArtefact: the artefact or that sibling has none, or it is damaged.
+    """
+    record = read(path)
+    return read(record["cost_of"]) if "cost_of" in record else record
 
 
 def verify(path: Path | str) -> Iterator[str]:
     """Walk the chain of inputs back from `path`; yield one line per file that was checked.
 
+    A file in a recorded folder is vouched for by the folder, a file of a committed cache by the record of the cache.
+
     Raises:
-        MissingArtefact: a file differs from its sidecar, or from what a later step read.
+        MissingArtefact: a file differs from its sidecar, or from what a later step read, or lacks one.
     """
     waiting: list[tuple[str, str | None, str]] = [(str(path), None, "")]
     seen: set[str] = set()
@@ -134,18 +165,49 @@ def verify(path: Path | str) -> Iterator[str]:
                 )
             waiting += [(file, digest, current) for file, digest in record["inputs"].items()]
             yield f"{current}: {record['step']} v{record['version']}, {len(record['inputs'])} inputs"
+        elif (recorded := _in_cache(current)) is not None:
+            if (actual := io.sha256(current)) != recorded:
+                raise MissingArtefact(
+                    f"{current}: not the file that was exported (sha256 {actual[:12]}, was {recorded[:12]}); "
+                    "check it out again, or export the cache again"
+                )
+            yield f"{current}: committed cache"
+        elif (folder := _recorded_folder(current)) is not None:
+            io.require(current)
+            waiting.append((folder, None, current))
+            yield f"{current}: part of {folder}"
         elif reader and _is_source(current):
             yield f"{current}: source"
         else:
-            raise MissingArtefact(
-                f"{current}: has no provenance file {sidecar(current).name}; rerun the step that makes it"
-            )
+            raise MissingArtefact(f"{current}: has no provenance file {sidecar(current).name}; run its step again")
+
+
+def _in_cache(path: str) -> str | None:
+    """The digest that the record of a committed cache has for its file; nothing if this is no such file."""
+    name, benchmark = Path(path).name, Path(path).parent.name
+    record = Path(path).parent / Path(paths.cache_record(benchmark)).name
+    if Path(path).parts[-4:] != Path(paths.cache(benchmark), name).parts or not record.exists():
+        return None
+    digests: dict[str, str] = io.read_json(record).get("sha256", {})
+    return next((digest for file, digest in digests.items() if Path(file).name == name), None)
+
+
+def _recorded_folder(path: str) -> str | None:
+    """The nearest folder around a file that a step made as a whole."""
+    return next((str(folder) for folder in Path(path).parents if folder.name and sidecar(folder).exists()), None)
 
 
 def _is_source(path: str) -> bool:
-    """Made by no step: outside the results, or a recipe. A file in a published folder is vouched for by the folder."""
-    outside = paths.RESULTS not in Path(path).parts
-    return outside or Path(path).name == "config.json" or sidecar(Path(path).parent).exists()
+    """Made by no step: outside the results, or a recipe."""
+    return paths.RESULTS not in Path(path).parts or Path(path).name == "config.json"
+
+
+def _threads() -> int | None:
+    """Threads that the sums of this process were split over, if that can be told."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() else None
 
 
 def _packages() -> dict[str, str]:
@@ -160,28 +222,39 @@ def _packages() -> dict[str, str]:
 
 @cache
 def _git_state() -> dict[str, Any]:
-    """Commit and dirtiness of the reedbench sources (not of the user's working directory)."""
+    """Commit and dirtiness of the reedbench sources, where they are tracked (not of the user's working directory)."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10)
+            command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    commit = git("rev-parse", "HEAD")
+    # An installed copy may lie inside a repository of something else.
+    tracked = git("ls-files", "--error-unmatch", "--", __file__) is not None
+    commit = git("rev-parse", "HEAD") if tracked else None
     return {
         "commit": commit,
         "dirty": None if commit is None else bool(git("status", "--porcelain", "--", str(here.parent))),
     }
 
 
-def command_line() -> list[str]:
-    """How this process was started, with the program's name instead of its full path."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
-
-
 def total(records: Iterable[dict[str, Any]], field_name: str) -> float:
-    """Sum of one cost over sidecars; a job that did not measure it counts as zero."""
-    return float(sum(record.get(field_name) or 0.0 for record in records))
+    """Sum of one cost over sidecars.
+
+    Raises:
+        MissingArtefact: a job did not measure it.
+    """
+    found = []
+    for record in records:
+        if (value := record.get(field_name)) is None:
+            made_by = " ".join(record.get("command", ())) or record.get("step", "an unknown step")
+            raise MissingArtefact(
+                f"{record.get('file', 'a record')}: its provenance has no {field_name} (made by: {made_by}); "
+                "run its step again"
+            )
+        found.append(float(value))
+    return float(sum(found))

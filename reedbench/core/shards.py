@@ -81,13 +81,16 @@ class Shards:
 def _checked(file: Path) -> dict[str, np.ndarray]:
     try:
         return _map(file)
-    except ValueError as error:
-        raise MissingArtefact(f"{file}: not a whole safetensors file ({error}); delete it and rerun") from error
+    except (ValueError, KeyError, OverflowError, TypeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise MissingArtefact(f"{file}: not a whole safetensors file ({what}); delete it and rerun") from error
 
 
 def _map(file: Path) -> dict[str, np.ndarray]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
+        if length > file.stat().st_size:
+            raise ValueError("its header is longer than the file")
         header = json.loads(stream.read(length))
     header.pop("__metadata__", None)
     arrays = {}

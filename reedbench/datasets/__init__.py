@@ -16,7 +16,7 @@ class AbstractDataset(Plugin):
     domain: ClassVar[str]
     embedded: ClassVar[bool] = False  # needs no download: belongs to `snakemake all`
 
-    name: str = Field("", pattern=rf"{NAME}|^$")
+    name: str = Field("", pattern=f"^({NAME})?$")
     """Folder name under results/data; the plugin's name unless two variants must live side by side."""
 
     @property

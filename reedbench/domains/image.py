@@ -4,7 +4,7 @@ The sample format (npz with `arr_0`, uint8 NHWC) is that of the ADM evaluator, w
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -27,12 +27,14 @@ def to_uint8(signed: np.ndarray, rounding: Rounding) -> np.ndarray:
 
 def write_samples(path: Path | str, images: np.ndarray, labels: np.ndarray) -> None:
     """Write generated images (n, channels, height, width) uint8 and their labels as npz, NHWC."""
-    with io.atomic(path) as part, part.open("wb") as file:
-        np.savez(file, arr_0=images.transpose(0, 2, 3, 1), labels=labels.astype(np.int64))
+    io.write_npz(path, {"arr_0": images.transpose(0, 2, 3, 1), "labels": labels.astype(np.int64)})
 
 
 def read_samples(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
-    """Generated images as (n, channels, height, width) uint8, and their labels."""
-    with np.load(io.require(path), allow_pickle=False) as file:
-        arrays: dict[str, Any] = {name: file[name] for name in ("arr_0", "labels")}
+    """Generated images as (n, channels, height, width) uint8, and their labels.
+
+    Raises:
+        MissingArtefact: the file is absent or damaged.
+    """
+    arrays = io.read_npz(path, ("arr_0", "labels"))
     return arrays["arr_0"].transpose(0, 3, 1, 2), arrays["labels"]

@@ -77,17 +77,22 @@ def write(folder: Path | str, rows: Rows, facts: Mapping[str, Any]) -> list[str]
 
 
 def index(folder: Path | str) -> dict[str, Any]:
-    """The index of a dataset or representation folder."""
+    """The index of a dataset or representation folder.
+
+    Raises:
+        MissingArtefact: there is none, or it is damaged.
+    """
     read: dict[str, Any] = io.read_json(Path(folder) / "index.json")
     return read
 
 
 def read(folder: Path | str, split: str) -> Rows:
-    """All rows of one split, in memory."""
-    # pyarrow itself, not pandas on top: every training and sampling job starts here.
-    from pyarrow import parquet
+    """All rows of one split, in memory.
 
-    manifest = parquet.read_table(io.require(Path(folder) / "manifest.parquet"), columns=["id", "split"]).to_pydict()
+    Raises:
+        MissingArtefact: a file is absent or damaged, or manifest and shards have different numbers of rows.
+    """
+    manifest = io.read_table(Path(folder) / "manifest.parquet", ["id", "split"]).to_pydict()
     keep = np.flatnonzero(np.asarray(manifest["split"]) == split)
     store = shards.Shards(Path(folder) / "shards")
     if len(store) != (rows := len(manifest["id"])):

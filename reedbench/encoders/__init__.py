@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from reedbench.core.plugins import Plugin
 from reedbench.domains.rows import Rows
@@ -40,6 +41,9 @@ class AbstractEncoder(Plugin):
     kind: ClassVar[Literal["tokens", "vector"]]
     pretrained: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+
+    threads: int = Field(1, ge=1)
+    """CPU threads of its training and use; part of its settings because sums in another order round differently."""
 
     def reads_captions_of(self) -> str | None:
         """Name of the captioner whose texts it needs, if any."""

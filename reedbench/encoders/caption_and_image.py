@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from reedbench.core import seeds
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
 
 
@@ -46,7 +47,7 @@ class CaptionAndImage(AbstractEncoder):
         tfidf = TfidfVectorizer()
         counts = tfidf.fit_transform(_texts(train))
         words = sorted(tfidf.vocabulary_, key=tfidf.vocabulary_.__getitem__)
-        svd = TruncatedSVD(min(self.dim, len(words) - 1), random_state=0).fit(counts)
+        svd = TruncatedSVD(min(self.dim, len(words) - 1), random_state=seeds.of(stream, "svd") % 2**32).fit(counts)
         weights = {
             # The vocabulary as bytes: tensors are all that a weights file holds.
             "words": np.frombuffer("\n".join(words).encode(), np.uint8),

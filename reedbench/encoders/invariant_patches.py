@@ -41,8 +41,9 @@ class InvariantPatches(AbstractEncoder):
 
         began = time.process_time()
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
-        torch.manual_seed(seeds.of(stream, "init"))  # torch's own initialisers take no generator
-        network = self._network(images.shape[1])
+        with torch.random.fork_rng(devices=[]):  # torch's own initialisers take no generator
+            torch.manual_seed(seeds.of(stream, "init"))
+            network = self._network(images.shape[1])
         losses = self._train(network, images, stream) if self.steps else []
         with torch.no_grad():
             tokens = network(images).double()
@@ -86,9 +87,11 @@ class InvariantPatches(AbstractEncoder):
 
         from reedbench.nn.invariance import random_view, vicreg
 
-        expander = nn.Sequential(
-            nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
-        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.of(stream, "expander"))
+            expander = nn.Sequential(
+                nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
+            )
         parameters = [*network.parameters(), *expander.parameters()]
         optimiser = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01)
         warm_up = torch.optim.lr_scheduler.LinearLR(optimiser, 0.05, total_iters=20)

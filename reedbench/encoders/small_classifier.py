@@ -44,8 +44,9 @@ class SmallClassifier(AbstractEncoder):
         began = time.process_time()
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
         labels = torch.from_numpy(train.rows.arrays["labels"])
-        torch.manual_seed(seeds.of(stream, "init"))  # torch's own initialisers take no generator
-        network = self._network(images.shape, int(labels.max()) + 1)
+        with torch.random.fork_rng(devices=[]):  # torch's own initialisers take no generator
+            torch.manual_seed(seeds.of(stream, "init"))
+            network = self._network(images.shape, int(labels.max()) + 1)
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
         draws = seeds.stream(stream, "batches")
         with Track(stream, self.steps) as track:

@@ -26,7 +26,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, rows: slice) -> "Features":
+    def take(self, rows: slice | np.ndarray) -> "Features":
         """A part of the rows."""
         predicted = None if self.predicted is None else self.predicted[rows]
         return Features(self.features[rows], self.labels[rows], predicted)
@@ -39,7 +39,6 @@ class AbstractMetric(Plugin):
     unit: ClassVar[str] = ""
     direction: ClassVar[Literal["lower", "higher"]]
     needs_classifier: ClassVar[bool] = False
-    min_n: ClassVar[int] = 2
 
     extractor: str
     """Name of one of the benchmark's extractors."""
@@ -48,6 +47,10 @@ class AbstractMetric(Plugin):
     def family(self) -> str:
         """Name and extractor, `fd@digits-clf`: how the rest of a benchmark file refers to this metric."""
         return f"{self.uses}@{self.extractor}"
+
+    def least_n(self) -> int:
+        """Smallest number of samples for which the metric means something."""
+        return 2
 
     def id(self, n: int) -> str:
         """`fd@digits-clf.v1-n1437`: two protocols never share one."""
@@ -61,11 +64,11 @@ class AbstractMetric(Plugin):
         """`value`, or an error: never NaN, never on too few rows, never without what it needs.
 
         Raises:
-            MetricError: fewer than `min_n` rows, features or a value that are not finite, or no classifier's answers.
+            MetricError: fewer than `least_n` rows, features or a value that are not finite, or no classifier's answers.
         """
         for what, data in (("samples", generated), ("reference rows", reference)):
-            if len(data) < self.min_n:
-                raise MetricError(f"{self.family}: needs at least {self.min_n} {what}, got {len(data)}")
+            if len(data) < self.least_n():
+                raise MetricError(f"{self.family}: needs at least {self.least_n()} {what}, got {len(data)}")
             if not np.isfinite(data.features).all():
                 raise MetricError(f"{self.family}: the features of the {what} are not finite")
         if self.needs_classifier and generated.predicted is None:

@@ -8,7 +8,7 @@ from reedbench.metrics import AbstractMetric, Features
 
 
 class Accuracy(AbstractMetric):
-    """Class consistency; bounded by the classifier's own accuracy on real data, which stands in its card."""
+    """Class consistency; compare it with the classifier's accuracy on real data, which stands in its card."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     needs_classifier: ClassVar[bool] = True

@@ -12,11 +12,14 @@ class Recall(AbstractMetric):
     """Improved recall; a manifold is the union of balls around points that reach to their k-th neighbour."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
-    min_n: ClassVar[int] = 5
     uses: Literal["recall"] = "recall"
 
     neighbours: int = Field(3, ge=1)
     """k; 3 in the paper and in the ADM evaluator."""
+
+    def least_n(self) -> int:
+        """Every point needs that many neighbours, and one is itself."""
+        return self.neighbours + 2
 
     def value(self, generated: Features, reference: Features) -> float:
         """A share between 0 and 1."""

@@ -102,6 +102,10 @@ class AlignedLearner:
         rho = self.align(step) * self.share
         return {DENOISE: self.denoise(step), **{tap.term: rho * tap.weight for tap in self.taps}}
 
+    def sampling_parameters(self) -> int:
+        """Parameters of the backbone."""
+        return sum(parameter.numel() for parameter in self.network.backbone.parameters())
+
     def published(self, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Averages and constants by the names of SiT's, REPA's and REED's checkpoints.
 

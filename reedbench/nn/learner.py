@@ -44,6 +44,10 @@ class Learner(Protocol):
         """Factor of every term at an optimizer step, 0 being the first."""
         ...
 
+    def sampling_parameters(self) -> int:
+        """Number of trainable parameters that sampling needs (projectors do not count)."""
+        ...
+
     def published(self, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What is published: averaged parameters (given by the network's names) and constants, by public names."""
         ...

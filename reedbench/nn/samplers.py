@@ -122,8 +122,6 @@ def euler_maruyama(
     return x.to(x_0.dtype)
 
 
-SAMPLERS: dict[str, Callable[..., Tensor]] = {"euler": euler, "heun": heun, "euler-maruyama": euler_maruyama}
-
 # The `at` of every network evaluation in order: what guidance is decided by, hence what it costs.
 _DECISIONS: dict[str, Callable[[int, float], list[float]]] = {
     "euler": lambda steps, last_step: ode_grid(steps)[:-1],
@@ -135,8 +133,3 @@ _DECISIONS: dict[str, Callable[[int, float], list[float]]] = {
 def decision_times(sampler: str, steps: int, last_step: float = SDE_LAST_STEP) -> list[float]:
     """The `at` of every evaluation that `sampler` makes, in order; `last_step` matters to the SDE only."""
     return _DECISIONS[sampler](steps, last_step)
-
-
-def nfe(sampler: str, steps: int) -> int:
-    """Network evaluations per sample without guidance: N, 2N - 1 and N for Euler, Heun and Euler-Maruyama."""
-    return len(decision_times(sampler, steps))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reedbench.core.constants import ALIGNMENT_WEIGHT, LABEL_DROPOUT, PROJECTOR_WIDTH
+from reedbench.core.errors import ConfigError
 from reedbench.core.frozen import Frozen
 from reedbench.objectives import AbstractObjective
 
@@ -49,13 +50,22 @@ class Alignment(Frozen):
     time_weight: Literal["constant", "linear", "cosine", "sigmoid", "loglinear", "cutoff"] = "constant"
     """Weight over time t (0 noise, 1 data); all but `constant` and `cutoff` favour clean samples."""
     between: tuple[float, float] = (0.0, 1.0)
-    """Times where `cutoff` is 1, both ends included, in our time."""
+    """Times where `cutoff` is 1, both ends included, in our time; for `cutoff` only."""
     time_weighting: Literal["per-sample", "reference"] = "per-sample"
     """`reference` multiplies by the batch mean of the weight, as REED's code does (quirk Q1)."""
     projector_width: int = Field(PROJECTOR_WIDTH, ge=1)
     """Hidden width of the projector."""
     probe: bool = False
     """Train the projector only: the backbone's features are detached."""
+
+    @model_validator(mode="after")
+    def _window_of_the_cutoff(self) -> "Alignment":
+        low, high = self.between
+        if not 0.0 <= low < high <= 1.0:
+            raise ValueError(f"between [{low}, {high}] must satisfy 0 <= low < high <= 1")
+        if self.time_weight != "cutoff" and self.between != (0.0, 1.0):
+            raise ValueError(f"between is for time_weight: cutoff, and time_weight is {self.time_weight}")
+        return self
 
 
 class Aligned(AbstractObjective):
@@ -108,6 +118,7 @@ class Aligned(AbstractObjective):
         from reedbench.nn.alignment import Projector
         from reedbench.nn.flow import FlowMatching
 
+        self._check_tokens(backbone.tokens, targets)
         projectors = [Projector(backbone.width, a.projector_width, targets[a.encoder][-1]) for a in self.alignments]
         backbone.initialise(generator)
         for j, projector in enumerate(projectors):
@@ -123,6 +134,15 @@ class Aligned(AbstractObjective):
             self.align.function(),
             mean_over_encoders=self.reduce == "mean",
         )
+
+    def _check_tokens(self, tokens: int, targets: Mapping[str, tuple[int, ...]]) -> None:
+        for alignment in self.alignments:
+            shape = targets[alignment.encoder]
+            if len(shape) == 2 and shape[0] != tokens:
+                raise ConfigError(
+                    f"alignment of encoder '{alignment.encoder}': it has {shape[0]} tokens per datum, the backbone "
+                    f"has {tokens}: choose a patch size that gives as many"
+                )
 
     def _tap(self, alignment: Alignment, shape: tuple[int, ...]) -> Any:
         from reedbench.nn.aligned import Tap

@@ -90,7 +90,8 @@ def _floor_line(axis: Any, source: Source, family: str) -> None:
         axis.axhline(value, color="0.6", linewidth=0.8, linestyle="--")
         bottom, top = axis.get_ylim()
         axis.set_ylim(min(bottom, value * 0.8), top)
-        axis.annotate("training half vs half", (1, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
+        n = int(floor["n"].iloc[0])
+        axis.annotate(f"training half vs half (n = {n})", (1, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
                       textcoords="offset points", ha="right", color="0.4", fontsize=6)  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from reedbench.core.errors import MetricError, MissingArtefact
 FLOOR = "floor"
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
+SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     protocols: dict[str, str] = {}
     for body in bodies:
-        cell = {name: body.get(name) for name in ("benchmark", "method", "sampler", "weights")}
+        cell = {name: body.get(name) for name in ("benchmark", "method", "sampler", "weights", *SETTINGS)}
         numbers = {"seed": -1, "step": -1, "nfe": 0, "guidance": 1.0}
         cell |= {name: body.get(name, default) for name, default in numbers.items()}
         for record in body["records"]:
@@ -81,9 +82,13 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def curve_of(segments: Sequence[str], constants: Mapping[str, Any]) -> pd.DataFrame:
-    """The curve of a run from its segments' CSV files, with the run's constants as columns."""
-    parts = [pd.read_csv(io.require(Path(segment) / "curve.csv")) for segment in segments]
+def curve_of(files: Sequence[str], constants: Mapping[str, Any]) -> pd.DataFrame:
+    """The curve of a run from its segments' CSV files, with the run's constants as columns.
+
+    Raises:
+        MissingArtefact: a file is absent.
+    """
+    parts = [pd.read_csv(io.require(file)) for file in files]
     return pd.concat(parts, ignore_index=True).assign(**constants)
 
 
@@ -91,13 +96,11 @@ def read_cache(benchmark: str) -> Source:
     """The committed cache of a benchmark.
 
     Raises:
-        MissingArtefact: there is none.
+        MissingArtefact: there is none, or it is damaged.
     """
     folder = Path(paths.cache(benchmark))
-    tables = [pd.read_parquet(io.require(folder / f"{name}.parquet")) for name in ("metrics", "curves")]
-    with np.load(io.require(folder / "preview.npz"), allow_pickle=False) as file:
-        preview = {name: file[name] for name in file.files}
-    return Source(tables[0], tables[1], preview)
+    metrics, curves = (io.read_table(folder / f"{name}.parquet").to_pandas() for name in ("metrics", "curves"))
+    return Source(metrics, curves, io.read_npz(folder / "preview.npz"))
 
 
 def write_cache(benchmark: str, source: Source, made_from: Mapping[str, Any]) -> list[str]:
@@ -106,8 +109,7 @@ def write_cache(benchmark: str, source: Source, made_from: Mapping[str, Any]) ->
     for name, table in (("metrics", source.metrics), ("curves", source.curves)):
         with io.atomic(folder / f"{name}.parquet") as part:
             table.to_parquet(part, index=False)
-    with io.atomic(folder / "preview.npz") as part, part.open("wb") as file:
-        np.savez_compressed(file, **source.preview)
+    io.write_npz(folder / "preview.npz", source.preview, compressed=True)
     files = paths.cache_files(benchmark)
     io.write_json(paths.cache_record(benchmark), {**made_from, "sha256": {file: io.sha256(file) for file in files}})
     return [*files, paths.cache_record(benchmark)]

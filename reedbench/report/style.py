@@ -1,12 +1,11 @@
 """One look for all figures: sizes in centimetres, one colour per method, files that are the same bytes every time."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io
+from reedbench.core import io, paths
 
 CENTIMETRE = 1 / 2.54
 SUFFIXES = (".pdf", ".svg", ".png")
@@ -46,18 +45,17 @@ def colours(methods: Sequence[str]) -> dict[str, Any]:
     return dict(zip(methods, sns.color_palette("colorblind", max(len(methods), 3)), strict=False))
 
 
-def save(figure: Any, stem: Path | str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write `<stem>.pdf/.svg/.png` and the plotted numbers as `<stem>.csv`; returns the files, the PDF first."""
-    files = [str(Path(stem).with_suffix(suffix)) for suffix in SUFFIXES]
-    for file in files:
-        kind = Path(file).suffix[1:]
+def save(figure: Any, file: Path | str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write the figure as pdf, svg and png and the plotted numbers as csv; returns the files, the PDF first.
+
+    The suffix of `file` is replaced by each of theirs.
+    """
+    pictures = paths.siblings(str(file), *SUFFIXES)
+    for picture in pictures:
+        kind = Path(picture).suffix[1:]
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}[kind]
-        with io.atomic(file) as part:
+        with io.atomic(picture) as part:
             figure.savefig(part, format=kind, dpi=DPI, metadata=metadata)
-    numbers = str(Path(stem).with_suffix(".csv"))
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with io.atomic(numbers) as part, part.open("w", newline="", encoding="utf-8") as file_:
-        writer = csv.DictWriter(file_, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return [*files, numbers]
+    numbers = str(Path(file).with_suffix(".csv"))
+    io.write_csv(numbers, rows, list(dict.fromkeys(name for row in rows for name in row)))
+    return [*pictures, numbers]

@@ -13,7 +13,6 @@ class AbstractSampler(Plugin):
     """A sampler of the continuous flow with classifier-free guidance; times run from 0 (noise) to 1 (data)."""
 
     version: ClassVar[int] = 1
-    stochastic: ClassVar[bool] = False
 
     steps: int = Field(250, ge=1)
     """Number of steps."""

@@ -1,6 +1,6 @@
 """Euler-Maruyama for the reverse SDE with a deterministic last step: the headline sampler of SiT, REPA and REED."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,6 @@ from reedbench.samplers import AbstractSampler
 class EulerMaruyama(AbstractSampler):
     """Stochastic; every sample draws its noise from its own stream."""
 
-    stochastic: ClassVar[bool] = True
     uses: Literal["euler-maruyama"] = "euler-maruyama"
 
     last_step: float = Field(SDE_LAST_STEP, gt=0, lt=1)

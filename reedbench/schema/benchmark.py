@@ -9,8 +9,10 @@ from pydantic import Field, create_model
 from reedbench.core import plugins
 from reedbench.core.frozen import Frozen
 
-Name = Annotated[str, Field(pattern=plugins.NAME)]
+Name = Annotated[str, Field(pattern=f"^{plugins.NAME}$")]
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Decay = Annotated[float, Field(ge=0, lt=1)]
 HeavyStep = Literal["prepare", "caption", "pretrain", "represent", "train", "sample", "evaluate"]
 
 
@@ -18,11 +20,11 @@ class Resources(Frozen):
     """What a job of one step asks for, inline and on a cluster. Never part of a recipe."""
 
     gpus: int = Field(0, ge=0)
-    """GPUs per node."""
+    """GPUs per node; 0 runs on the CPU even where a GPU is visible."""
     nodes: int = Field(1, ge=1)
-    """Nodes; more than one trains with distributed data parallelism."""
+    """Nodes that the job asks for; the launcher `inline` has one."""
     tasks_per_node: int = Field(1, ge=1)
-    """Processes per node, one per GPU."""
+    """Processes per node; the launcher `inline` has one."""
     cpus: int = Field(1, ge=1)
     """CPU cores, and threads of the step."""
     mem_mb: int = Field(2000, ge=1)
@@ -36,7 +38,7 @@ class Optimiser(Frozen):
 
     lr: float = Field(1.0e-4, gt=0)
     """Learning rate."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Decay of the moments."""
     eps: float = Field(1.0e-8, gt=0)
     """Added to the root of the second moment."""
@@ -187,7 +189,7 @@ def model() -> type[BenchmarkBase]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a benchmark file, for editors."""
     schema = model().model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$schema"] = DIALECT
     schema["title"] = "reedbench benchmark"
     for entry in schema["$defs"].values():
         if "uses" in entry["properties"]:

@@ -8,6 +8,7 @@ from reedbench.core.errors import Problem, unknown
 from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
+RESERVED = "floor"  # real data against real data, in metric records
 
 
 def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
@@ -73,6 +74,8 @@ def _selections(b: Any) -> Iterator[Finding]:
                 yield (*key, i), unknown("method", method, b.methods)
         if len(set(methods)) < len(methods):
             yield key, "lists a method twice"
+    if RESERVED in b.methods:
+        yield ("methods", RESERVED), f"'{RESERVED}' is what reports call real data; choose another name"
     labels: dict[str, str] = {}
     for name, method in b.methods.items():
         if labels.setdefault(method.label, name) != name:
@@ -136,8 +139,9 @@ def _metrics(b: Any) -> Iterator[Finding]:
             )
         if metric.family in seen:
             yield key, f"{metric.family} is listed twice"
-        if b.sampling.count < metric.min_n:
-            yield key, f"{metric.family} needs at least {metric.min_n} samples, sampling.count is {b.sampling.count}"
+        if b.sampling.count < metric.least_n():
+            least = metric.least_n()
+            yield key, f"{metric.family} needs at least {least} samples, sampling.count is {b.sampling.count}"
         seen.add(metric.family)
 
 

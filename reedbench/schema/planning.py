@@ -71,13 +71,13 @@ def _reports(b: str) -> Iterator[Job]:
 
 
 def script(b: str, work: list[Job]) -> str:
-    """A shell script that runs what is not yet there and stops at the first failure."""
-    lines = [f"test -e {job.done} || {job.command}" for job in work]
-    return (
-        f"#!/bin/sh\n# All steps of benchmark {b}, in order. Safe to stop and to run again.\nset -e\n"
-        + "\n".join(lines)
-        + "\n"
-    )
+    """A shell script that runs what is not there or out of date, and stops at the first failure."""
+    lines = [f"{job.command} --unless-fresh {job.done}" for job in work]
+    head = [
+        "#!/bin/sh",
+        f"# All steps of benchmark {b}, in order. Run it again after a stop: what is done is skipped.",
+    ]
+    return "\n".join([*head, "set -e", *lines]) + "\n"
 
 
 def overview(work: list[Job]) -> list[list[str]]:

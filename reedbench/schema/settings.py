@@ -5,6 +5,7 @@ and `reedbench plan` all ask here.
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 from reedbench.core import io, paths
@@ -72,6 +73,23 @@ def key(recipe_or_settings: Settings) -> str:
     return io.digest_of(recipe_or_settings)
 
 
+def put_recipe(path: str, recipe: Settings, *, allowed: bool = True) -> bool:
+    """Write a recipe where its content differs (so that an unchanged one keeps its time); says whether it wrote.
+
+    Raises:
+        ConfigError: it differs, and writing is not allowed.
+    """
+    text, file = io.canonical_json(recipe), Path(path)
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return False
+    if not allowed:
+        raise ConfigError(
+            f"{path}: is not the recipe of this run (edited by hand?): run snakemake again, it restores it"
+        )
+    io.write_text(file, text)
+    return True
+
+
 def method(suite: Suite, b: str, m: str) -> Any:
     """The objective of a method.
 
@@ -120,12 +138,13 @@ def evaluation(suite: Suite, b: str) -> Settings:
     }
 
 
-def reporting(suite: Suite, b: str, methods: tuple[str, ...]) -> Settings:
+def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     """Settings of `tabulate` and `plot`: what is shown, in what words."""
-    benchmark = suite.benchmark(b)
+    benchmark, methods = suite.benchmark(b), shown(suite, b, ablation)
+    title = benchmark.title if ablation is None else f"{benchmark.title}: {benchmark.ablations[ablation].title}"
     return {
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
-        "title": benchmark.title,
+        "title": title,
         "description": benchmark.description,
         "methods": {
             name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods
@@ -152,8 +171,15 @@ def segments(suite: Suite, b: str) -> int:
 
 
 def segment_of(suite: Suite, b: str, step: int) -> int:
-    """The segment whose weights include a step."""
-    length = int(suite.benchmark(b).train.segment)
+    """The segment whose weights include a step.
+
+    Raises:
+        ConfigError: no weights are saved at that step.
+    """
+    train = suite.benchmark(b).train
+    length, every = int(train.segment), int(train.save_every)
+    if step < 1 or step % every:
+        raise ConfigError(f"step {step} is off the grid: weights are saved at multiples of train.save_every ({every})")
     return (step - 1) // length
 
 

@@ -29,8 +29,8 @@ class SuiteConfig(Frozen):
 class Suite:
     """Benchmarks by name, and the datasets, encoders and captioners that they share."""
 
-    def __init__(self, config: SuiteConfig, benchmarks: Mapping[str, Any]) -> None:
-        self.config, self.benchmarks = config, dict(benchmarks)
+    def __init__(self, benchmarks: Mapping[str, Any]) -> None:
+        self.benchmarks = dict(benchmarks)
 
     def benchmark(self, name: str) -> Any:
         """The benchmark called `name`.
@@ -101,7 +101,7 @@ def load(config_file: str = paths.CONFIG) -> Suite:
     problems += check_shared_names(loaded, documents)
     if problems:
         raise ConfigError(problems)
-    return Suite(config, loaded)
+    return Suite(loaded)
 
 
 def read_benchmark(document: Document) -> Any:
@@ -134,6 +134,7 @@ def _config(file: str) -> SuiteConfig:
     return config
 
 
-def schema_text() -> str:
-    """The JSON Schema of benchmark files as it is checked in."""
-    return io.canonical_json(models.json_schema())
+def schema_texts() -> dict[str, str]:
+    """The JSON Schemas as they are checked in, by file: of benchmark files, and of the suite's file."""
+    own = {**SuiteConfig.model_json_schema(), "$schema": models.DIALECT, "title": "reedbench suite"}
+    return {paths.SCHEMA: io.canonical_json(models.json_schema()), paths.SUITE_SCHEMA: io.canonical_json(own)}

@@ -2,23 +2,26 @@
 
 from argparse import Namespace
 
-from reedbench.core import io, paths
+from reedbench.core import io, paths, provenance
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
+from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.work import measured
 
 
 def caption(suite: Suite, arguments: Namespace) -> Made:
     """Caption the rows of both splits; ids pair texts with data."""
-    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import parquet
 
     data = paths.data(arguments.dataset)
+    provenance.require(paths.index(data), settings.key(settings.dataset(suite, arguments.dataset)))
     captioner = suite.captioner(arguments.dataset, arguments.captioner)
-    tables = []
-    for split in (rows.TRAIN, rows.TEST):
-        part = rows.read(data, split)
-        tables.append(pd.DataFrame({"id": part.ids, "text": captioner.captions(part)}))
+    parts = [rows.read(data, split) for split in (rows.TRAIN, rows.TEST)]
+    with measured() as work:
+        texts = [text for part in parts for text in captioner.captions(part)]
     out = paths.captions(arguments.dataset, arguments.captioner)
     with io.atomic(out) as file:
-        pd.concat(tables).to_parquet(file, index=False)
-    return Made([out], [paths.index(data)])
+        parquet.write_table(pa.table({"id": [name for part in parts for name in part.ids], "text": texts}), file)
+    return Made([out], [paths.index(data)], device_seconds=work.seconds, flops=work.flops)

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from reedbench.core import io, paths, seeds
+from reedbench.core import io, paths, provenance, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
 from reedbench.domains import image
 from reedbench.domains.rows import Rows
 from reedbench.metrics import AbstractMetric, Features
 from reedbench.schema import settings
+from reedbench.schema.checks import RESERVED
 from reedbench.schema.suite import Suite
 from reedbench.steps.features import extract
 from reedbench.steps.represent import read_features
@@ -24,87 +25,100 @@ MIN_STREAMS = 3
 
 
 def evaluate(suite: Suite, arguments: Namespace) -> Made:
-    """Score one cell, or the floor."""
+    """Score one cell, or the floor.
+
+    Raises:
+        MissingArtefact: samples or statistics are absent, or were made under other settings.
+    """
+    cell = [arguments.method, arguments.seed, arguments.step, arguments.sampler]
+    if arguments.floor and any(part is not None for part in cell):
+        raise ConfigError("evaluate --floor takes no --method, --seed, --step or --sampler")
     if arguments.floor:
         return _floor(suite, arguments.benchmark)
-    cell = [arguments.method, arguments.seed, arguments.step, arguments.sampler]
     if any(part is None for part in cell):
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
-    b, (m, k, step, s) = arguments.benchmark, cell
+    return _cell(suite, arguments.benchmark, *cell)
+
+
+def _cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Made:
     benchmark, sampler = suite.benchmark(b), settings.sampler(suite, b, s)
-    settings.method(suite, b, m)  # a method that does not exist is a wrong word, not a missing file
-    file = paths.samples(b, m, k, step, s)
+    settings.method(suite, b, m)  # a name that does not exist is the user's error, not a missing file
+    file, sampling = paths.samples(b, m, k, step, s), settings.key(settings.sampling(suite, b, s))
+    provenance.require(file, sampling)
     images, labels = image.read_samples(file)
     data = Rows([str(i) for i in range(len(labels))], ["sample"] * len(labels), {"images": images, "labels": labels})
     inputs, records = [file], []
     for name in settings.used_extractors(suite, b):
         generated, read = extract(suite, benchmark.dataset.id, name, data)
-        statistics = paths.statistics(benchmark.dataset.id, name)
-        reference = read_features(statistics)
+        reference, statistics = _reference(suite, b, name)
         inputs += [*read, statistics]
-        records += [
-            _record(metric, generated, reference, benchmark.sampling.streams)
-            for metric in benchmark.metrics
-            if metric.extractor == name
-        ]
+        records += _records(suite, b, name, generated, reference, benchmark.sampling.streams)
     body = {
         "benchmark": b, "method": m, "seed": k, "step": step, "sampler": s, "weights": "ema",
-        "nfe": sampler.nfe(), "guidance": sampler.guidance, "records": records,
+        "nfe": sampler.nfe(), "guidance": sampler.guidance, "recipe": provenance.read(file)["notes"]["recipe"],
+        "sampling": sampling, "evaluation": settings.key(settings.evaluation(suite, b)), "records": records,
     }  # fmt: skip
     out = paths.metrics(b, m, k, step, s)
     io.write_json(out, body)
-    return Made([out], inputs)
+    return Made([out], inputs, seeds=[k])
 
 
 def _floor(suite: Suite, b: str) -> Made:
-    """One half of the training split (chosen by a named stream) scored against the other."""
-    benchmark = suite.benchmark(b)
+    """One half of the training split (chosen by a named stream) scored against the other, at half the n."""
     records, inputs = [], []
     for name in settings.used_extractors(suite, b):
-        statistics = paths.statistics(benchmark.dataset.id, name)
-        everything = read_features(statistics)
+        everything, statistics = _reference(suite, b, name)
         order = seeds.numpy_stream("floor", b).permutation(len(everything))
         half = len(order) // 2
-        one, other = (_rows(everything, order[part]) for part in (slice(0, half), slice(half, None)))
-        usable = [m for m in benchmark.metrics if m.extractor == name and not m.needs_classifier]
-        records += [_record(metric, one, other, streams=1) for metric in usable]
+        one, other = (everything.take(order[part]) for part in (slice(0, half), slice(half, None)))
+        records += _records(suite, b, name, one, other, streams=1)
         inputs.append(statistics)
     out = paths.floor(b)
-    io.write_json(out, {"benchmark": b, "method": "floor", "records": records})
+    evaluation = settings.key(settings.evaluation(suite, b))
+    io.write_json(out, {"benchmark": b, "method": RESERVED, "evaluation": evaluation, "records": records})
     return Made([out], inputs)
 
 
-def _rows(features: Features, rows: np.ndarray) -> Features:
-    return Features(features.features[rows], features.labels[rows])
+def _reference(suite: Suite, b: str, extractor: str) -> tuple[Features, str]:
+    """The training split under an extractor, and the file that holds it."""
+    dataset = settings.dataset_of(suite, b)
+    file = paths.statistics(dataset, extractor)
+    provenance.require(file, settings.key(settings.encoder(suite, dataset, extractor)))
+    return read_features(file), file
 
 
-def _record(metric: AbstractMetric, generated: Features, reference: Features, streams: int) -> dict[str, Any]:
-    return {
-        "metric": metric.id(len(generated)),
-        "family": metric.family,
-        "value": metric.checked(generated, reference),
-        "n": len(generated),
-        "unit": metric.unit,
-        "direction": metric.direction,
-        "version": metric.version,
-        "spread": _spread(metric, generated, reference, streams),
-        "protocol": {**metric.plain(), "n_reference": len(reference)},
-    }
-
-
-def _spread(metric: AbstractMetric, generated: Features, reference: Features, streams: int) -> dict[str, Any]:
-    """Standard deviation over disjoint sampling streams, at the streams' own (smaller) number of samples."""
-    if streams < MIN_STREAMS:
-        return {"kind": "none", "reason": f"{streams} sampling stream(s); a spread needs {MIN_STREAMS}"}
+def _records(
+    suite: Suite, b: str, extractor: str, generated: Features, reference: Features, streams: int
+) -> list[dict[str, Any]]:
+    """One record per metric under an extractor."""
     size = len(generated) // streams
-    if size < metric.min_n:
-        return {"kind": "none", "reason": f"{size} samples per stream; {metric.family} needs {metric.min_n}"}
+    # Made once: metrics of one extractor share computations by identity.
     parts = [generated.take(slice(i * size, (i + 1) * size)) for i in range(streams)]
+    described = settings.key(settings.encoder(suite, settings.dataset_of(suite, b), extractor))
+    return [
+        {
+            "metric": metric.id(len(generated)),
+            "family": metric.family,
+            "value": metric.checked(generated, reference),
+            "n": len(generated),
+            "unit": metric.unit,
+            "direction": metric.direction,
+            "version": metric.version,
+            "spread": _spread(metric, parts, reference),
+            "protocol": {**metric.plain(), "n_reference": len(reference), "extractor_settings": described},
+        }
+        for metric in suite.benchmark(b).metrics
+        if metric.extractor == extractor
+    ]
+
+
+def _spread(metric: AbstractMetric, parts: list[Features], reference: Features) -> dict[str, Any]:
+    """Standard deviation over disjoint sampling streams, at the streams' own (smaller) number of samples."""
+    if len(parts) < MIN_STREAMS:
+        return {"kind": "none", "reason": f"{len(parts)} sampling stream(s); a spread needs {MIN_STREAMS}"}
+    size, least = len(parts[0]), metric.least_n()
+    if size < least:
+        return {"kind": "none", "reason": f"{size} samples per stream; {metric.family} needs {least}"}
     values = [metric.checked(part, reference) for part in parts]
-    return {
-        "kind": "std-of-streams",
-        "std": float(np.std(values, ddof=1)),
-        "streams": streams,
-        "n": size,
-        "values": values,
-    }
+    spread = float(np.std(values, ddof=1))
+    return {"kind": "std-of-streams", "std": spread, "streams": len(parts), "n": size, "values": values}

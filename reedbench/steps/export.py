@@ -22,7 +22,7 @@ def export(suite: Suite, b: str) -> list[str]:
             f"(try: snakemake --cores 2 {paths.table(b)})"
         )
     whole = _whole_methods(suite, b, cells)
-    found, inputs = from_runs(suite, b, [cell for cell in cells if cell[0] in whole])
+    found, inputs = from_runs(suite, b, [cell for cell in cells if cell[0] in whole], previews=True)
     ablations = [name for name, entry in suite.benchmark(b).ablations.items() if set(entry.methods) <= whole]
     made_from = {"benchmark": b, "ablations": ablations, "inputs": {file: io.sha256(file) for file in inputs}}
     return source.write_cache(b, found, made_from)

@@ -12,7 +12,7 @@ from reedbench.steps.material import weights_of
 def extract(suite: Suite, dataset: str, extractor: str, data: Rows) -> tuple[Features, list[str]]:
     """Features (one vector per row) and, from a classifier, predicted classes; and the files that were read."""
     encoder = suite.encoder(dataset, extractor)
-    weights, inputs = weights_of(dataset, extractor, encoder)
+    weights, inputs = weights_of(suite, dataset, extractor)
     vectors = encoder.represent(weights, Material(data))
     predicted = encoder.classify(weights, data) if encoder.classifies else None
     return Features(vectors.reshape(len(data), -1).astype(np.float64), data.arrays["labels"], predicted), inputs

@@ -4,24 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from reedbench.core import io, paths, provenance
+from reedbench.core.errors import MissingArtefact
 from reedbench.report import source as sources
 from reedbench.report.source import Cell, Source
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 
-PREVIEW = 10  # images per method and checkpoint, of the first seed and sampler
 
-
-def facts(suite: Suite, b: str, methods: Sequence[str]) -> dict[str, Any]:
+def facts(suite: Suite, b: str, ablation: str | None) -> dict[str, Any]:
     """The words and choices of a report."""
     benchmark = suite.benchmark(b)
     backbone = benchmark.backbone
     return {
-        **settings.reporting(suite, b, tuple(methods)),
+        **settings.reporting(suite, b, ablation),
         "benchmark": b,
         "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
         "domain": benchmark.dataset.domain,
@@ -35,34 +33,53 @@ def with_baseline(suite: Suite, b: str, methods: Sequence[str]) -> tuple[str, ..
     return tuple(methods) if baseline in methods else (*methods, baseline)
 
 
-def from_runs(suite: Suite, b: str, cells: Sequence[Cell]) -> tuple[Source, list[str]]:
-    """Read the cells' metric files and their runs; returns also the files that were read.
+def load(
+    suite: Suite, b: str, methods: Sequence[str], *, cache: bool, previews: bool = False
+) -> tuple[Source, list[str]]:
+    """The source of a report on some methods, from the committed cache or from runs; and the files that were read.
 
     Raises:
-        MissingArtefact: something has not been run yet.
+        MissingArtefact: something is absent, or was made under other settings than the configuration's.
     """
-    benchmark = suite.benchmark(b)
+    cells = settings.cells(suite, b, tuple(methods))
+    if not cache:
+        return from_runs(suite, b, cells, previews=previews)
+    source = sources.read_cache(b).only(cells)
+    _check_settings(suite, b, source, "export its cache again (reedbench cache export)")
+    return source, paths.cache_files(b)
+
+
+def from_runs(suite: Suite, b: str, cells: Sequence[Cell], *, previews: bool) -> tuple[Source, list[str]]:
+    """Read the cells' metric files, their curves and, if wanted, previews; returns also the files that were read.
+
+    Raises:
+        MissingArtefact: something has not been run, or was run under other settings than the configuration's.
+    """
     metric_files = [paths.metrics(b, *cell) for cell in cells] + [paths.floor(b)]
     runs = list(dict.fromkeys((m, k) for m, k, _, _ in cells))
     receipts = [paths.receipt(b, m, k, i) for m, k in runs for i in range(settings.segments(suite, b))]
     metrics = sources.records(io.read_json(file) for file in metric_files)
     curves = pd.concat([_curve(suite, b, m, k) for m, k in runs], ignore_index=True)
-    first_seed, first_sampler = benchmark.seeds[0], next(iter(benchmark.samplers))
-    preview = {
-        f"{m}/{step}": _preview(paths.samples(b, m, k, step, s))
-        for m, k, step, s in cells
-        if k == first_seed and s == first_sampler
-    }
-    return Source(metrics, curves, preview), [*metric_files, *receipts]
+    first = (suite.benchmark(b).seeds[0], next(iter(suite.benchmark(b).samplers)))
+    shown = {f"{m}/{step}": paths.preview(b, m, k, step, s) for m, k, step, s in cells if (k, s) == first}
+    files = list(shown.values()) if previews else []
+    preview = {name: io.read_npz(file)["arr_0"] for name, file in shown.items()} if previews else {}
+    source = Source(metrics, curves, preview)
+    _check_settings(suite, b, source, "evaluate it again (snakemake does)")
+    return source, [*metric_files, *receipts, *_curve_files(suite, b, runs), *files]
 
 
-def load(suite: Suite, b: str, methods: Sequence[str], *, cache: bool) -> tuple[Source, list[str]]:
-    """The source of a report on some methods, from the committed cache or from runs."""
-    cells = settings.cells(suite, b, tuple(methods))
-    if cache:
-        files = paths.cache_files(b)
-        return sources.read_cache(b).only(cells), files
-    return from_runs(suite, b, cells)
+def _check_settings(suite: Suite, b: str, source: Source, advice: str) -> None:
+    """Every record must come from the recipe, sampling and evaluation that the configuration describes now."""
+    evaluation = settings.key(settings.evaluation(suite, b))
+    for row in source.metrics.drop_duplicates([*sources.CELL, "recipe", "sampling", "evaluation"]).itertuples():
+        floor = row.method == sources.FLOOR
+        recipe = None if floor else settings.key(settings.recipe(suite, b, row.method, row.seed))
+        sampling = None if floor else settings.key(settings.sampling(suite, b, row.sampler))
+        found = tuple(None if pd.isna(value) else value for value in (row.recipe, row.sampling, row.evaluation))
+        if found != (recipe, sampling, evaluation):
+            cell = row.method if floor else f"{row.method}, seed {row.seed}, step {row.step}, sampler {row.sampler}"
+            raise MissingArtefact(f"{b}: {cell} was scored under other settings than the configuration's; {advice}")
 
 
 def available(suite: Suite, b: str) -> list[Cell]:
@@ -71,43 +88,37 @@ def available(suite: Suite, b: str) -> list[Cell]:
     return [cell for cell in every if Path(paths.metrics(b, *cell)).exists()]
 
 
+def _curve_files(suite: Suite, b: str, runs: Sequence[tuple[str, int]]) -> list[str]:
+    """Curves of some runs, segment by segment."""
+    count = settings.segments(suite, b)
+    return [f"{paths.segment(b, m, k, i)}/curve.csv" for m, k in runs for i in range(count)]
+
+
 def _curve(suite: Suite, b: str, m: str, k: int) -> pd.DataFrame:
-    segments = [paths.segment(b, m, k, i) for i in range(settings.segments(suite, b))]
-    constants = {"benchmark": b, "method": m, "seed": k, "params": _parameters(segments[0]), **_one_off(suite, b, m)}
-    return sources.curve_of(segments, constants)
-
-
-def _parameters(segment: str) -> int:
-    """Trainable parameters that sampling needs: projectors and fixed tables do not count."""
-    weights = io.read_tensors(min(io.require(segment).glob("step-*.safetensors")))
-    return sum(int(w.size) for name, w in weights.items() if not name.startswith("projectors.") and name != "pos_embed")
+    parameters = io.read_json(paths.receipt(b, m, k, 0))["parameters"]
+    constants = {"benchmark": b, "method": m, "seed": k, "params": parameters, **_one_off(suite, b, m)}
+    return sources.curve_of(_curve_files(suite, b, [(m, k)]), constants)
 
 
 def _one_off(suite: Suite, b: str, m: str) -> dict[str, float]:
-    """Cost of what a method needs prepared once: captions, encoders and representations, from their sidecars."""
-    dataset = suite.benchmark(b).dataset.id
-    marks: dict[str, dict[str, Any]] = {}
-    for name in settings.method(suite, b, m).encoders():
-        for file in _preparation(suite, dataset, name):
-            if provenance.sidecar(file).exists():
-                marks[file] = provenance.read(file)
+    """Cost of what a method needs prepared once: captions, encoders and representations, from their sidecars.
+
+    Raises:
+        MissingArtefact: a sidecar is absent; what is not known does not cost nothing.
+    """
+    dataset = settings.dataset_of(suite, b)
+    encoders = settings.method(suite, b, m).encoders()
+    files = dict.fromkeys(file for name in encoders for file in _preparation(suite, dataset, name))
+    marks = [provenance.cost(file) for file in files]
     names = ("device_seconds", "cpu_seconds", "flops")
-    return {f"oneoff_{name}": provenance.total(marks.values(), name) for name in names}
+    return {f"oneoff_{name}": provenance.total(marks, name) for name in names}
 
 
 def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:
-    """The cost-bearing artefacts behind a representation."""
+    """The artefacts behind a representation, one per job."""
     encoder = suite.encoder(dataset, name)
-    files = [paths.shards(paths.representation(dataset, name))]
+    files = [paths.index(paths.representation(dataset, name))]
     if (captioner := encoder.reads_captions_of()) is not None:
         files.append(paths.captions(dataset, captioner))
-    for each in (name, *encoder.reads_encoders()):
-        if suite.encoder(dataset, each).pretrained:
-            files.append(paths.weights(paths.encoder(dataset, each)))
-    return files
-
-
-def _preview(file: str) -> np.ndarray:
-    with np.load(io.require(file), allow_pickle=False) as arrays:
-        images: np.ndarray = arrays["arr_0"][:PREVIEW]
-    return images
+    trained = [each for each in (name, *encoder.reads_encoders()) if suite.encoder(dataset, each).pretrained]
+    return files + [paths.weights(paths.encoder(dataset, each)) for each in trained]

@@ -14,6 +14,6 @@ def plot(suite: Suite, arguments: Namespace) -> Made:
     """Draw one figure of the methods of the table."""
     b = arguments.benchmark
     methods = settings.shown(suite, b, None)
-    source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
+    source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache, previews=True)
     figure = paths.cached_figure if arguments.cache else paths.figure
-    return Made(FIGURES[arguments.figure](source, facts(suite, b, methods), figure(b, arguments.figure)), inputs)
+    return Made(FIGURES[arguments.figure](source, facts(suite, b, None), figure(b, arguments.figure)), inputs)

@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from reedbench.core import paths
+from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.schema.suite import Suite
@@ -12,8 +13,12 @@ def prepare(suite: Suite, arguments: Namespace) -> Made:
     """Write shards, manifest and index of a dataset.
 
     Raises:
-        ConfigError: the training split is empty.
+        ConfigError: the training split is empty, or the settings do not fit the data.
     """
     dataset = suite.dataset(arguments.dataset)
     facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
-    return Made(rows.write(paths.data(dataset.id), dataset.rows(), facts))
+    try:
+        made = dataset.rows()
+    except ValueError as error:  # what a library says of settings that do not fit the data
+        raise ConfigError(f"dataset {dataset.id}: {error}") from error
+    return Made(rows.write(paths.data(dataset.id), made, facts))

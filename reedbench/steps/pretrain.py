@@ -2,25 +2,28 @@
 
 from argparse import Namespace
 
+import torch
+
 from reedbench.core import io, paths
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.schema.suite import Suite
-from reedbench.steps.flops import counted
 from reedbench.steps.material import gather
+from reedbench.steps.work import measured
 
 
 def pretrain(suite: Suite, arguments: Namespace) -> Made:
     """Train on the training split; the test split serves the quality figures of the card."""
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
+    torch.set_num_threads(encoder.threads)
     train, inputs = gather(suite, dataset, encoder, rows.TRAIN)
     test, _ = gather(suite, dataset, encoder, rows.TEST)
-    with counted() as count:
+    with measured() as work:
         made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
     out = paths.encoder(dataset, name)
     io.write_tensors(paths.weights(out), made.weights)
     io.write_json(
         paths.card(out), {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card}
     )
-    return Made([paths.weights(out), paths.card(out)], inputs, flops=count.flops)
+    return Made([paths.weights(out), paths.card(out)], inputs, device_seconds=work.seconds, flops=work.flops)

@@ -4,15 +4,17 @@ reference statistics -> results/statistics/<dataset>/<extractor>.npz."""
 from argparse import Namespace
 
 import numpy as np
+import torch
 
-from reedbench.core import io, paths, shards
+from reedbench.core import io, paths, provenance, shards
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.metrics import Features
+from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.features import extract
-from reedbench.steps.flops import counted
 from reedbench.steps.material import gather, weights_of
+from reedbench.steps.work import measured
 
 
 def represent(suite: Suite, arguments: Namespace) -> Made:
@@ -21,9 +23,10 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         return _statistics(suite, arguments.dataset, arguments.extractor)
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
-    with counted() as count:  # gathering runs the encoders that this one reads
+    torch.set_num_threads(encoder.threads)
+    with measured() as work:  # gathering runs the encoders that this one reads
         material, inputs = gather(suite, dataset, encoder, rows.TRAIN)
-        weights, read = weights_of(dataset, name, encoder)
+        weights, read = weights_of(suite, dataset, name)
         representation = encoder.represent(weights, material)
     out = paths.representation(dataset, name)
     shards.write(paths.shards(out), {"representation": representation.astype(np.float16)})
@@ -36,32 +39,27 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         "shards": io.sha256(paths.shards(out)),
     }
     io.write_json(paths.index(out), index)
-    return Made([paths.shards(out), paths.index(out)], inputs + read, flops=count.flops)
+    return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)
 
 
 def _statistics(suite: Suite, dataset: str, name: str) -> Made:
-    train = rows.read(paths.data(dataset), rows.TRAIN)
-    features, inputs = extract(suite, dataset, name, train)
+    data = paths.index(paths.data(dataset))
+    provenance.require(data, settings.key(settings.dataset(suite, dataset)))
+    features, inputs = extract(suite, dataset, name, rows.read(paths.data(dataset), rows.TRAIN))
     out = paths.statistics(dataset, name)
     write_features(out, features)
-    return Made([out], [paths.index(paths.data(dataset)), *inputs])
+    return Made([out], [data, *inputs])
 
 
 def write_features(path: str, features: Features) -> None:
     """Features with their float64 moments, as npz."""
     x = features.features
-    arrays = {
-        "features": x,
-        "labels": features.labels,
-        "mu": x.mean(0),
-        "sigma": np.cov(x, rowvar=False),
-        "n": np.array(len(x)),
-    }
-    with io.atomic(path) as part, part.open("wb") as file:
-        np.savez(file, **arrays)
+    moments = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False), "n": np.array(len(x))}
+    predicted = {} if features.predicted is None else {"predicted": features.predicted}
+    io.write_npz(path, {"features": x, "labels": features.labels, **moments, **predicted})
 
 
 def read_features(path: str) -> Features:
     """Reference features, as `write_features` wrote them."""
-    with np.load(io.require(path), allow_pickle=False) as file:
-        return Features(file["features"], file["labels"])
+    arrays = io.read_npz(path)
+    return Features(arrays["features"], arrays["labels"], arrays.get("predicted"))

@@ -37,27 +37,29 @@ def _run(arguments: argparse.Namespace) -> None:
             f"{arguments.config}: the configuration changed since this job was planned "
             f"(settings {digest}, planned {arguments.expect}): run snakemake again"
         )
+    if arguments.unless_fresh and provenance.fresh(arguments.unless_fresh, digest):
+        return
     function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
-    command = ["reedbench", "step", *sys_argv(arguments)]
+    command = ["reedbench", "step", *_words(arguments)]
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
     recorder.record(function(loaded, arguments))
 
 
-def sys_argv(arguments: argparse.Namespace) -> list[str]:
+def _words(arguments: argparse.Namespace) -> list[str]:
     """The arguments as a command line, for the record."""
     words = [arguments.verb]
     for name, value in sorted(vars(arguments).items()):
-        if name not in ("verb", "config", "expect") and value is not None and value is not False:
+        if name not in ("verb", "config", "expect", "unless_fresh") and value is not None and value is not False:
             words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return words
 
 
-def _cell(loaded: Suite, a: argparse.Namespace) -> Any:
+def _recipe(loaded: Suite, a: argparse.Namespace) -> Any:
     return settings.recipe(loaded, a.benchmark, a.method, a.seed)
 
 
 def _report(loaded: Suite, a: argparse.Namespace) -> Any:
-    return settings.reporting(loaded, a.benchmark, settings.shown(loaded, a.benchmark, getattr(a, "ablation", None)))
+    return settings.reporting(loaded, a.benchmark, getattr(a, "ablation", None))
 
 
 DEPENDS: dict[str, Depends] = {
@@ -65,7 +67,7 @@ DEPENDS: dict[str, Depends] = {
     "caption": lambda s, a: settings.captioner(s, a.dataset, a.captioner),
     "pretrain": lambda s, a: settings.encoder(s, a.dataset, a.encoder),
     "represent": lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor),
-    "train": _cell,
+    "train": _recipe,
     "sample": lambda s, a: settings.sampling(s, a.benchmark, a.sampler),
     "evaluate": lambda s, a: settings.evaluation(s, a.benchmark),
     "tabulate": _report,
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument("--config", default="config/config.yaml", help="the suite's configuration")
     common.add_argument("--expect", default="", help="refuse to run under other settings than these (12 digits)")
+
+    common.add_argument("--unless-fresh", metavar="FILE", help="do nothing if FILE was made by this step, settings and "
+                        "inputs")  # fmt: skip
 
     def verb(name: str, text: str, *names: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)

@@ -21,6 +21,9 @@ from reedbench.nn.interpolants import INTERPOLANTS
 from reedbench.samplers import AbstractSampler
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.device import device_of
+
+PREVIEW = 10  # samples that figures show
 
 
 def sample(suite: Suite, arguments: Namespace) -> Made:
@@ -28,11 +31,12 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
     b, m, k, step, s = arguments.benchmark, arguments.method, arguments.seed, arguments.step, arguments.sampler
     benchmark, sampler = suite.benchmark(b), settings.sampler(suite, b, s)
     path = INTERPOLANTS[settings.method(suite, b, m).interpolant()]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of(suite, b, "sample")
     torch.set_num_threads(benchmark.train.threads)
     segment = settings.segment_of(suite, b, step)
     receipt, folder = paths.receipt(b, m, k, segment), paths.segment(b, m, k, segment)
     weights = f"{folder}/{paths.step_name(step)}.safetensors"
+    recipe = _recipe_of(suite, b, m, k, receipt)
     network, facts, shape = _network(suite, b, weights, receipt, device)
     count, size = benchmark.sampling.count, benchmark.sampling.batch
     labels = np.arange(count) % int(facts["classes"])
@@ -46,9 +50,23 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
             x_1 = sampler.run(field, x_0, path=path, noise=noise)
             drawn.append(benchmark.codec.decode(x_1.cpu().numpy()))
             track.update(index.stop)
-    out = paths.samples(b, m, k, step, s)
-    image.write_samples(out, np.concatenate(drawn), labels)
-    return Made([out], [receipt, weights], device=device, notes={"nfe": sampler.nfe()})
+    out, preview = paths.samples(b, m, k, step, s), paths.preview(b, m, k, step, s)
+    images = np.concatenate(drawn)
+    image.write_samples(preview, images[:PREVIEW], labels[:PREVIEW])
+    image.write_samples(out, images, labels)
+    notes = {"nfe": sampler.nfe(), "recipe": recipe}
+    return Made([out, preview], [receipt, weights], device=device, seeds=[k], notes=notes)
+
+
+def _recipe_of(suite: Suite, b: str, m: str, k: int, receipt: str) -> str:
+    """The key of the run's recipe, which the receipt must carry."""
+    wanted, found = settings.key(settings.recipe(suite, b, m, k)), io.read_json(receipt)["key"]
+    if found != wanted:
+        raise MissingArtefact(
+            f"{receipt}: the weights belong to recipe {found}, the configuration's is {wanted}; "
+            f"train again: snakemake -f {receipt}"
+        )
+    return wanted
 
 
 def _network(suite: Suite, b: str, file: str, receipt: str, device: str) -> tuple[Any, dict[str, Any], tuple[int, ...]]:

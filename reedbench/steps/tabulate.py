@@ -14,14 +14,13 @@ def tabulate(suite: Suite, arguments: Namespace) -> Made:
     """Write the tidy CSV and the readable digests of a table or an ablation."""
     b, ablation = arguments.benchmark, arguments.ablation
     methods = settings.shown(suite, b, ablation)
-    words = facts(suite, b, methods)
+    words = facts(suite, b, ablation)
     source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
     table = tables.tidy(source, words)
     out = table_file(b, ablation, cache=arguments.cache)
-    title = words["title"] if ablation is None else f"{words['title']}: {suite.benchmark(b).ablations[ablation].title}"
     shown, lines = tables.digest(table, source, words), tables.notes(table, source, words)
     markdown, latex = paths.siblings(out, ".md", ".tex")
-    io.write_text(markdown, tables.markdown(shown, title, lines))
+    io.write_text(markdown, tables.markdown(shown, words["title"], lines))
     io.write_text(latex, tables.latex(shown, lines))
     io.write_text(out, tables.as_csv(table))
     return Made([out, markdown, latex], inputs)

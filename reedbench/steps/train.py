@@ -1,16 +1,16 @@
 """train: one segment of a run -> receipt, EMA weights on the save grid, curve.csv."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import torch
 
-from reedbench.core import io, paths, seeds
+from reedbench.core import paths, provenance, seeds
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.device import device_of
 from reedbench.training.checkpoint import Store
 from reedbench.training.loaders import TrainingData
 from reedbench.training.segments import Segment, train_segment
@@ -22,30 +22,43 @@ def train(suite: Suite, arguments: Namespace) -> Made:
     b, m, k, i = arguments.benchmark, arguments.method, arguments.seed, arguments.segment
     benchmark = suite.benchmark(b)
     recipe = settings.recipe(suite, b, m, k)
-    write_recipe(paths.recipe(b, m, k), recipe, planned=bool(arguments.expect))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Snakemake has put the recipe in place when it planned this job; by hand, this is where it is written.
+    if settings.put_recipe(paths.recipe(b, m, k), recipe, allowed=not arguments.expect):
+        say(f"{paths.recipe(b, m, k)}: new recipe")
+    device = device_of(suite, b, "train")
     torch.set_num_threads(benchmark.train.threads)
     trainer, inputs = build(suite, b, m, k, device)
     segment = plan(suite, b, m, k, i)
     store = Store(paths.store(b, m, k, segment.key))
     costs = train_segment(trainer, store, segment)
     inputs = [paths.recipe(b, m, k), *([segment.previous] if segment.previous else []), *inputs]
-    last = io.sha256(segment.receipt)
     return Made(
         [segment.receipt, segment.out],
         inputs,
         device=_device_name(device),
-        notes={"run_costs": costs, "key": segment.key, "receipt": last[:12]},
+        seeds=[k],
+        notes={"run_costs": costs, "key": segment.key},
     )
 
 
 def build(suite: Suite, b: str, m: str, k: int, device: str) -> tuple[Trainer, list[str]]:
-    """The trainer of a run at step 0, and the files that it read."""
+    """The trainer of a run at step 0, and the files that it read.
+
+    Raises:
+        MissingArtefact: data or representations have not been made, or were made under other settings.
+        ConfigError: the backbone does not fit the data.
+    """
     benchmark, objective = suite.benchmark(b), settings.method(suite, b, m)
     dataset = benchmark.dataset.id
     folders = {name: paths.representation(dataset, name) for name in objective.encoders()}
+    provenance.require(paths.index(paths.data(dataset)), settings.key(settings.dataset(suite, dataset)))
+    for name, folder in folders.items():
+        provenance.require(paths.index(folder), settings.key(settings.encoder(suite, dataset, name)))
     data = TrainingData(paths.data(dataset), folders, benchmark.codec)
-    backbone = benchmark.backbone.build(data.shape(), data.facts)
+    try:
+        backbone = benchmark.backbone.build(data.shape(), data.facts)
+    except ValueError as error:
+        raise ConfigError(f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}") from error
     learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", b, k, name))
     trainer = Trainer(learner, data, benchmark.train, b, k, device)
     inputs = [paths.index(folder) for folder in (paths.data(dataset), *folders.values())]
@@ -68,25 +81,6 @@ def plan(suite: Suite, b: str, m: str, k: int, i: int) -> Segment:
         previous=paths.receipt(b, m, k, i - 1) if i else None,
         title=f"{b}/{m}/seed{k}",
     )
-
-
-def write_recipe(path: str, recipe: settings.Settings, *, planned: bool) -> None:
-    """Put the recipe in place, as Snakemake's input function does before it plans a job.
-
-    Raises:
-        ConfigError: Snakemake planned this job, and the file was changed by another hand since.
-    """
-    text = io.canonical_json(recipe)
-    file = Path(path)
-    if file.exists() and file.read_text(encoding="utf-8") == text:
-        return
-    if planned:
-        raise ConfigError(
-            f"{path}: is not the recipe of this run (edited by hand?): run snakemake again, it restores the file"
-        )
-    if file.exists():
-        say(f"{path}: new recipe, the run starts over")
-    io.write_text(path, text)
 
 
 def _device_name(device: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from reedbench.core.errors import Diverged
 
 COUNTS = ("step", "samples_seen")
+RATE = "samples_per_second"
 COSTS = ("device_seconds", "cpu_seconds", "flops")
 
 
@@ -19,16 +20,18 @@ COSTS = ("device_seconds", "cpu_seconds", "flops")
 class Journal:
     """What a run wrote down so far; part of its resumable state, never of its weights.
 
-    `pending` holds the per-step values since the last row, so that a resumed curve has the same rows.
+    `pending` holds the per-step values since the last row, so that a resumed curve has the same rows; `since` is the
+    device time at which that row was closed.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     pending: list[dict[str, float]] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COSTS, 0.0))
+    since: float = 0.0
 
     def plain(self) -> dict[str, Any]:
         """For the state's JSON file."""
-        return {"rows": self.rows, "pending": self.pending, "costs": self.costs}
+        return {"rows": self.rows, "pending": self.pending, "costs": self.costs, "since": self.since}
 
 
 class Curve:
@@ -72,7 +75,10 @@ class Curve:
         pending = self.journal.pending
         names = [name for name in pending[0] if name != "step"]
         means = {name: sum(row[name] for row in pending) / len(pending) for name in names}
-        row = {"step": float(step), "samples_seen": float(step * self.batch), **means, **self.journal.costs}
+        rate = self.batch * len(pending) / max(self.journal.costs["device_seconds"] - self.journal.since, 1e-9)
+        self.journal.since = self.journal.costs["device_seconds"]
+        counts = {"step": float(step), "samples_seen": float(step * self.batch)}
+        row = {**counts, **means, RATE: rate, **self.journal.costs}
         self.journal.rows.append(row)
         self.journal.pending = []
         return row
@@ -82,9 +88,9 @@ def as_csv(rows: list[dict[str, float]]) -> str:
     """Rows as CSV text with full precision; whole numbers without a point; loss terms in alphabetical order."""
     if not rows:
         return ""
-    terms = sorted(set(rows[0]) - {*COUNTS, *COSTS})
+    terms = sorted(set(rows[0]) - {*COUNTS, RATE, *COSTS})
     file = text.StringIO()
-    writer = csv.DictWriter(file, [*COUNTS, *terms, *COSTS], lineterminator="\n")
+    writer = csv.DictWriter(file, [*COUNTS, *terms, RATE, *COSTS], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: int(v) if name in COUNTS else repr(v) for name, v in row.items()})

@@ -50,7 +50,7 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> dict[str,
         step, journal = _resume(trainer, store, segment)
         if step < segment.stop:
             _advance(trainer, store, segment, step, journal)
-        _publish(store, segment, journal)
+        _publish(store, segment, journal, trainer.learner.sampling_parameters())
     return journal.costs
 
 
@@ -60,8 +60,8 @@ def _check_previous(segment: Segment) -> None:
     receipt = io.read_json(segment.previous)
     if receipt["key"] != segment.key or receipt["stop"] != segment.start:
         raise ConfigError(
-            f"{segment.previous}: belongs to recipe {receipt['key']}, this run's is {segment.key}; "
-            "the configuration was edited while the run was under way: run the same command again"
+            f"{segment.previous}: belongs to recipe {receipt['key']}, this run's is {segment.key}: "
+            "the configuration was edited since; train that segment again first (snakemake does)"
         )
 
 
@@ -101,7 +101,8 @@ def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journ
             counted.add(done, trainer.update(done - 1))
             saving = done % segment.save_every == 0 or done == segment.stop
             try:
-                if done % segment.log_every == 0 or done == segment.stop:
+                # An interval never crosses the border of a segment, also when walking back over it.
+                if done % segment.log_every == 0 or done in (segment.start, segment.stop):
                     row = counted.row(done)
                     track.update(done, **{name: row[name] for name in row if name not in _QUIET})
                 if saving or done % segment.state_every == 0:
@@ -116,10 +117,10 @@ def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journ
                 last_state = done
 
 
-_QUIET = (*curve.COUNTS, GRADIENT, *curve.COSTS)
+_QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)
 
 
-def _publish(store: Store, segment: Segment, journal: curve.Journal) -> None:
+def _publish(store: Store, segment: Segment, journal: curve.Journal, parameters: int) -> None:
     rows = [row for row in journal.rows if segment.start < row["step"] <= segment.stop]
     files = [store.weights_file(step) for step in segment.due(segment.stop)]
     faults.reach("before-publish", segment.stop)
@@ -129,6 +130,7 @@ def _publish(store: Store, segment: Segment, journal: curve.Journal) -> None:
         "key": segment.key,
         "start": segment.start,
         "stop": segment.stop,
+        "parameters": parameters,
         "weights": {file.name: io.sha256(Path(segment.out) / file.name) for file in files},
         "state": store.state_digest(segment.stop),
     }

@@ -1,5 +1,6 @@
 """One run in memory: network, weight average, optimiser, and the update that moves them one step."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -102,7 +103,7 @@ class Trainer:
             for name, mean in means.items():
                 values[name] += mean.detach()
                 seen[name] += terms[name].weight
-        if seen != weights:
+        if any(not math.isclose(seen[name], weights[name]) for name in weights):
             raise ValueError(
                 f"the objective announced weights {weights} and used {seen}: gradients would be mis-scaled"
             )

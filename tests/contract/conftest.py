@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
 @pytest.fixture(scope="session")
 def digits() -> Rows:
     """All rows of the digits dataset."""
-    return plugins.get("datasets", "digits")().rows()
+    return plugins.discover("datasets")["digits"]().rows()
 
 
 @pytest.fixture(scope="session")

@@ -48,8 +48,6 @@ class Absolute(AbstractObjective):
     """Encoder whose vector the network is asked for, too."""
     block: int = 1
     """Block that is asked."""
-    path: Literal["linear", "gvp"] = "linear"
-    """Interpolant."""
 
     def encoders(self):
         """The target."""
@@ -69,7 +67,7 @@ class Absolute(AbstractObjective):
         backbone.initialise(generator)
         probe = nn.Linear(backbone.width, *targets[self.target])
         nn.init.zeros_(probe.weight), nn.init.zeros_(probe.bias)
-        flow, objective = FlowMatching(self.path, "uniform", 0.1, backbone.null_label), self
+        flow, objective = FlowMatching(self.interpolant(), "uniform", 0.1, backbone.null_label), self
 
         class Learner:
             network = nn.ModuleDict({"backbone": backbone, "probe": probe})
@@ -90,8 +88,12 @@ class Absolute(AbstractObjective):
             def coefficients(self, step):
                 return {"absolute": 1.0, "probe": 0.1}
 
-            def sampling_state(self):
-                return backbone.state_dict()
+            def sampling_parameters(self):
+                return sum(parameter.numel() for parameter in backbone.parameters())
+
+            def published(self, average):
+                own = {n.removeprefix("backbone."): w for n, w in average.items() if n.startswith("backbone.")}
+                return {**backbone.state_dict(), **own}
 
         return Learner()
 '''

@@ -48,7 +48,7 @@ def make(kind: str, name: str, **more: Any) -> Any:
     """A tiny instance of a plugin."""
     arguments = {"uses": name, **MINIMAL.get((kind, name), {}), **more}
     try:
-        return plugins.get(kind, name)(**arguments)
+        return plugins.discover(kind)[name](**arguments)
     except ValidationError as error:
         pytest.fail(f"give the least arguments of {kind} plugin '{name}' in MINIMAL: {error}")
 
@@ -81,21 +81,21 @@ def test_the_name_is_what_uses_says_and_nothing_else(kind, name):
 
 @every_plugin
 def test_the_version_is_a_positive_integer(kind, name):
-    version = plugins.get(kind, name).version
+    version = plugins.discover(kind)[name].version
     assert type(version) is int
     assert version >= 1
 
 
 @every_plugin
 def test_the_class_says_in_its_first_line_what_it_is(kind, name):
-    plugin = plugins.get(kind, name)
+    plugin = plugins.discover(kind)[name]
     assert (plugin.__doc__ or "").strip().splitlines()[0].endswith((".", "`", ":"))
     assert (sys.modules[plugin.__module__].__doc__ or "").strip()
 
 
 @every_plugin
 def test_every_field_is_described(kind, name):
-    fields = plugins.get(kind, name).model_fields
+    fields = plugins.discover(kind)[name].model_fields
     assert [key for key, field in fields.items() if key != "uses" and not field.description] == []
 
 
@@ -117,9 +117,9 @@ def test_the_configuration_is_frozen_and_refuses_unknown_keys(kind, name):
 @every_plugin
 def test_the_domain_is_known(kind, name):
     if kind in ("objectives", "samplers", "metrics"):
-        assert not hasattr(plugins.get(kind, name), "domain")
+        assert not hasattr(plugins.discover(kind)[name], "domain")
     else:
-        assert plugins.get(kind, name).domain in ("image", "protein", "molecule")
+        assert plugins.discover(kind)[name].domain in ("image", "protein", "molecule")
 
 
 # Datasets
@@ -349,7 +349,7 @@ def test_an_objective_trains_every_parameter_that_it_publishes(name, batch):
     torch.stack([coefficients[key] * terms[key].sum for key in terms]).sum().backward()
     trained = [parameter for parameter in learner.network.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None for parameter in trained)
-    assert set(backbone.state_dict()) <= set(learner.sampling_state())
+    assert set(backbone.state_dict()) <= set(learner.published({}))
 
 
 @each("objectives")
@@ -398,7 +398,7 @@ def test_a_sampler_reaches_the_data_along_the_exact_straight_field(name):
     x_1 = sampler.run(PointMass(), normal(99).float(), path=LINEAR, noise=normal)
     assert x_1.dtype == torch.float32
     # The last step of an SDE leaves noise of the scale of that step.
-    slack = 5 * sampler.last_step if sampler.stochastic else 1e-5
+    slack = 5 * sampler.last_step if (sampler.uses == "euler-maruyama") else 1e-5
     assert (x_1 - DATA).abs().max() < slack
 
 
@@ -419,7 +419,7 @@ def test_only_stochastic_samplers_use_noise(name):
         sampler.run(PointMass(), normal(99).float(), path=LINEAR, noise=lambda i, key=key: normal(100 * key + i))
         for key in (1, 2)
     )
-    assert torch.equal(one, other) != sampler.stochastic
+    assert torch.equal(one, other) != (sampler.uses == "euler-maruyama")
 
 
 # Metrics
@@ -491,16 +491,18 @@ def test_features_that_are_not_finite_are_an_error(name, poison, side):
 @pytest.mark.parametrize("side", ["samples", "reference"])
 def test_too_few_rows_are_an_error(name, side):
     metric = make("metrics", name)
-    enough, few = seen(gauss(60, 4, 0)), seen(gauss(metric.min_n - 1, 4, 1))
+    enough, few = seen(gauss(60, 4, 0)), seen(gauss(metric.least_n() - 1, 4, 1))
     pair = (few, enough) if side == "samples" else (enough, few)
-    with pytest.raises(MetricError, match=rf"{name}@eye: needs at least {metric.min_n} {side}.*got {metric.min_n - 1}"):
+    with pytest.raises(
+        MetricError, match=rf"{name}@eye: needs at least {metric.least_n()} {side}.*got {metric.least_n() - 1}"
+    ):
         metric.checked(*pair)
 
 
 @each("metrics")
 def test_the_least_number_of_rows_is_enough(name):
     metric = make("metrics", name)
-    value = metric.checked(seen(gauss(metric.min_n, 2, 0)), seen(gauss(metric.min_n, 2, 1)))
+    value = metric.checked(seen(gauss(metric.least_n(), 2, 0)), seen(gauss(metric.least_n(), 2, 1)))
     assert math.isfinite(value)
 
 

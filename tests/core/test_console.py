@@ -45,3 +45,15 @@ def test_events_of_a_resumed_run_follow_those_before(tmp_path):
 def test_square_brackets_in_a_message_are_not_markup(capsys):
     console.say("a [red]b[/red] [0.3, 1]")
     assert capsys.readouterr().err == "a [red]b[/red] [0.3, 1]\n"
+
+
+def test_words_between_colons_are_not_emoji(capsys):
+    console.say("a:smile:b")
+    console.out.print("a:smile:b")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("a:smile:b\n", "a:smile:b\n")
+
+
+def test_a_long_line_of_data_is_not_broken(capsys):
+    console.out.print("word " * 100)
+    assert len(capsys.readouterr().out.splitlines()) == 1

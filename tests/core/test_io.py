@@ -68,6 +68,67 @@ def test_a_directory_starts_empty_after_a_killed_attempt(tmp_path):
         assert names(part) == []
 
 
+def _put(folder: Path, name: str) -> Path:
+    folder.mkdir()
+    (folder / name).touch()
+    return folder
+
+
+def test_a_directory_is_replaced_after_a_kill_between_the_two_renames(tmp_path):
+    _put(tmp_path / ".out.old", "old")
+    _put(tmp_path / ".out.part", "new")
+    with io.atomic_directory(tmp_path / "out") as part:
+        (part / "newer").touch()
+    assert names(tmp_path / "out") == ["newer"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_directory_is_replaced_after_a_kill_after_the_two_renames(tmp_path):
+    _put(tmp_path / "out", "new")
+    _put(tmp_path / ".out.old", "old")
+    with io.atomic_directory(tmp_path / "out") as part:
+        (part / "newer").touch()
+    assert names(tmp_path / "out") == ["newer"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_the_old_directory_is_never_half_deleted(tmp_path, monkeypatch):
+    out = _put(tmp_path / "out", "old")
+    deleted = []
+    monkeypatch.setattr(io.shutil, "rmtree", lambda folder, **_: deleted.append(folder))
+    with io.atomic_directory(out) as part:
+        (part / "new").touch()
+    assert out not in deleted
+    assert names(out) == ["new"]
+    assert names(tmp_path / ".out.old") == ["old"]
+
+
+def test_the_old_directory_comes_back_when_the_new_one_cannot_be_put_in_place(tmp_path, monkeypatch):
+    out = _put(tmp_path / "out", "old")
+    rename = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == ".out.part":
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="no"), io.atomic_directory(out) as part:
+        (part / "new").touch()
+    assert names(out) == ["old"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_the_files_of_a_directory_are_on_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(io.os, "fsync", lambda _: synced.append((tmp_path / "out").exists()))
+    with io.atomic_directory(tmp_path / "out") as part:
+        (part / "sub").mkdir()
+        (part / "a").write_text("1")
+        (part / "sub" / "b").write_text("2")
+    assert synced == [False, False]
+
+
 def test_canonical_json_does_not_depend_on_the_order_of_keys():
     text = io.canonical_json({"b": 1, "a": [1.5, None]})
     assert text == io.canonical_json({"a": [1.5, None], "b": 1})
@@ -119,7 +180,99 @@ def test_a_damaged_tensor_file_is_named_in_one_line(tmp_path, size):
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("read", [io.read_json, io.read_tensors, io.sha256, io.require])
+ARRAYS = {"sit/100": np.arange(600).reshape(2, 300), "b": np.array([0.5, np.nan])}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_survive_a_round_trip_through_npz(tmp_path, compressed):
+    io.write_npz(tmp_path / "deep" / "a.npz", ARRAYS, compressed=compressed)
+    read = io.read_npz(tmp_path / "deep" / "a.npz")
+    assert list(read) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(read[name], array)
+    assert list(io.read_npz(tmp_path / "deep" / "a.npz", ["b"])) == ["b"]
+    assert names(tmp_path / "deep") == ["a.npz"]
+
+
+def test_an_npz_file_is_the_same_bytes_every_time(tmp_path):
+    for name in "ab":
+        io.write_npz(tmp_path / name, ARRAYS, compressed=True)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def _damage(content: bytes, how: int | str) -> bytes:
+    if how == "flipped":
+        middle = len(content) // 3
+        return content[:middle] + bytes(255 - byte for byte in content[middle : middle + 20]) + content[middle + 20 :]
+    return b"neither zip nor parquet" if how == "text" else content[:how]
+
+
+DAMAGES = [0, 4, 100, -3, "text", "flipped"]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_npz_file_is_named_in_one_line(tmp_path, how, compressed):
+    file = tmp_path / "a.npz"
+    io.write_npz(file, ARRAYS, compressed=compressed)
+    file.write_bytes(_damage(file.read_bytes(), how))
+    with pytest.raises(MissingArtefact) as caught:
+        io.read_npz(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: not a whole npz file (")
+    assert message.endswith("); delete it and rerun")
+    assert "\n" not in message
+
+
+def test_nothing_is_unpickled_from_an_npz_file(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(MissingArtefact, match=r"not a whole npz file .*allow_pickle=False"):
+        io.read_npz(tmp_path / "a.npz")
+
+
+def test_a_lone_array_is_no_npz_file(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3))
+    with pytest.raises(MissingArtefact, match="not a whole npz file"):
+        io.read_npz(tmp_path / "a.npy")
+
+
+def test_an_array_that_an_npz_file_lacks_is_named(tmp_path):
+    io.write_npz(tmp_path / "a.npz", ARRAYS)
+    with pytest.raises(MissingArtefact, match=r"a\.npz: has no array labels; delete it and rerun"):
+        io.read_npz(tmp_path / "a.npz", ("b", "labels"))
+
+
+@pytest.fixture
+def parquet_file(tmp_path: Path) -> Path:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"id": [f"{i:03d}" for i in range(100)], "x": list(range(100))}), tmp_path / "a")
+    return tmp_path / "a"
+
+
+def test_a_table_comes_back_with_the_columns_asked_for(parquet_file):
+    assert io.read_table(parquet_file).column_names == ["id", "x"]
+    assert io.read_table(parquet_file, ("x",)).to_pydict() == {"x": list(range(100))}
+
+
+@pytest.mark.parametrize("how", [0, 4, 100, -3, "text"])
+def test_a_damaged_parquet_file_is_named_in_one_line(parquet_file, how):
+    parquet_file.write_bytes(_damage(parquet_file.read_bytes(), how))
+    with pytest.raises(MissingArtefact) as caught:
+        io.read_table(parquet_file)
+    message = str(caught.value)
+    assert message.startswith(f"{parquet_file}: not a whole parquet file (")
+    assert message.endswith("); delete it and rerun")
+    assert "\n" not in message
+
+
+def test_a_column_that_a_table_lacks_is_named(parquet_file):
+    with pytest.raises(MissingArtefact, match="text"):
+        io.read_table(parquet_file, ["id", "text"])
+
+
+@pytest.mark.parametrize("read", [io.read_json, io.read_tensors, io.read_npz, io.read_table, io.sha256, io.require])
 def test_an_absent_file_says_how_to_make_it(tmp_path, read):
     file = tmp_path / "results" / "x"
     with pytest.raises(MissingArtefact, match=f"{file}: no such file or folder.*snakemake {file}"):

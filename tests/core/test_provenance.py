@@ -1,12 +1,17 @@
 """Sidecars say what a file was made from, and `verify` walks them back to the first file that changed."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from reedbench.core import io, provenance
+from reedbench.core import io, paths, provenance
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.provenance import Made, Recorder
+
+GIT_STATE = provenance._git_state.__wrapped__  # taken here: a fixture puts another in its place
+DIGEST = io.digest_of({"a": 1})
 
 
 def record(verb: str, made: Made) -> None:
@@ -49,18 +54,115 @@ def test_the_costs_of_a_job_with_several_outputs_are_counted_once(tmp_path):
     record("make", Made(files, device_seconds=7.0))
     assert "cost_of" not in provenance.read(files[0])
     assert [provenance.read(file)["cost_of"] for file in files[1:]] == [files[0]] * 2
-    assert provenance.total(provenance.costs(tmp_path), "device_seconds") == 7.0
+    own = provenance.read(files[0])
+    assert [provenance.cost(file) for file in files] == [own] * 3
+    assert own["device_seconds"] == 7.0
 
 
-def test_the_record_of_a_cache_is_no_job_and_has_no_cost(tmp_path):
+def test_the_cost_of_an_artefact_without_a_sidecar_is_an_error(tmp_path):
+    files = [str(tmp_path / name) for name in ("one", "two")]
+    for file in files:
+        Path(file).touch()
+    record("make", Made(files))
+    provenance.sidecar(files[0]).unlink()
+    for file in files:
+        with pytest.raises(MissingArtefact, match=r"one: has no provenance file one\.prov\.json; run its step again"):
+            provenance.cost(file)
+
+
+def test_costs_are_summed():
+    assert provenance.total([{"flops": 0.0}, {"flops": 1}, {"flops": 2.5}], "flops") == 3.5
+    assert provenance.total([], "flops") == 0.0
+
+
+@pytest.mark.parametrize("unmeasured", [{}, {"flops": None}])
+def test_a_cost_that_was_not_measured_is_an_error_that_names_the_file(unmeasured):
+    records = [{"file": "a", "flops": 1.0}, {"file": "b", "command": ["reedbench", "step", "make"], **unmeasured}]
+    with pytest.raises(MissingArtefact, match=r"^b: its provenance has no flops \(made by: reedbench step make\)"):
+        provenance.total(records, "flops")
+
+
+def test_a_sidecar_keeps_the_seeds_of_its_step(tmp_path):
+    (tmp_path / "out").touch()
+    record("make", Made([str(tmp_path / "out")], seeds=[3, 4]))
+    assert provenance.read(tmp_path / "out")["seeds"] == [3, 4]
+    record("make", Made([str(tmp_path / "out")]))
+    assert provenance.read(tmp_path / "out")["seeds"] == []
+
+
+@pytest.mark.parametrize(("variable", "threads"), [("3", 3), ("", None), ("2,1", None)])
+def test_threads_are_those_of_the_environment_where_torch_is_not_loaded(monkeypatch, tmp_path, variable, threads):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
     (tmp_path / "out").touch()
     record("make", Made([str(tmp_path / "out")]))
-    io.write_json(tmp_path / "cache.prov.json", {"benchmark": "b", "inputs": {}})
-    assert [job["step"] for job in provenance.costs(tmp_path)] == ["make"]
+    assert provenance.read(tmp_path / "out")["threads"] == threads
 
 
-def test_a_cost_that_was_not_measured_adds_nothing():
-    assert provenance.total([{"flops": None}, {}, {"flops": 2.0}], "flops") == 2.0
+def test_threads_are_those_of_torch_where_it_is_loaded(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 5))
+    (tmp_path / "out").touch()
+    record("make", Made([str(tmp_path / "out")]))
+    assert provenance.read(tmp_path / "out")["threads"] == 5
+
+
+def test_an_artefact_made_under_these_settings_is_accepted_and_fresh(chain):
+    for file in ("middle", "final"):
+        provenance.require(file, DIGEST)
+        assert provenance.fresh(file, DIGEST)
+
+
+def test_an_artefact_made_under_other_settings_is_refused(chain):
+    message = (
+        f"middle: was made under other settings ({DIGEST}, the configuration says 0123456789ab); "
+        "run its step again: snakemake middle"
+    )
+    with pytest.raises(MissingArtefact) as caught:
+        provenance.require("middle", "0123456789ab")
+    assert str(caught.value) == message
+    assert not provenance.fresh("middle", "0123456789ab")
+
+
+@pytest.mark.parametrize("edited", ["middle", "final/x"])
+def test_an_artefact_that_was_edited_is_refused(chain, edited):
+    Path(edited).write_text("edited")
+    file = Path(edited).parts[0]
+    with pytest.raises(MissingArtefact, match=f"^{file}: is not the file that its step wrote; run its step again$"):
+        provenance.require(file, DIGEST)
+    assert not provenance.fresh(file, DIGEST)
+
+
+def test_an_artefact_without_a_sidecar_is_refused(chain):
+    provenance.sidecar("middle").unlink()
+    with pytest.raises(
+        MissingArtefact, match=r"^middle: has no provenance file middle\.prov\.json; run its step again$"
+    ):
+        provenance.require("middle", DIGEST)
+    assert not provenance.fresh("middle", DIGEST)
+
+
+def test_an_absent_artefact_is_refused(chain):
+    Path("middle").unlink()
+    with pytest.raises(MissingArtefact, match=r"^middle: no such file"):
+        provenance.require("middle", DIGEST)
+    assert not provenance.fresh("middle", DIGEST)
+
+
+def test_an_artefact_with_a_damaged_sidecar_is_not_fresh(chain):
+    provenance.sidecar("middle").write_text("{")
+    assert not provenance.fresh("middle", DIGEST)
+
+
+def test_an_artefact_whose_input_changed_is_accepted_but_not_fresh(chain):
+    Path("raw").write_text("newer")
+    provenance.require("middle", DIGEST)
+    assert not provenance.fresh("middle", DIGEST)
+
+
+def test_an_artefact_whose_input_is_gone_is_accepted_but_not_fresh(chain):
+    Path("raw").unlink()
+    provenance.require("middle", DIGEST)
+    assert not provenance.fresh("middle", DIGEST)
 
 
 def test_an_untouched_chain_verifies_back_to_its_source(chain):
@@ -103,6 +205,114 @@ def test_a_file_read_by_two_steps_is_checked_against_both(chain):
     record("third", Made(["side"], ["middle", "raw"]))
     with pytest.raises(MissingArtefact, match="raw: changed since middle read it"):
         list(provenance.verify("side"))
+
+
+CURVE = f"{paths.segment('b', 'sit', 0, 0)}/curve.csv"
+
+
+@pytest.fixture
+def segment(chain) -> str:
+    """A folder made from `middle`; a table was made from one of its files."""
+    folder = paths.segment("b", "sit", 0, 0)
+    Path(folder).mkdir(parents=True)
+    Path(CURVE).write_text("step\n")
+    Path(folder, "weights").write_text("w")
+    record("train", Made([folder], ["middle"]))
+    Path("table").write_text("table")
+    record("tabulate", Made(["table"], [CURVE]))
+    return folder
+
+
+@pytest.mark.parametrize("start", ["table", CURVE])
+def test_a_file_of_a_recorded_folder_is_followed_through_the_folder(segment, start):
+    lines = [
+        "table: tabulate v2, 1 inputs",
+        f"{CURVE}: part of {segment}",
+        f"{segment}: train v2, 1 inputs",
+        "middle: first v2, 1 inputs",
+        "raw: source",
+    ]
+    assert list(provenance.verify(start)) == (lines if start == "table" else lines[1:])
+
+
+def test_a_folder_whose_files_changed_vouches_for_none_of_them(segment):
+    Path(segment, "weights").write_text("other")
+    with pytest.raises(MissingArtefact, match=f"^{segment}: not the file that step train wrote"):
+        list(provenance.verify("table"))
+
+
+def test_a_file_that_a_recorded_folder_does_not_hold_is_named(segment):
+    with pytest.raises(MissingArtefact, match=f"^{segment}/absent: no such file"):
+        list(provenance.verify(f"{segment}/absent"))
+
+
+@pytest.fixture
+def cached(chain) -> list[str]:
+    """The committed cache of a benchmark; a table was made from it."""
+    files = paths.cache_files("b")
+    for file in files:
+        io.write_text(file, file)
+    io.write_json(paths.cache_record("b"), {"benchmark": "b", "sha256": {file: io.sha256(file) for file in files}})
+    Path("table").write_text("table")
+    record("tabulate", Made(["table"], files))
+    return files
+
+
+def test_files_of_a_committed_cache_are_checked_against_its_record(cached):
+    assert sorted(provenance.verify("table")) == sorted(
+        [*(f"{file}: committed cache" for file in cached), "table: tabulate v2, 3 inputs"]
+    )
+    assert list(provenance.verify(cached[0])) == [f"{cached[0]}: committed cache"]
+
+
+def test_a_cache_file_that_was_edited_is_named_even_if_a_table_was_made_from_it_since(cached):
+    Path(cached[1]).write_text("edited")
+    record("tabulate", Made(["table"], cached))
+    with pytest.raises(MissingArtefact, match=f"^{cached[1]}: not the file that was exported"):
+        list(provenance.verify("table"))
+
+
+def test_a_file_beside_a_cache_that_its_record_does_not_name_is_an_error(cached):
+    extra = f"{paths.cache('b')}/extra"
+    Path(extra).touch()
+    record("tabulate", Made(["table"], [extra]))
+    with pytest.raises(MissingArtefact, match=f"^{extra}: has no provenance file"):
+        list(provenance.verify("table"))
+
+
+def test_a_cache_without_its_record_is_an_error(cached):
+    Path(paths.cache_record("b")).unlink()
+    with pytest.raises(MissingArtefact, match=r"has no provenance file"):
+        list(provenance.verify("table"))
+
+
+def test_a_recipe_is_a_source_and_another_result_without_a_sidecar_is_not(chain):
+    recipe, other = paths.recipe("b", "sit", 0), f"{paths.run('b', 'sit', 0)}/other.json"
+    for file in (recipe, other):
+        io.write_text(file, "{}")
+    record("first", Made(["middle"], [recipe]))
+    assert list(provenance.verify("middle"))[1:] == [f"{recipe}: source"]
+    record("first", Made(["middle"], [other]))
+    with pytest.raises(MissingArtefact, match=rf"^{other}: has no provenance file other\.json\.prov\.json"):
+        list(provenance.verify("middle"))
+
+
+@pytest.mark.parametrize(
+    ("tracked", "state"),
+    [(True, {"commit": "abc", "dirty": True}), (False, {"commit": None, "dirty": None})],
+)
+def test_the_commit_is_recorded_only_where_the_sources_are_tracked(monkeypatch, tracked, state):
+    commands = []
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        commands.append(command)
+        answers = {"ls-files": "provenance.py", "rev-parse": "abc", "status": " M provenance.py"}
+        verb = next(word for word in command if word in answers)
+        return SimpleNamespace(stdout=f"{answers[verb]}\n", returncode=int(verb == "ls-files" and not tracked))
+
+    monkeypatch.setattr(provenance.subprocess, "run", run)
+    assert GIT_STATE() == state
+    assert all(command[:2] == ["git", "--no-optional-locks"] for command in commands)
 
 
 @pytest.mark.parametrize("look", [provenance.read, lambda path: list(provenance.verify(path))])

@@ -74,6 +74,39 @@ def test_a_truncated_shard_is_named_in_one_line(tmp_path, arrays, size):
     assert "\n" not in message
 
 
+def _with_header(file, header: bytes, length: int | None = None) -> None:
+    file.write_bytes((len(header) if length is None else length).to_bytes(8, "little") + header + bytes(16))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"x": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}',
+        b'{"x": {"shape": [4], "data_offsets": [0, 8]}}',
+        b'{"x": {"dtype": "U8", "shape": [8]}}',
+        b'{"x": {"dtype": "U8", "shape": [8], "data_offsets": [0, 1000000000000000000000000]}}',
+        b'{"x": {"dtype": "U8", "shape": [7], "data_offsets": [0, 8]}}',
+        b'{"x": null}',
+    ],
+    ids=["type", "no-type", "no-offsets", "huge", "shape", "null"],
+)
+def test_a_shard_with_a_wrong_header_is_named_in_one_line(tmp_path, header):
+    file = tmp_path / "shard-00000.safetensors"
+    _with_header(file, header)
+    with pytest.raises(MissingArtefact) as caught:
+        shards.Shards(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: not a whole safetensors file")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("length", [1000, 2**40, 2**63, 2**64 - 1])
+def test_a_header_longer_than_its_file_is_not_read(tmp_path, length):
+    _with_header(tmp_path / "shard-00000.safetensors", b"{}", length)
+    with pytest.raises(MissingArtefact, match="its header is longer than the file"):
+        shards.Shards(tmp_path)
+
+
 def test_a_folder_without_shards_is_an_error(tmp_path):
     with pytest.raises(MissingArtefact, match="holds no shard"):
         shards.Shards(tmp_path)

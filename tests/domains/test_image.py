@@ -55,6 +55,14 @@ def test_a_sample_file_is_nhwc_uint8_under_the_name_that_evaluators_expect(tmp_p
     assert labels.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_damaged_sample_file_is_named(tmp_path):
+    file = tmp_path / "s.npz"
+    image.write_samples(file, np.zeros((2, 1, 3, 3), np.uint8), np.arange(2))
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(MissingArtefact, match=r"s\.npz: not a whole npz file"):
+        image.read_samples(file)
+
+
 def test_an_absent_sample_file_is_named(tmp_path):
     with pytest.raises(MissingArtefact, match=r"s\.npz: no such file"):
         image.read_samples(tmp_path / "s.npz")

@@ -62,6 +62,14 @@ def test_shards_with_other_rows_than_the_manifest_are_refused(tmp_path, made):
         rows.read(tmp_path, TRAIN)
 
 
+def test_a_damaged_manifest_is_named(tmp_path, made):
+    rows.write(tmp_path, made, {})
+    manifest = tmp_path / "manifest.parquet"
+    manifest.write_bytes(manifest.read_bytes()[:-10])
+    with pytest.raises(MissingArtefact, match=r"manifest\.parquet: not a whole parquet file"):
+        rows.read(tmp_path, TRAIN)
+
+
 def test_an_absent_dataset_says_how_to_make_it(tmp_path):
     with pytest.raises(MissingArtefact, match=r"manifest\.parquet: no such file"):
         rows.read(tmp_path, TRAIN)

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from reedbench.nn.guidance import evaluations
 from reedbench.nn.interpolants import GVP, INTERPOLANTS, LINEAR, Interpolant, expand
-from reedbench.nn.samplers import SAMPLERS, euler, euler_maruyama, heun, nfe, ode_grid, sde_grid
+from reedbench.nn.samplers import euler, euler_maruyama, heun, ode_grid, sde_grid
+
+SAMPLERS = {"euler": euler, "heun": heun, "euler-maruyama": euler_maruyama}
 
 
 def linear_ode(x: Tensor, t: Tensor, at: float) -> Tensor:
@@ -118,7 +121,7 @@ def test_the_number_of_evaluations_is_as_stated(name, expected):
         return torch.zeros_like(x)
 
     sample(name, velocity, torch.randn(1, 2), 12)
-    assert len(calls) == nfe(name, 12) == expected
+    assert len(calls) == evaluations(name, 12) == expected
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from reedbench.backbones.sit import SIZES
 from reedbench.nn.alignment import Projector
-from reedbench.nn.backbones.sit import PRESETS, SiT, time_features
+from reedbench.nn.backbones.sit import SiT, time_features
 
 
 def small(**changes) -> SiT:
@@ -46,7 +47,7 @@ def inputs(batch: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     ],
 )
 def test_presets_have_the_published_number_of_parameters(preset, patch, parameters):
-    depth, width, heads = PRESETS[preset]
+    width, depth, heads = SIZES[preset]
     with torch.device("meta"):
         net = SiT(size=32, channels=4, patch=patch, width=width, depth=depth, heads=heads, classes=1000)
     assert sum(value.numel() for value in net.state_dict().values()) == parameters

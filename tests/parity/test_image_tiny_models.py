@@ -20,12 +20,12 @@ from reedbench.nn.backbones.reference import ReversedTime, from_reference_state
 from reedbench.nn.backbones.sit import SiT, position_table
 from reedbench.nn.guidance import guided
 from reedbench.nn.interpolants import GVP, LINEAR
-from reedbench.nn.samplers import SAMPLERS
+from reedbench.nn.samplers import euler, euler_maruyama, heun
 
 FIXTURE = tiny_models()
 PATHS = {"linear": LINEAR, "cosine": GVP}
 STEPS = 9
-SAMPLER_NAMES = {"ode_euler": "euler", "ode_heun": "heun", "sde_euler_maruyama": "euler-maruyama"}
+SAMPLERS = {"ode_euler": euler, "ode_heun": heun, "sde_euler_maruyama": euler_maruyama}
 CASES = [
     (match[0], *match.groups())
     for key in FIXTURE
@@ -107,7 +107,7 @@ def test_samples_of_reed_match(key, kind, path, scale, low, high):
     field = guided(lambda x, t, y: net(x, t, y)[0], 1000, float(scale), (1 - float(high), 1 - float(low)))
     noises = FIXTURE["sampler.sde_noises"]
     sde = {"path": PATHS[path], "noise": noises.__getitem__} if kind.startswith("sde") else {}
-    sampler = SAMPLERS[SAMPLER_NAMES[kind]]
+    sampler = SAMPLERS[kind]
     x = sampler(lambda x, t, at: field(x, t, labels, at), FIXTURE["sampler.latents"], STEPS, **sde)
     assert_near(x, FIXTURE[key])
 

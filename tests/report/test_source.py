@@ -38,6 +38,15 @@ def test_a_cache_written_twice_is_the_same_bytes(three_seeds, tmp_path, monkeypa
     assert digests[0] == digests[1]
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_a_damaged_cache_is_named(three_seeds, tmp_path, monkeypatch, number):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / sources.write_cache("b", three_seeds, {})[number]
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(MissingArtefact, match=f"{file.name}: not a whole (parquet|npz) file"):
+        sources.read_cache("b")
+
+
 def test_an_absent_cache_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingArtefact, match=r"results/cache/b/metrics\.parquet: no such file"):
@@ -64,8 +73,10 @@ def test_the_curve_of_a_run_joins_its_segments(tmp_path):
         folder = tmp_path / f"segment-{i}"
         folder.mkdir()
         (folder / "curve.csv").write_text(f"step,denoise\n{10 * i + 5},0.5\n{10 * i + 10},0.25\n")
-    joined = sources.curve_of([str(tmp_path / f"segment-{i}") for i in range(2)], {"method": "sit", "seed": 3})
+    joined = sources.curve_of(
+        [str(tmp_path / f"segment-{i}" / "curve.csv") for i in range(2)], {"method": "sit", "seed": 3}
+    )
     assert joined["step"].tolist() == [5, 10, 15, 20]
     assert set(joined["method"]) == {"sit"}
     with pytest.raises(MissingArtefact, match=r"segment-2/curve\.csv: no such file"):
-        sources.curve_of([str(tmp_path / "segment-2")], {})
+        sources.curve_of([str(tmp_path / "segment-2" / "curve.csv")], {})

@@ -47,6 +47,34 @@ CASES = {
         "train.batsh",
         ["unknown key 'batsh'", "did you mean 'batch'?", "ema_decay"],
     ),
+    "a decay of moments beyond 1": (
+        put("train/optimiser", {"betas": [1.5, 0.9]}),
+        "train.optimiser.betas.0",
+        ["less than 1"],
+    ),
+    "a cutoff that is never on": (
+        put(
+            "methods/repa/alignments/0",
+            {"encoder": "patches", "depth": 1, "time_weight": "cutoff", "between": [0.9, 0.1]},
+        ),
+        "methods.repa.alignments.0",
+        ["0 <= low < high <= 1"],
+    ),
+    "a window without a cutoff": (
+        put("methods/repa/alignments/0/between", [0.2, 0.8]),
+        "methods.repa.alignments.0",
+        ["between is for time_weight: cutoff"],
+    ),
+    "a method named like real data": (
+        put("methods/floor", {"uses": "aligned", "label": "Floor"}),
+        "methods.floor",
+        ["choose another name"],
+    ),
+    "more neighbours than samples": (
+        put("metrics/1", {"uses": "precision", "extractor": "pixels", "neighbours": 500}),
+        "metrics.1",
+        ["needs at least 502 samples"],
+    ),
     "unknown key at the top": (put("titel", "x"), "titel", ["unknown key 'titel'", "did you mean 'title'?"]),
     "unknown key of a plugin among several": (
         put("metrics/0/extracter", "clf"),

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reedbench.core.errors import ConfigError
 from reedbench.schema import planning, settings, suite
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "config/benchmark.schema.json"
 DIGITS = ROOT / "config/benchmarks/digits.yaml"
 
 
@@ -60,6 +60,7 @@ CHANGES_WEIGHTS = {
 }
 CHANGES_NO_WEIGHTS = {
     "title": "Another",
+    "codec": {"uses": "pixels", "rounding": "round"},
     "description": "More words",
     "methods/reed/label": "Ours",
     "methods/reed/note": "in bold",
@@ -158,7 +159,7 @@ def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, st
         return {
             "sampling": settings.key(settings.sampling(tiny, "tiny", "ode")),
             "evaluation": settings.key(settings.evaluation(tiny, "tiny")),
-            "reporting": settings.key(settings.reporting(tiny, "tiny", ("sit", "reed"))),
+            "reporting": settings.key(settings.reporting(tiny, "tiny", None)),
         }
 
     if key == "metrics/0/extractor":
@@ -191,10 +192,16 @@ def test_segments_reach_the_last_evaluation_step(files, segment, evaluate, count
 def test_each_step_belongs_to_the_one_segment_whose_span_holds_it(files):
     tiny = loaded(files)
     assert [settings.span(tiny, "tiny", i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
-    assert [settings.segment_of(tiny, "tiny", step) for step in (1, 5, 10, 11, 20, 21)] == [0, 0, 0, 1, 1, 2]
-    for step in range(1, 31):
+    assert [settings.segment_of(tiny, "tiny", step) for step in (5, 10, 15, 20, 25)] == [0, 0, 1, 1, 2]
+    for step in range(5, 31, 5):
         start, stop = settings.span(tiny, "tiny", settings.segment_of(tiny, "tiny", step))
         assert start < step <= stop
+
+
+@pytest.mark.parametrize("step", [0, 1, 7, 11])
+def test_a_step_off_the_save_grid_has_no_segment(files, step):
+    with pytest.raises(ConfigError, match=f"step {step} is off the grid"):
+        settings.segment_of(loaded(files), "tiny", step)
 
 
 def test_a_base_is_merged_shallowly(files):
@@ -308,13 +315,14 @@ def test_a_plan_makes_everything_before_it_is_read(digits):
 
 
 def test_the_checked_in_schema_is_the_generated_one():
-    assert SCHEMA.read_text(encoding="utf-8") == suite.schema_text(), "run `reedbench schema --write`"
+    for file, text in suite.schema_texts().items():
+        assert (ROOT / file).read_text(encoding="utf-8") == text, "run `reedbench schema --write`"
 
 
 @pytest.fixture
 def validator():
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema comes with snakemake")
-    return jsonschema.Draft202012Validator(json.loads(suite.schema_text()))
+    return jsonschema.Draft202012Validator(json.loads(suite.schema_texts()["config/benchmark.schema.json"]))
 
 
 def test_digits_is_valid_under_the_json_schema(validator):
@@ -342,7 +350,7 @@ def test_the_json_schema_also_refuses_mistakes(files, validator, key, value):
 
 
 def test_every_key_of_the_json_schema_is_described():
-    schema = json.loads(suite.schema_text())
+    schema = json.loads(suite.schema_texts()["config/benchmark.schema.json"])
     models = {"benchmark": schema, **schema["$defs"]}
     bare = [
         f"{name}.{key}"

@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ReedbenchError
+from reedbench.core.plugins import NAME
 from reedbench.schema import settings
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
@@ -19,7 +20,6 @@ except ReedbenchError as error:
 BENCHMARKS = SUITE.benchmarks
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
 CACHED = [b for b in BENCHMARKS if Path(paths.cache_record(b)).exists()]
-NAME = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
 wildcard_constraints:
@@ -98,10 +98,9 @@ def recipe_file(wildcards):
     """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
     b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
     path = paths.recipe(b, m, k)
-    text = io.canonical_json(settings.recipe(SUITE, b, m, k))
-    old = Path(path).read_text() if Path(path).exists() else None
-    if workflow.is_main_process and (old is None or old != text and not workflow.dryrun):
-        io.write_text(path, text)
+    # `is_main_process` and `dryrun` are attributes of Snakemake's Workflow, not documented API: tested in tests/workflow.
+    if workflow.is_main_process and not (workflow.dryrun and Path(path).exists()):
+        settings.put_recipe(path, settings.recipe(SUITE, b, m, k))
     return path
 
 
@@ -148,8 +147,7 @@ def reference_statistics(wildcards):
 
 
 def report_settings(wildcards):
-    methods = settings.shown(SUITE, wildcards.b, wildcards.get("a"))
-    return described(settings.reporting(SUITE, wildcards.b, methods))
+    return described(settings.reporting(SUITE, wildcards.b, wildcards.get("a")))
 
 
 def report_inputs(wildcards):

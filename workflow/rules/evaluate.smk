@@ -20,7 +20,7 @@ rule evaluate:
         )
 
 
-# Real data against real data: what a perfect model would score.
+# One half of the training split against the other: real against real, at half the n.
 rule floor:
     input:
         reference_statistics,

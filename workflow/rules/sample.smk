@@ -5,7 +5,8 @@ rule sample:
         receipt=segment_receipt,
         weights=ancient(segment_folder),
     output:
-        paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
+        samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
+        preview=paths.preview("{b}", "{m}", "{k}", "{step}", "{s}"),
     log:
         paths.log("sample", "{b}", "{m}", "seed{k}", "step-{step}", "{s}"),
     threads: resource("sample", "cpus")
@@ -16,7 +17,7 @@ rule sample:
     shell:
         launch(
             "--key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
-            " --output {output}",
+            " --output {output.samples} --output {output.preview}",
             "step sample --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
             " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]}",
         )

@@ -14,12 +14,6 @@ from torch import Tensor, nn
 from reedbench.nn.initialisation import GeneratorFor, fill, normal, xavier_uniform
 
 # Name: (depth, width, heads). SiT models.py:318-355 @947f95b; each comes with patches of 2, 4 and 8.
-PRESETS: dict[str, tuple[int, int, int]] = {
-    "S": (12, 384, 6),
-    "B": (12, 768, 12),
-    "L": (24, 1024, 16),
-    "XL": (28, 1152, 16),
-}
 TIME_FEATURES: Final = 256
 LONGEST_PERIOD: Final = 10_000.0
 EMBEDDING_STD: Final = 0.02
@@ -176,6 +170,7 @@ class SiT(nn.Module):
     Attributes:
         width: width of the hidden states that `forward` hands out.
         null_label: label that means "no class".
+        tokens: tokens per image.
     """
 
     def __init__(
@@ -197,6 +192,7 @@ class SiT(nn.Module):
         if width % heads or width % 4:
             raise ValueError(f"width {width} must be a multiple of 4 and of heads {heads}")
         self.patch, self.width, self.null_label = patch, width, classes
+        self.tokens = (size // patch) ** 2
         self.x_embedder = PatchEmbedding(channels, patch, width)
         self.t_embedder = TimeEmbedding(width)
         self.y_embedder = LabelEmbedding(classes, width)

@@ -1,0 +1,23 @@
+"""Which device a step computes on: what the benchmark's resources say, never what happens to be visible."""
+
+import os
+
+import torch
+
+from reedbench.core.errors import ConfigError
+from reedbench.schema import settings
+from reedbench.schema.suite import Suite
+
+GPUS = "REEDBENCH_GPUS"  # what the launcher was asked for, where a profile overrides the benchmark
+
+
+def device_of(suite: Suite, b: str, verb: str) -> str:
+    """`cpu` or `cuda`.
+
+    Raises:
+        ConfigError: GPUs are asked for and none is visible.
+    """
+    gpus = int(os.environ.get(GPUS) or settings.resources(suite, b, verb).gpus)
+    if gpus and not torch.cuda.is_available():
+        raise ConfigError(f"{b}: resources.{verb} asks for {gpus} GPU(s) and none is visible (set gpus: 0 for the CPU)")
+    return "cuda" if gpus else "cpu"
