@@ -1,4 +1,4 @@
-"""Makes the reference vectors of tests/parity importable, and holds the small data of the contract tests."""
+"""Makes tiny_plugins and the reference vectors of tests/parity importable, and holds small data."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from reedbench.core import plugins
 from reedbench.domains.rows import Rows
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "parity")]
 
 
 @pytest.fixture(scope="session")

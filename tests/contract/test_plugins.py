@@ -1,7 +1,6 @@
 """What every plugin of a kind must do, whoever wrote it; a new file is tested without a new test."""
 
 import json
-import math
 import re
 import subprocess
 import sys
@@ -11,46 +10,16 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from reference_vectors import HERE, integer_hash
 from safetensors.numpy import load_file
+from tiny_plugins import each, make
 
 from reedbench.core import io, plugins, seeds
-from reedbench.core.errors import MetricError
 from reedbench.domains.rows import TEST, TRAIN, Rows
 from reedbench.encoders import AbstractEncoder, Material
-from reedbench.metrics import AbstractMetric, Features
 from reedbench.nn.interpolants import LINEAR
 
-# Constructor arguments that make a plugin tiny, or that it cannot do without.
-MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
-    ("codecs", "pixels"): {"rounding": "round"},
-    ("encoders", "invariant-patches"): {"dim": 8, "steps": 2, "batch": 16},
-    ("encoders", "small-classifier"): {"dim": 4, "steps": 3, "batch": 16},
-    ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
-    ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
-    ("objectives", "aligned"): {
-        "label": "REPA",
-        "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
-    },
-    **{("metrics", name): {"extractor": "eye"} for name in plugins.discover("metrics")},
-    **{("samplers", name): {"steps": 20} for name in plugins.discover("samplers")},
-}
 EVERY = [(kind, name) for kind in plugins.KINDS for name in plugins.discover(kind)]
 every_plugin = pytest.mark.parametrize(("kind", "name"), EVERY, ids=[f"{kind}-{name}" for kind, name in EVERY])
-
-
-def each(kind: str, *leave_out: str):
-    """Parametrise over the names of the plugins of a kind."""
-    return pytest.mark.parametrize("name", [name for name in plugins.discover(kind) if name not in leave_out])
-
-
-def make(kind: str, name: str, **more: Any) -> Any:
-    """A tiny instance of a plugin."""
-    arguments = {"uses": name, **MINIMAL.get((kind, name), {}), **more}
-    try:
-        return plugins.discover(kind)[name](**arguments)
-    except ValidationError as error:
-        pytest.fail(f"give the least arguments of {kind} plugin '{name}' in MINIMAL: {error}")
 
 
 # Every kind
@@ -420,204 +389,3 @@ def test_only_stochastic_samplers_use_noise(name):
         for key in (1, 2)
     )
     assert torch.equal(one, other) != (sampler.uses == "euler-maruyama")
-
-
-# Metrics
-
-# Value and tolerance where the samples are the reference itself. Copying is then total, which is its worst value.
-IDENTITY = {
-    "fd": (0.0, 1e-5),
-    "kd": (0.0, 1e-3),
-    "precision": (1.0, 0.0),
-    "recall": (1.0, 0.0),
-    "accuracy": (1.0, 0.0),
-    "copying": (1.0, 0.0),
-}
-
-
-def seen(features: np.ndarray, classes: int = 5) -> Features:
-    """Features of samples that a classifier calls what they were asked to be."""
-    labels = np.arange(len(features)) % classes
-    return Features(np.asarray(features, np.float64), labels, labels.copy())
-
-
-def gauss(n: int, dim: int, seed: int, scale: float = 1.0) -> np.ndarray:
-    return scale * np.random.default_rng(seed).standard_normal((n, dim))
-
-
-def value(name: str, generated: Features, reference: Features, **settings: Any) -> float:
-    metric: AbstractMetric = make("metrics", name, **settings)
-    return metric.checked(generated, reference)
-
-
-@each("metrics")
-def test_the_reference_itself_scores_the_value_of_identity(name):
-    if name not in IDENTITY:
-        pytest.fail(f"say in IDENTITY what metric '{name}' gives when the samples are the reference")
-    data = seen(gauss(120, 4, 0))
-    expected, tolerance = IDENTITY[name]
-    got = value(name, data, seen(data.features))
-    if name == "kd":  # unbiased, hence below zero: the diagonal of the cross term is not left out
-        assert -0.5 < got <= expected + tolerance
-    else:
-        assert got == pytest.approx(expected, abs=tolerance)
-
-
-@each("metrics")
-def test_a_metric_does_not_depend_on_the_order_of_rows(name):
-    generated, reference = seen(gauss(100, 4, 1, 1.3)), seen(gauss(100, 4, 2))
-    generated.predicted[:20] += 1
-    one, other = (np.random.default_rng(key).permutation(100) for key in (3, 4))
-    shuffled = Features(generated.features[one], generated.labels[one], generated.predicted[one])
-    turned = Features(reference.features[other], reference.labels[other], reference.predicted[other])
-    first = value(name, generated, reference)
-    assert value(name, shuffled, turned) == pytest.approx(first, rel=1e-9, abs=1e-9)
-    assert value(name, generated, reference) == first
-
-
-@each("metrics")
-@pytest.mark.parametrize("poison", [math.nan, math.inf])
-@pytest.mark.parametrize("side", ["samples", "reference"])
-def test_features_that_are_not_finite_are_an_error(name, poison, side):
-    bad = seen(gauss(60, 4, 0))
-    bad.features[3, 1] = poison
-    good = seen(gauss(60, 4, 1))
-    pair = (bad, good) if side == "samples" else (good, bad)
-    with pytest.raises(MetricError, match=f"^{name}@eye: the features of the {side}"):
-        value(name, *pair)
-
-
-@each("metrics")
-@pytest.mark.parametrize("side", ["samples", "reference"])
-def test_too_few_rows_are_an_error(name, side):
-    metric = make("metrics", name)
-    enough, few = seen(gauss(60, 4, 0)), seen(gauss(metric.least_n() - 1, 4, 1))
-    pair = (few, enough) if side == "samples" else (enough, few)
-    with pytest.raises(
-        MetricError, match=rf"{name}@eye: needs at least {metric.least_n()} {side}.*got {metric.least_n() - 1}"
-    ):
-        metric.checked(*pair)
-
-
-@each("metrics")
-def test_the_least_number_of_rows_is_enough(name):
-    metric = make("metrics", name)
-    value = metric.checked(seen(gauss(metric.least_n(), 2, 0)), seen(gauss(metric.least_n(), 2, 1)))
-    assert math.isfinite(value)
-
-
-@each("metrics")
-def test_a_metric_that_needs_a_classifier_says_so_where_there_is_none(name):
-    metric = make("metrics", name)
-    data = seen(gauss(60, 4, 0))
-    mute = Features(data.features, data.labels)
-    if metric.needs_classifier:
-        with pytest.raises(MetricError, match="says nothing about classes"):
-            metric.checked(mute, data)
-    else:
-        assert metric.checked(mute, data) == metric.checked(data, data)
-
-
-@each("metrics")
-def test_an_id_holds_name_extractor_version_and_number(name):
-    metric = make("metrics", name)
-    assert metric.family == f"{name}@eye"
-    assert metric.id(1437) == f"{name}@eye.v{metric.version}-n1437"
-    assert metric.direction in ("lower", "higher")
-
-
-def modes(n: int, centres: tuple[float, ...], scale: float, seed: int) -> Features:
-    """A mixture in the plane, in equal shares, with its modes on the first axis."""
-    points = gauss(n, 2, seed, scale)
-    points[:, 0] += np.resize(centres, n)
-    return seen(points)
-
-
-def test_a_generator_that_drops_a_mode_has_high_precision_and_low_recall():
-    reference, generated = modes(300, (-10, 10), 1.0, 0), modes(300, (10,), 0.8, 1)
-    assert value("precision", generated, reference) > 0.9
-    assert value("recall", generated, reference) < 0.55
-
-
-def test_a_noisy_generator_has_low_precision_and_high_recall():
-    reference, generated = modes(300, (-10, 10), 1.0, 0), modes(300, (-10, 10), 8.0, 1)
-    assert value("precision", generated, reference) < 0.3
-    assert value("recall", generated, reference) > 0.75
-
-
-def exact(n: int, mean: np.ndarray, deviations: np.ndarray, seed: int) -> Features:
-    """Samples with exactly this mean and this diagonal covariance."""
-    raw = gauss(n, len(mean), seed)
-    raw -= raw.mean(0)
-    white = raw @ np.linalg.inv(np.linalg.cholesky(np.cov(raw, rowvar=False))).T
-    return seen(mean + white * deviations)
-
-
-def test_the_frechet_distance_of_diagonal_gaussians_is_the_closed_form():
-    mean, other = np.array([0.0, 1.0, -2.0, 0.5]), np.array([0.3, 1.0, -1.0, 0.0])
-    s, t = np.array([1.0, 0.5, 2.0, 0.1]), np.array([0.7, 0.5, 3.0, 1.0])
-    expected = ((mean - other) ** 2).sum() + ((s - t) ** 2).sum()
-    got = value("fd", exact(50, mean, s, 0), exact(70, other, t, 1))
-    assert got == pytest.approx(expected, rel=1e-9)
-
-
-def test_the_kernel_distance_is_the_unbiased_cubic_estimate():
-    x, y = gauss(40, 3, 0), gauss(40, 3, 1, 1.5)
-
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / 3 + 1) ** 3
-
-    within = sum((kernel(z, z).sum() - np.trace(kernel(z, z))) / (40 * 39) for z in (x, y))
-    expected = within - 2 * kernel(x, y).mean()
-    assert value("kd", seen(x), seen(y), subsets=2) == pytest.approx(expected, rel=1e-6)
-
-
-def test_better_samples_score_better_on_every_metric_of_similarity():
-    reference, near, far = seen(gauss(200, 4, 0)), seen(gauss(200, 4, 1)), seen(gauss(200, 4, 2) + 3.0)
-    for name, metric in plugins.discover("metrics").items():
-        if name not in ("copying", "accuracy"):
-            better, worse = value(name, near, reference), value(name, far, reference)
-            assert (better < worse) == (metric.direction == "lower"), name
-            assert better != worse, name
-
-
-def test_accuracy_is_the_share_of_samples_that_are_what_they_were_asked_to_be():
-    data = seen(gauss(10, 2, 0))
-    data.predicted[:3] += 1
-    assert value("accuracy", data, data) == 0.7
-
-
-def test_copying_is_the_share_of_samples_much_closer_to_one_row_than_to_any_other():
-    reference = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), -1).reshape(-1, 2)
-    copies = reference[:3] + 0.01
-    between = reference[:7] + 0.5
-    generated = seen(np.concatenate([copies, between]))
-    assert value("copying", generated, seen(reference)) == pytest.approx(0.3)
-    around_the_limit = np.array([[0.24, 0.0], [0.26, 0.0]])  # nearest : second is 1 : 3 at a quarter of the way
-    assert value("copying", seen(around_the_limit), seen(reference)) == 0.5
-
-
-# P11: the reference implementations of the ADM evaluator
-
-GOLDEN = json.loads((HERE / "image_golden_crops_metrics.json").read_text())
-
-
-def test_the_frechet_distance_of_the_adm_evaluator_matches():
-    i, j = np.arange(400.0)[:, None], np.arange(8.0)[None]
-    a = np.sin(0.37 * i * (j + 1) + j) * (1 + 0.1 * j)
-    b = np.sin(0.29 * i * (j + 1) + 0.5 * j) * (1 + 0.05 * j) + 0.1 * j
-    got = value("fd", *(seen(x.astype(np.float32)) for x in (a, b)))
-    # The evaluator takes the means of float32 features in float32, which moves its value by 7e-7; ours are float64.
-    assert GOLDEN["fid_AB"] == pytest.approx(1.5750923878, abs=1e-10)
-    assert got == pytest.approx(GOLDEN["fid_AB"], abs=1e-6)
-
-
-def test_precision_and_recall_of_the_adm_evaluator_match():
-    reference = seen(torch.floor(24 * integer_hash(1200, 1)).reshape(300, 4).numpy())
-    shift = np.array([6.0, 0.0, 3.0, 0.0])
-    generated = seen(torch.floor(24 * integer_hash(2000, 2)).reshape(500, 4).numpy() + shift)
-    golden = GOLDEN["pr_ints"]
-    assert (golden["precision"], golden["recall"]) == pytest.approx((0.792, 0.8066666667), abs=1e-10)
-    # Shares of whole numbers of rows: the same counts, whatever the precision of the division.
-    assert 500 * value("precision", generated, reference) == pytest.approx(500 * golden["precision"], abs=1e-4)
-    assert 300 * value("recall", generated, reference) == pytest.approx(300 * golden["recall"], abs=1e-4)
