@@ -132,11 +132,14 @@ def plan(
     from reedbench.schema import planning
     from reedbench.schema.suite import load
 
-    jobs = planning.jobs(load(config), benchmark)
+    suite = load(config)
+    jobs = planning.jobs(suite, benchmark)
     if script:
         print(planning.script(benchmark, jobs), end="")
     else:
         console.out.print(_as_rich(planning.overview(jobs)))
+        for line in planning.walk_backs(suite, benchmark):
+            console.out.print(line, markup=False)
 
 
 @cache_app.command("export")

@@ -70,6 +70,21 @@ def _reports(b: str) -> Iterator[Job]:
         yield Job("plot", f"--benchmark {b} --figure {figure}", paths.figure(b, figure))
 
 
+def walk_backs(suite: Suite, b: str) -> list[str]:
+    """One line per run that must train again what it has trained before, because its resumable state is gone."""
+    lines = []
+    for m in settings.shown(suite, b, None):
+        for k in suite.benchmark(b).seeds:
+            missing = [i for i in range(settings.segments(suite, b)) if not Path(paths.receipt(b, m, k, i)).exists()]
+            start = settings.span(suite, b, missing[0])[0] if missing else 0
+            store = Path(paths.store(b, m, k, settings.key(settings.recipe(suite, b, m, k))))
+            states = [int(file.stem.removeprefix("step-")) for file in store.glob("state/step-*.safetensors")]
+            newest = max((step for step in states if step <= start), default=0)
+            if newest < start and not any(step > start for step in states):
+                lines.append(f"{m}, seed {k}: the state of step {start} is gone, training walks back to step {newest}")
+    return lines
+
+
 def script(b: str, work: list[Job]) -> str:
     """A shell script that runs what is not there or out of date, and stops at the first failure."""
     lines = [f"{job.command} --unless-fresh {job.done}" for job in work]

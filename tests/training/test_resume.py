@@ -12,7 +12,7 @@ import pytest
 from reedbench import steps
 from reedbench.core import faults, io, paths
 from reedbench.core.errors import Diverged
-from reedbench.schema import suite
+from reedbench.schema import planning, suite
 from reedbench.training import curve
 
 CELL = ["--benchmark", "tiny", "--method", "reed", "--seed", "0"]
@@ -138,6 +138,14 @@ def test_a_lost_state_is_trained_again_from_the_start_with_the_same_bytes(run, c
     assert train(1) == 0
     assert "walking back to step 0" in capfd.readouterr().err
     assert {name: digest for name, digest in run.items() if "segment-1" in name}.items() <= outcome().items()
+
+
+def test_the_plan_says_that_a_lost_state_costs_a_walk_back(run):
+    assert train(0) == 0
+    assert planning.walk_backs(suite.load(), "tiny") == []
+    shutil.rmtree("work")
+    (line,) = planning.walk_backs(suite.load(), "tiny")
+    assert line == "reed, seed 0: the state of step 10 is gone, training walks back to step 0"
 
 
 def test_a_damaged_state_is_not_used(run, capfd):
