@@ -135,7 +135,7 @@ def plan(
     suite = load(config)
     jobs = planning.jobs(suite, benchmark)
     if script:
-        print(planning.script(benchmark, jobs), end="")
+        print(planning.script(benchmark, jobs, config), end="")
     else:
         console.out.print(_as_rich(planning.overview(jobs)))
         for line in planning.walk_backs(suite, benchmark):

@@ -189,7 +189,7 @@ def require(path: Path | str) -> Path:
     """
     path = Path(path)
     if not path.exists():
-        raise MissingArtefact(f"{path}: no such file or folder; an earlier step makes it (try: snakemake {path})")
+        raise MissingArtefact(f"{path}: no such file or folder; run the step that makes it")
     return path
 
 

@@ -69,6 +69,7 @@ class Recorder:
             "settings": io.digest_of(self.settings),
             "command": self.command,
             "inputs": {path: io.sha256(path) for path in made.inputs},
+            "outputs": made.outputs,
             "device": made.device,
             "seconds": round(seconds, 3),
             "device_seconds": round(seconds if made.device_seconds is None else made.device_seconds, 3),
@@ -113,18 +114,24 @@ def require(path: Path | str, settings_digest: str) -> None:
     if (made := record.get("settings")) != settings_digest:
         raise MissingArtefact(
             f"{path}: was made under other settings ({made}, the configuration says {settings_digest}); "
-            f"run its step again: snakemake {path}"
+            f"run its step again: snakemake -f {path}"
         )
     if record.get("sha256") != io.sha256(path):
-        raise MissingArtefact(f"{path}: is not the file that its step wrote; run its step again")
+        raise MissingArtefact(f"{path}: is not the file that its step wrote; run its step again: snakemake -f {path}")
 
 
-def fresh(path: Path | str, settings_digest: str) -> bool:
-    """Whether making the artefact again would change nothing: same settings, content and inputs as recorded."""
+def fresh(path: Path | str, settings_digest: str, command: list[str]) -> bool:
+    """Whether running the command that made an artefact again would change nothing.
+
+    That is so if the command and its settings are the recorded ones, and all of its outputs and inputs are as recorded.
+    """
     try:
-        require(path, settings_digest)
-        return all(io.sha256(file) == digest for file, digest in read(path)["inputs"].items())
-    except (MissingArtefact, KeyError):  # KeyError: the sidecar names no inputs
+        record = read(path)
+        for output in record["outputs"]:
+            require(output, settings_digest)
+        same_inputs = all(io.sha256(file) == digest for file, digest in record["inputs"].items())
+        return record["command"] == command and same_inputs
+    except (MissingArtefact, KeyError):  # KeyError: not a whole sidecar
         return False
 
 
@@ -138,6 +145,24 @@ def cost(path: Path | str) -> dict[str, Any]:
     return read(record["cost_of"]) if "cost_of" in record else record
 
 
+def total(records: Iterable[dict[str, Any]], field_name: str) -> float:
+    """Sum of one cost over sidecars.
+
+    Raises:
+        MissingArtefact: a job did not measure it.
+    """
+    found = []
+    for record in records:
+        if (value := record.get(field_name)) is None:
+            made_by = " ".join(record.get("command", ())) or record.get("step", "an unknown step")
+            raise MissingArtefact(
+                f"{record.get('file', 'a record')}: its provenance has no {field_name} (made by: {made_by}); "
+                "run its step again"
+            )
+        found.append(float(value))
+    return float(sum(found))
+
+
 def verify(path: Path | str) -> Iterator[str]:
     """Walk the chain of inputs back from `path`; yield one line per file that was checked.
 
@@ -148,9 +173,10 @@ def verify(path: Path | str) -> Iterator[str]:
     """
     waiting: list[tuple[str, str | None, str]] = [(str(path), None, "")]
     seen: set[str] = set()
+    sha256 = cache(io.sha256)  # an input is hashed once, however many steps read it
     while waiting:
         current, expected, reader = waiting.pop()
-        if expected is not None and (actual := io.sha256(current)) != expected:
+        if expected is not None and (actual := sha256(current)) != expected:
             raise MissingArtefact(
                 f"{current}: changed since {reader} read it (sha256 {actual[:12]}, was {expected[:12]}); rerun {reader}"
             )
@@ -159,14 +185,14 @@ def verify(path: Path | str) -> Iterator[str]:
         seen.add(current)
         if sidecar(current).exists():
             record = read(current)
-            if (actual := io.sha256(current)) != record["sha256"]:
+            if (actual := sha256(current)) != record["sha256"]:
                 raise MissingArtefact(
                     f"{current}: not the file that step {record['step']} wrote (sha256 {actual[:12]})"
                 )
             waiting += [(file, digest, current) for file, digest in record["inputs"].items()]
             yield f"{current}: {record['step']} v{record['version']}, {len(record['inputs'])} inputs"
         elif (recorded := _in_cache(current)) is not None:
-            if (actual := io.sha256(current)) != recorded:
+            if (actual := sha256(current)) != recorded:
                 raise MissingArtefact(
                     f"{current}: not the file that was exported (sha256 {actual[:12]}, was {recorded[:12]}); "
                     "check it out again, or export the cache again"
@@ -240,21 +266,3 @@ def _git_state() -> dict[str, Any]:
         "commit": commit,
         "dirty": None if commit is None else bool(git("status", "--porcelain", "--", str(here.parent))),
     }
-
-
-def total(records: Iterable[dict[str, Any]], field_name: str) -> float:
-    """Sum of one cost over sidecars.
-
-    Raises:
-        MissingArtefact: a job did not measure it.
-    """
-    found = []
-    for record in records:
-        if (value := record.get(field_name)) is None:
-            made_by = " ".join(record.get("command", ())) or record.get("step", "an unknown step")
-            raise MissingArtefact(
-                f"{record.get('file', 'a record')}: its provenance has no {field_name} (made by: {made_by}); "
-                "run its step again"
-            )
-        found.append(float(value))
-    return float(sum(found))

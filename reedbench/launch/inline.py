@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reedbench import steps
 from reedbench.core.console import say
+from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.launch.resources import Request
 
@@ -14,7 +15,7 @@ def run(request: Request, argv: Sequence[str]) -> int:
     """Run `argv` (`step <verb> ...`) here; returns the step's exit code, or 3 if it left an output unmade."""
     # Read by OpenMP and BLAS when they are loaded, which no module has done yet.
     os.environ["OMP_NUM_THREADS"] = str(request.cpus)
-    os.environ["REEDBENCH_GPUS"] = str(request.gpus)
+    os.environ[GPUS_VARIABLE] = str(request.gpus)
     if request.nodes * request.tasks_per_node > 1:
         raise ConfigError(
             f"{request.key}: asks for {request.nodes} nodes with {request.tasks_per_node} processes each; "

@@ -1,8 +1,9 @@
 """What tables and figures are made from: three plain collections, read from runs or from the committed cache.
 
 `metrics`: one row per metric record (benchmark, method, seed, step, sampler, nfe, guidance, weights, metric, family,
-value, n, unit, direction, version, spread, protocol). `curves`: one row per log interval of a run, with its loss terms,
-its costs so far, and constants of the run. `preview`: uint8 images by `method/step`.
+value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). `curves`: one row
+per log interval of a run, with its loss terms, its costs so far, and constants of the run. `preview`: uint8 images by
+`method/step`.
 """
 
 import json
@@ -20,6 +21,7 @@ from reedbench.core.errors import MetricError, MissingArtefact
 FLOOR = "floor"
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
+CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has
 SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
 
 
@@ -82,13 +84,25 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def curve_of(files: Sequence[str], constants: Mapping[str, Any]) -> pd.DataFrame:
+def curve_of(files: Mapping[str, int], constants: Mapping[str, Any]) -> pd.DataFrame:
     """The curve of a run from its segments' CSV files, with the run's constants as columns.
 
+    Args:
+        files: the last step of each file, by its path.
+        constants: values of further columns.
+
     Raises:
-        MissingArtefact: a file is absent.
+        MissingArtefact: a file is absent, or is not a whole curve.
     """
-    parts = [pd.read_csv(io.require(file)) for file in files]
+    parts = []
+    for file, stop in files.items():
+        try:
+            part = pd.read_csv(io.require(file))
+        except ValueError as error:  # pandas' errors for what is no CSV
+            raise MissingArtefact(f"{file}: not a CSV file ({error}); train its segment again") from error
+        if not set(CURVE) <= set(part.columns) or part["step"].iloc[-1:].tolist() != [stop]:
+            raise MissingArtefact(f"{file}: not the whole curve up to step {stop}; train its segment again")
+        parts.append(part)
     return pd.concat(parts, ignore_index=True).assign(**constants)
 
 

@@ -22,8 +22,8 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 def tidy(source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
     """The table of decision 14, and the kind of the speed-ups' interval.
 
-    `facts` holds benchmark, domain, backbone, methods (label by name) and speedup; `source` may hold further methods,
-    and must hold the baseline.
+    `facts` holds benchmark, domain, backbone, metrics, speedup and methods (label and note by name). `source` may hold
+    further methods, and must hold the baseline.
 
     Raises:
         MetricError: a cell lacks a metric that others have, or has it twice.

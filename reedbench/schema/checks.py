@@ -21,6 +21,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
         _metrics(benchmark),
         _speedup(benchmark),
         _sampling(benchmark),
+        _resources(benchmark),
         _domains(benchmark),
     )
     return [document.problem(key, message) for key, message in findings]
@@ -160,6 +161,12 @@ def _sampling(b: Any) -> Iterator[Finding]:
         yield ("samplers",), "needs at least one sampler"
     if b.sampling.count % b.sampling.streams:
         yield ("sampling", "streams"), f"must divide sampling.count ({b.sampling.count}) into equal parts"
+
+
+def _resources(b: Any) -> Iterator[Finding]:
+    for step, resources in b.resources.items():
+        if resources.gpus and step not in ("train", "sample"):
+            yield ("resources", step, "gpus"), "only train and sample compute on a GPU so far; leave it out"
 
 
 def _domains(b: Any) -> Iterator[Finding]:

@@ -85,9 +85,10 @@ def walk_backs(suite: Suite, b: str) -> list[str]:
     return lines
 
 
-def script(b: str, work: list[Job]) -> str:
+def script(b: str, work: list[Job], config: str) -> str:
     """A shell script that runs what is not there or out of date, and stops at the first failure."""
-    lines = [f"{job.command} --unless-fresh {job.done}" for job in work]
+    other = "" if config == paths.CONFIG else f" --config {config}"
+    lines = [f"{job.command}{other} --unless-fresh {job.done}" for job in work]
     head = [
         "#!/bin/sh",
         f"# All steps of benchmark {b}, in order. Run it again after a stop: what is done is skipped.",

@@ -145,7 +145,7 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     return {
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
         "title": title,
-        "description": benchmark.description,
+        "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
         "methods": {
             name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods
         },

@@ -4,11 +4,10 @@ import os
 
 import torch
 
+from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
-
-GPUS = "REEDBENCH_GPUS"  # what the launcher was asked for, where a profile overrides the benchmark
 
 
 def device_of(suite: Suite, b: str, verb: str) -> str:
@@ -17,7 +16,8 @@ def device_of(suite: Suite, b: str, verb: str) -> str:
     Raises:
         ConfigError: GPUs are asked for and none is visible.
     """
-    gpus = int(os.environ.get(GPUS) or settings.resources(suite, b, verb).gpus)
+    asked = os.environ.get(GPUS_VARIABLE, "")
+    gpus = int(asked) if asked.isdecimal() else settings.resources(suite, b, verb).gpus
     if gpus and not torch.cuda.is_available():
         raise ConfigError(f"{b}: resources.{verb} asks for {gpus} GPU(s) and none is visible (set gpus: 0 for the CPU)")
     return "cuda" if gpus else "cpu"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reedbench.core import io, paths, provenance, seeds
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.provenance import Made
 from reedbench.domains import image
 from reedbench.domains.rows import Rows
@@ -45,6 +45,9 @@ def _cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Made:
     settings.method(suite, b, m)  # a name that does not exist is the user's error, not a missing file
     file, sampling = paths.samples(b, m, k, step, s), settings.key(settings.sampling(suite, b, s))
     provenance.require(file, sampling)
+    recipe = settings.key(settings.recipe(suite, b, m, k))
+    if provenance.read(file)["notes"].get("recipe") != recipe:
+        raise MissingArtefact(f"{file}: drawn from another recipe's weights; sample again: snakemake -f {file}")
     images, labels = image.read_samples(file)
     data = Rows([str(i) for i in range(len(labels))], ["sample"] * len(labels), {"images": images, "labels": labels})
     inputs, records = [file], []
@@ -55,7 +58,7 @@ def _cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Made:
         records += _records(suite, b, name, generated, reference, benchmark.sampling.streams)
     body = {
         "benchmark": b, "method": m, "seed": k, "step": step, "sampler": s, "weights": "ema",
-        "nfe": sampler.nfe(), "guidance": sampler.guidance, "recipe": provenance.read(file)["notes"]["recipe"],
+        "nfe": sampler.nfe(), "guidance": sampler.guidance, "recipe": recipe,
         "sampling": sampling, "evaluation": settings.key(settings.evaluation(suite, b)), "records": records,
     }  # fmt: skip
     out = paths.metrics(b, m, k, step, s)

@@ -21,7 +21,6 @@ def facts(suite: Suite, b: str, ablation: str | None) -> dict[str, Any]:
     return {
         **settings.reporting(suite, b, ablation),
         "benchmark": b,
-        "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
         "domain": benchmark.dataset.domain,
         "backbone": backbone.name(),
     }
@@ -58,14 +57,17 @@ def from_runs(suite: Suite, b: str, cells: Sequence[Cell], *, previews: bool) ->
     metric_files = [paths.metrics(b, *cell) for cell in cells] + [paths.floor(b)]
     runs = list(dict.fromkeys((m, k) for m, k, _, _ in cells))
     receipts = [paths.receipt(b, m, k, i) for m, k in runs for i in range(settings.segments(suite, b))]
+    evaluation = settings.key(settings.evaluation(suite, b))
+    for file in metric_files:
+        provenance.require(file, evaluation)
     metrics = sources.records(io.read_json(file) for file in metric_files)
     curves = pd.concat([_curve(suite, b, m, k) for m, k in runs], ignore_index=True)
     first = (suite.benchmark(b).seeds[0], next(iter(suite.benchmark(b).samplers)))
     shown = {f"{m}/{step}": paths.preview(b, m, k, step, s) for m, k, step, s in cells if (k, s) == first}
     files = list(shown.values()) if previews else []
-    preview = {name: io.read_npz(file)["arr_0"] for name, file in shown.items()} if previews else {}
+    preview = {name: io.read_npz(file, ["arr_0"])["arr_0"] for name, file in shown.items()} if previews else {}
     source = Source(metrics, curves, preview)
-    _check_settings(suite, b, source, "evaluate it again (snakemake does)")
+    _check_settings(suite, b, source, "sample and evaluate it again (snakemake does)")
     return source, [*metric_files, *receipts, *_curve_files(suite, b, runs), *files]
 
 
@@ -95,9 +97,14 @@ def _curve_files(suite: Suite, b: str, runs: Sequence[tuple[str, int]]) -> list[
 
 
 def _curve(suite: Suite, b: str, m: str, k: int) -> pd.DataFrame:
-    parameters = io.read_json(paths.receipt(b, m, k, 0))["parameters"]
-    constants = {"benchmark": b, "method": m, "seed": k, "params": parameters, **_one_off(suite, b, m)}
-    return sources.curve_of(_curve_files(suite, b, [(m, k)]), constants)
+    recipe = settings.key(settings.recipe(suite, b, m, k))
+    receipts = [paths.receipt(b, m, k, i) for i in range(settings.segments(suite, b))]
+    for receipt in receipts:
+        provenance.require(receipt, recipe)
+    read = [io.read_json(receipt) for receipt in receipts]
+    constants = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"], **_one_off(suite, b, m)}
+    stops = [receipt["stop"] for receipt in read]
+    return sources.curve_of(dict(zip(_curve_files(suite, b, [(m, k)]), stops, strict=True)), constants)
 
 
 def _one_off(suite: Suite, b: str, m: str) -> dict[str, float]:
@@ -110,7 +117,7 @@ def _one_off(suite: Suite, b: str, m: str) -> dict[str, float]:
     encoders = settings.method(suite, b, m).encoders()
     files = dict.fromkeys(file for name in encoders for file in _preparation(suite, dataset, name))
     marks = [provenance.cost(file) for file in files]
-    names = ("device_seconds", "cpu_seconds", "flops")
+    names = ("device_seconds", "flops")
     return {f"oneoff_{name}": provenance.total(marks, name) for name in names}
 
 

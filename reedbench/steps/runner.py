@@ -37,10 +37,10 @@ def _run(arguments: argparse.Namespace) -> None:
             f"{arguments.config}: the configuration changed since this job was planned "
             f"(settings {digest}, planned {arguments.expect}): run snakemake again"
         )
-    if arguments.unless_fresh and provenance.fresh(arguments.unless_fresh, digest):
+    command = ["reedbench", "step", *_words(arguments)]
+    if arguments.unless_fresh and provenance.fresh(arguments.unless_fresh, digest, command):
         return
     function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
-    command = ["reedbench", "step", *_words(arguments)]
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
     recorder.record(function(loaded, arguments))
 
@@ -88,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument("--config", default="config/config.yaml", help="the suite's configuration")
     common.add_argument("--expect", default="", help="refuse to run under other settings than these (12 digits)")
-
-    common.add_argument("--unless-fresh", metavar="FILE", help="do nothing if FILE was made by this step, settings and "
-                        "inputs")  # fmt: skip
+    common.add_argument(
+        "--unless-fresh", metavar="FILE", help="do nothing if this command made FILE, and all is as then"
+    )
 
     def verb(name: str, text: str, *names: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)

@@ -60,7 +60,7 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
 
 def _recipe_of(suite: Suite, b: str, m: str, k: int, receipt: str) -> str:
     """The key of the run's recipe, which the receipt must carry."""
-    wanted, found = settings.key(settings.recipe(suite, b, m, k)), io.read_json(receipt)["key"]
+    wanted, found = settings.key(settings.recipe(suite, b, m, k)), io.read_json(receipt).get("key")
     if found != wanted:
         raise MissingArtefact(
             f"{receipt}: the weights belong to recipe {found}, the configuration's is {wanted}; "

@@ -16,6 +16,8 @@ from reedbench.training import curve
 from reedbench.training.checkpoint import Store, publish
 from reedbench.training.trainer import GRADIENT, Trainer
 
+QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)  # columns that progress does not show
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -58,9 +60,9 @@ def _check_previous(segment: Segment) -> None:
     if segment.previous is None:
         return
     receipt = io.read_json(segment.previous)
-    if receipt["key"] != segment.key or receipt["stop"] != segment.start:
+    if receipt.get("key") != segment.key or receipt.get("stop") != segment.start:
         raise ConfigError(
-            f"{segment.previous}: belongs to recipe {receipt['key']}, this run's is {segment.key}: "
+            f"{segment.previous}: belongs to recipe {receipt.get('key')}, this run's is {segment.key}: "
             "the configuration was edited since; train that segment again first (snakemake does)"
         )
 
@@ -104,7 +106,7 @@ def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journ
                 # An interval never crosses the border of a segment, also when walking back over it.
                 if done % segment.log_every == 0 or done in (segment.start, segment.stop):
                     row = counted.row(done)
-                    track.update(done, **{name: row[name] for name in row if name not in _QUIET})
+                    track.update(done, **{name: row[name] for name in row if name not in QUIET})
                 if saving or done % segment.state_every == 0:
                     counted.settle()
             except Diverged as error:
@@ -115,9 +117,6 @@ def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journ
             if saving or done % segment.state_every == 0:
                 store.save_state(done, trainer.state(), journal.plain())
                 last_state = done
-
-
-_QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)
 
 
 def _publish(store: Store, segment: Segment, journal: curve.Journal, parameters: int) -> None:

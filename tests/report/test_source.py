@@ -69,14 +69,23 @@ def test_the_floor_is_real_data_against_real_data(three_seeds):
 
 
 def test_the_curve_of_a_run_joins_its_segments(tmp_path):
+    head = ",".join(sources.CURVE)
     for i in range(2):
         folder = tmp_path / f"segment-{i}"
         folder.mkdir()
-        (folder / "curve.csv").write_text(f"step,denoise\n{10 * i + 5},0.5\n{10 * i + 10},0.25\n")
+        (folder / "curve.csv").write_text(f"{head}\n{10 * i + 5},1,1,1,1\n{10 * i + 10},2,2,2,2\n")
     joined = sources.curve_of(
-        [str(tmp_path / f"segment-{i}" / "curve.csv") for i in range(2)], {"method": "sit", "seed": 3}
+        {str(tmp_path / f"segment-{i}" / "curve.csv"): 10 * i + 10 for i in range(2)}, {"method": "sit", "seed": 3}
     )
     assert joined["step"].tolist() == [5, 10, 15, 20]
     assert set(joined["method"]) == {"sit"}
     with pytest.raises(MissingArtefact, match=r"segment-2/curve\.csv: no such file"):
-        sources.curve_of([str(tmp_path / "segment-2" / "curve.csv")], {})
+        sources.curve_of({str(tmp_path / "segment-2" / "curve.csv"): 30}, {})
+
+
+@pytest.mark.parametrize("text", ["", "x", "step,denoise\n5,1\n", ",".join(sources.CURVE) + "\n5,1,1,1,1\n"])
+def test_a_curve_that_is_damaged_or_cut_short_is_an_error(tmp_path, text):
+    file = tmp_path / "curve.csv"
+    file.write_text(text)
+    with pytest.raises(MissingArtefact, match=r"curve\.csv: not .*train its segment again"):
+        sources.curve_of({str(file): 10}, {})

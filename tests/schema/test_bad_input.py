@@ -70,6 +70,11 @@ CASES = {
         "methods.floor",
         ["choose another name"],
     ),
+    "a GPU for a step that uses none": (
+        put("resources/represent", {"gpus": 1}),
+        "resources.represent.gpus",
+        ["only train and sample"],
+    ),
     "more neighbours than samples": (
         put("metrics/1", {"uses": "precision", "extractor": "pixels", "neighbours": 500}),
         "metrics.1",

@@ -116,6 +116,27 @@ def test_the_summary_refuses_a_table_of_other_words(work):
     assert "other settings" in done.stderr
 
 
+def test_a_plan_heals_what_was_lost(work):
+    shutil.rmtree(paths.segment("tiny", "reed", 0, 0))
+    Path(paths.preview("tiny", "repa", 0, 10, "ode")).unlink()
+    for job in planning.jobs(suite.load(), "tiny"):
+        assert run(f"{job.verb} {job.arguments} --unless-fresh {job.done}") == 0
+    assert Path(paths.segment("tiny", "reed", 0, 0), "curve.csv").exists()
+
+
+def test_a_metric_file_that_was_edited_is_refused(work, capfd):
+    file = Path(paths.metrics("tiny", "reed", 0, 10, "ode"))
+    file.write_text(file.read_text().replace('"value": 0.', '"value": 1.', 1))
+    assert run("tabulate --benchmark tiny") == 3
+    assert "is not the file that its step wrote" in capfd.readouterr().err
+
+
+def test_samples_of_another_recipe_are_not_scored(work, capfd):
+    edit("weight: 0.25", "weight: 0.5")
+    assert run(f"evaluate {SCORED}") == 3
+    assert "another recipe's weights; sample again" in capfd.readouterr().err
+
+
 def test_what_is_not_known_does_not_cost_nothing(work, capfd):
     Path(paths.representation("digits", "patches"), "shards.prov.json").unlink()
     assert run("tabulate --benchmark tiny") == 3
