@@ -133,9 +133,7 @@ def test_an_artefact_made_under_other_settings_is_refused(chain):
 def test_an_artefact_that_was_edited_is_refused(chain, edited):
     Path(edited).write_text("edited")
     file = Path(edited).parts[0]
-    with pytest.raises(
-        MissingArtefact, match=f"^{file}: is not the file that its step wrote; run its step again: snakemake -f {file}$"
-    ):
+    with pytest.raises(MissingArtefact, match=f"^{file}: is not the file that its step wrote; .*snakemake -f {file}$"):
         provenance.require(file, DIGEST)
     assert not fresh(file, DIGEST)
 
