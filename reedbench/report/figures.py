@@ -153,7 +153,7 @@ def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> lis
                 axis.plot(values.index, values.to_numpy(), color=colours[method], linestyle=style_, label=name)
                 rows += [{"method": method, "term": term, "step": int(s), "value": float(v)} for s, v in values.items()]
         left.set(xlabel="training steps", ylabel="denoising loss (training)")
-        right.set(xlabel="training steps", ylabel="cosine to the representation (time-weighted)")
+        right.set(xlabel="training steps", ylabel="cosine to the target, time-weighted")
         left.legend()
         if right.lines:
             right.legend()

@@ -12,6 +12,6 @@ VERSIONS = {
     "sample": 1,
     "evaluate": 1,
     "tabulate": 1,
-    "plot": 1,
+    "plot": 2,
 }
 FIGURES = ("speedup", "samples", "alignment")

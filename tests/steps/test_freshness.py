@@ -1,6 +1,6 @@
 """Without Snakemake too, nothing is mixed: a step refuses what was made under other settings than the file says now."""
 
-import os
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -35,14 +35,10 @@ def edit(old: str, new: str) -> None:
 def finished(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which every job of a short benchmark has run, by the plan and without Snakemake."""
     folder = make_workspace(tmp_path_factory.mktemp("freshness") / "work")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with contextlib.chdir(folder):
         edit("evaluate: [10, 20]", "evaluate: [10]")
         for job in planning.jobs(suite.load(), "tiny"):
             assert run(f"{job.verb} {job.arguments} --unless-fresh {job.done}") == 0
-    finally:
-        os.chdir(before)
     return folder
 
 

@@ -1,6 +1,6 @@
 """Every step, run in this process on the tiny benchmark: what it writes, what it refuses, and with which exit code."""
 
-import os
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -63,16 +63,12 @@ def edit(old: str, new: str) -> None:
 def prepared(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after every step on the data, and two methods after their first segment."""
     folder = make_workspace(tmp_path_factory.mktemp("steps") / "work")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with contextlib.chdir(folder):
         suite.load.cache_clear()
         for command in MADE_FROM_DATA:
             assert run(command) == 0
         for m in ("sit", "repa"):
             assert run(f"train --benchmark tiny --method {m} --seed 0 --segment 0") == 0
-    finally:
-        os.chdir(before)
     return folder
 
 

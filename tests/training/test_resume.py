@@ -1,5 +1,6 @@
 """A run that is killed anywhere and started again ends in the same bytes as one that was left alone."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -57,9 +58,7 @@ def in_a_child(segments: tuple[int, ...]) -> int:
 def prepared(make_workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with representations, and the outcome of an uninterrupted run beside it."""
     folder = make_workspace(tmp_path_factory.mktemp("resume") / "work")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with contextlib.chdir(folder):
         suite.load.cache_clear()
         for argv in PREPARATION:
             assert steps.main(argv) == 0
@@ -67,8 +66,6 @@ def prepared(make_workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
         io.write_json(folder.parent / "uninterrupted.json", outcome())
         shutil.rmtree("work")
         shutil.rmtree("results/runs")
-    finally:
-        os.chdir(before)
     return folder
 
 
