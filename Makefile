@@ -4,14 +4,19 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= 2
 
-.PHONY: demo test lint format clean install
+.PHONY: demo test test-slurm lint format clean install
 
 demo: $(VENV)/.installed
 	snakemake --cores $(CORES) --rerun-triggers mtime params input --rerun-incomplete --show-failed-logs --quiet rules -- all
 	reedbench summary digits
 
 test: $(VENV)/.installed
-	pytest -n 2 --dist loadgroup tests
+	pytest -n 2 --dist loadgroup tests --ignore tests/slurm
+
+# On a private Slurm cluster of two fake nodes, which is started for it and stopped after it. Debian packages:
+# slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins
+test-slurm: $(VENV)/.installed
+	pytest -n 3 tests/slurm
 
 lint: $(VENV)/.installed
 	ruff check .

@@ -86,40 +86,6 @@ def step(context: typer.Context) -> None:
     raise typer.Exit(steps.main(context.args))
 
 
-@app.command(context_settings={"allow_extra_args": True}, hidden=True)
-def launch(
-    context: typer.Context,
-    key: Annotated[str, typer.Option(help="Name of the job, unique in the suite.")],
-    where: Annotated[str, typer.Option(help="Launcher mode.")] = "inline",
-    output: Annotated[list[str] | None, typer.Option(help="Declared output, in publishing order.")] = None,
-    gpus: int = 0,
-    nodes: int = 1,
-    tasks_per_node: int = 1,
-    cpus: int = 1,
-    mem_mb: int = 2000,
-    runtime: int = 60,
-    partition: str = "",
-    account: str = "",
-    qos: str = "",
-    constraint: str = "",
-    extra: str = "",
-) -> None:
-    """Run `-- step ...` where the workflow wants it. Meant for rules; by hand, use `reedbench step`."""
-    from reedbench.launch import inline
-    from reedbench.launch.resources import Request
-
-    if where != "inline":
-        raise ConfigError(unknown("launcher", where, ["inline"]))
-    if context.args[:1] != ["step"]:
-        raise ConfigError("launch: expected `-- step <verb> ...` after the options")
-    request = Request(
-        where=where, key=key, outputs=tuple(output or ()), gpus=gpus, nodes=nodes, tasks_per_node=tasks_per_node,
-        cpus=cpus, mem_mb=mem_mb, runtime=runtime, partition=partition, account=account, qos=qos,
-        constraint=constraint, extra=extra,
-    )  # fmt: skip
-    raise typer.Exit(inline.run(request, context.args))
-
-
 @app.command()
 def plan(
     benchmark: Annotated[str, typer.Argument(help="Name of a benchmark.")],
@@ -137,9 +103,43 @@ def plan(
     if script:
         print(planning.script(benchmark, jobs, config), end="")
     else:
-        console.out.print(_as_rich(planning.overview(jobs)))
+        console.console().print(_as_rich(planning.overview(jobs)))
         for line in planning.walk_backs(suite, benchmark):
-            console.out.print(line, markup=False)
+            console.console().print(line, markup=False)
+
+
+@app.command()
+def status(
+    benchmark: Annotated[str, typer.Argument(help="Only this benchmark.")] = "",
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="A list of objects: kind (run or job), name, state, step, total, rate, eta_seconds, launcher, job, "
+            "node, gpu_memory_mb, line; unknown values are null.",
+        ),
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option("--every", min=0.5, help="Seconds between two looks of --watch.")] = 5,
+    config: Config = paths.CONFIG,
+) -> None:
+    """Show what every run is doing: state, step, rate, time left, node, GPU memory, last words."""
+    import json
+    from dataclasses import asdict
+
+    from reedbench.launch import status_table
+    from reedbench.launch.status import Status
+    from reedbench.schema.suite import load
+
+    if as_json and watch:
+        raise ConfigError("--json looks once and --watch again and again: give one of them")
+    status = Status(load(config), benchmark)
+    if watch:
+        status_table.watch(status, every, console.console())
+    elif as_json:
+        print(json.dumps([asdict(row) for row in status.now().rows], indent=1))
+    else:
+        console.console().print(status_table.overview(status.now()))
 
 
 @cache_app.command("export")
@@ -167,9 +167,9 @@ def summary(benchmark: str, config: Config = paths.CONFIG) -> None:
     from reedbench.steps.summary import summary as summarise
 
     table, lines = summarise(load(config), benchmark)
-    console.out.print(_as_rich(table))
+    console.console().print(_as_rich(table))
     for line in lines:
-        console.out.print(line, markup=False)
+        console.console().print(line, markup=False)
 
 
 def _as_rich(rows: list[list[str]]) -> Table:

@@ -27,6 +27,7 @@ from reedbench import steps
 from reedbench.schema import settings, suite
 from reedbench.steps.train import build
 from reedbench.training.curve import Curve, Journal
+from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -45,7 +46,7 @@ def prepared_trainers(method: str) -> tuple[Trainer, Trainer]:
         if code := steps.main([verb, "--dataset", "digits", *rest]):
             raise SystemExit(code)
     torch.set_num_threads(1)
-    one, other = (build(loaded, "digits", method, 0, "cpu")[0] for _ in range(2))
+    one, other = (build(loaded, "digits", method, 0, Ranks.alone("cpu"))[0] for _ in range(2))
     return one, other
 
 
@@ -56,7 +57,7 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
     average = get_ema_multi_avg_fn(trainer.settings.ema_decay)
     images = torch.from_numpy(data.codec.encode(data.arrays["images"]))
     targets = [
-        torch.from_numpy(data.targets[tap.target.removeprefix("target/")].read("representation")).float()
+        torch.from_numpy(data.stores[tap.target.removeprefix("target/")].read("representation")).float()
         for tap in network.taps
     ]
     weights = [tap.weight for tap in network.taps]
@@ -82,7 +83,7 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
 
 def our_step(trainer: Trainer, log_every: int) -> Callable[[], None]:
     """One step of our loop with its curve, as `segments._advance` runs it between save points."""
-    counted = Curve(Journal(), trainer.settings.batch, trainer.flops_per_step(), trainer.device)
+    counted = Curve(Journal(), trainer.settings.batch, trainer.flops_per_step(), trainer.ranks)
     done = 0
 
     def step() -> None:

@@ -1,29 +1,49 @@
 """What a person sees while a step runs, and the same as a stream of JSON events.
 
 On a terminal: one rich progress bar with rate, ETA and the latest numbers. Elsewhere: one line a minute. All of it goes
-to standard error; standard output is for data.
+to standard error; standard output is for data. rich is imported where it draws: launchers, hundreds of which wait side
+by side, only say lines.
 """
 
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 SECONDS_BETWEEN_LINES = 60.0
+_quiet = False
 
-err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-out = Console(highlight=False, emoji=False, soft_wrap=True)
+
+def console(*, stderr: bool = False) -> "Console":
+    """A terminal that prints text as it is: nothing in it is an emoji, and no line is broken."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
-    """One line for the person, on standard error."""
-    err.print(message, markup=False)
+    """One line for the person, on standard error; above the bar, if there is one."""
+    if not _quiet:
+        print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Say nothing and show no progress inside: another process speaks for this one."""
+    global _quiet
+    _quiet = True
+    try:
+        yield
+    finally:
+        _quiet = False
 
 
 class Track:
@@ -39,7 +59,7 @@ class Track:
         if events is not None:
             events.parent.mkdir(parents=True, exist_ok=True)
             self.events = events.open("a", encoding="utf-8")
-        self.bar = _bar(unit) if sys.stderr.isatty() else None
+        self.bar = _bar(unit) if sys.stderr.isatty() and not _quiet else None
         self.task: TaskID | None = None
 
     def __enter__(self) -> "Track":
@@ -60,7 +80,7 @@ class Track:
         """Say how far we are (`done` of `total`) with the latest numbers."""
         now = time.monotonic()
         rate = (done - self.start) / max(now - self.began, 1e-9)
-        text = " ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        text = " ".join(f"{name} {_short(value)}" for name, value in numbers.items())
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done, rate=f"{rate:.1f} {self.unit}/s", numbers=text)
         elif now - self.last_line >= SECONDS_BETWEEN_LINES or done >= self.total:
@@ -76,7 +96,13 @@ class Track:
             self.events.flush()
 
 
-def _bar(unit: str) -> Progress:
+def _short(value: float) -> str:
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def _bar(unit: str) -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,5 +110,5 @@ def _bar(unit: str) -> Progress:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[numbers]}"),
-        console=err,
+        console=console(stderr=True),
     )

@@ -6,6 +6,7 @@ ReedbenchError (1)
 ├── MetricError (4)        a number could not be computed (NaN, too few samples, mixed protocols)
 ├── Diverged (1)           a training loss is not finite
 └── RunAgain (75)          the state is saved, or another process holds it: run the same command again
+    └── Paused (75)        training was asked to leave, and did so with its state saved
 """
 
 import difflib
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 
 class ReedbenchError(Exception):
-    """Anything that reedbench reports to its user in one line."""
+    """Anything that reedbench reports to its user in one line; without words where another process reports it."""
 
     exit_code = 1
 
@@ -63,6 +64,10 @@ class RunAgain(ReedbenchError):
     """Nothing is lost; the same command will go on from here."""
 
     exit_code = 75
+
+
+class Paused(RunAgain):
+    """Training was asked to leave: its state is saved."""
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

@@ -1,12 +1,25 @@
-"""Named points at which a test can kill the process, to prove that nothing is lost there."""
+"""Named points at which a test can kill, stop or fail the process, to prove that nothing is lost there.
+
+REEDBENCH_FAULT is `<point>@<step>` (die by SIGKILL: nothing is flushed or cleaned up), `hold:<point>@<step>` (wait
+while the file `hold` exists in the working directory) or `raise:<point>@<step>`.
+"""
 
 import os
 import signal
+import time
+from pathlib import Path
 
 VARIABLE = "REEDBENCH_FAULT"
+HOLD = Path("hold")
 
 
 def reach(point: str, step: int) -> None:
-    """Die by SIGKILL here if the environment asks for `point@step` (nothing is flushed or cleaned up)."""
-    if os.environ.get(VARIABLE) == f"{point}@{step}":
+    """Say that the process is at `point`; nothing happens unless the environment asks for it."""
+    wanted, here = os.environ.get(VARIABLE), f"{point}@{step}"
+    if wanted == here:
         os.kill(os.getpid(), signal.SIGKILL)
+    elif wanted == f"raise:{here}":
+        raise RuntimeError(f"fault asked for at {here}")
+    elif wanted == f"hold:{here}":
+        while HOLD.exists():
+            time.sleep(0.02)

@@ -26,10 +26,11 @@ def wanted() -> int:
     return _wanted
 
 
-def answered() -> None:
-    """The state is saved: forget what was asked."""
+def answered(request: int = LEAVE) -> None:
+    """The state is saved: forget what was asked, unless something more urgent has been asked since."""
     global _wanted
-    _wanted = NOTHING
+    if _wanted <= request:
+        _wanted = NOTHING
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.staging import staged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a sibling `.part` path; on success it is flushed to disk and renamed to `path`, else removed."""
-    path = Path(path)
+def atomic(path: Path | str, *, in_place: bool = False) -> Iterator[Path]:
+    """Yield a sibling `.part` path; on success it is flushed to disk and renamed to `path`, else removed.
+
+    Results go to where this process stages them (`core.staging`), unless they are to be written in place.
+    """
+    path = Path(path) if in_place else staged(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -39,7 +43,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
     At every moment `path` is the whole old directory, absent (between two renames), or the whole new one.
     """
-    path = Path(path)
+    path = staged(path)
     part, old = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.old")
     for left in (part, old):  # by a killed attempt
         shutil.rmtree(left, ignore_errors=True)
@@ -60,6 +64,14 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name: a hard link, or a copy on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _flush(file: Path) -> None:
     with file.open("rb") as written:
         os.fsync(written.fileno())
@@ -75,9 +87,9 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()[:12]
 
 
-def write_text(path: Path | str, text: str) -> None:
+def write_text(path: Path | str, text: str, *, in_place: bool = False) -> None:
     """Write `text` atomically."""
-    with atomic(path) as part:
+    with atomic(path, in_place=in_place) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -93,6 +93,11 @@ def store(benchmark: str, method: str, seed: int | str, key: str) -> str:
     return f"{WORK}/{benchmark}/{method}/seed{seed}/{key}"
 
 
+def job(key: str) -> str:
+    """Private folder of a launched job: its ticket, and one folder per submission with logs and staged outputs."""
+    return f"{WORK}/jobs/{key}"
+
+
 def samples(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
     """Samples of one cell: images as npz."""
     return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}/samples.npz"
@@ -159,6 +164,11 @@ def cached_ablation(benchmark: str, name: str) -> str:
 def cached_figure(benchmark: str, name: str, suffix: str = ".pdf") -> str:
     """One file of a figure, rebuilt from the cache."""
     return f"{RESULTS}/from-cache/{benchmark}/figures/{name}{suffix}"
+
+
+def smoke() -> str:
+    """What a job found at a site."""
+    return f"{RESULTS}/smoke/report.txt"
 
 
 def log(rule: str, *names: str) -> str:

@@ -3,6 +3,7 @@
 `verify` walks the chain back to the raw data and names the first file that is not what its sidecar says.
 """
 
+import json
 import os
 import platform
 import resource
@@ -18,7 +19,9 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.staging import staged
 
+JOB_VARIABLE = "REEDBENCH_JOB"  # what a launcher knows about the job that this process is, as JSON
 PACKAGES = (
     "reedbench",
     "torch",
@@ -84,11 +87,13 @@ class Recorder:
             "packages": _packages(),
             "python": platform.python_version(),
             "host": platform.node(),
+            "gpu_memory_mb": _gpu_memory_mb(),
+            "job": json.loads(os.environ.get(JOB_VARIABLE, "null")),
         }
         for position, path in enumerate(made.outputs):
             # One job, one cost: siblings point to the output whose sidecar is counted.
             costs = {} if position == 0 else {"cost_of": made.outputs[0]}
-            io.write_json(sidecar(path), {"file": Path(path).name, "sha256": io.sha256(path), **body, **costs})
+            io.write_json(sidecar(path), {"file": Path(path).name, "sha256": io.sha256(staged(path)), **body, **costs})
 
 
 def read(path: Path | str) -> dict[str, Any]:
@@ -234,6 +239,13 @@ def _threads() -> int | None:
         return int(sys.modules["torch"].get_num_threads())
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdecimal() else None
+
+
+def _gpu_memory_mb() -> int | None:
+    """The most memory that torch held on this process's GPU, where it used one."""
+    if "torch" not in sys.modules or not (cuda := sys.modules["torch"].cuda).is_initialized():
+        return None
+    return int(cuda.max_memory_allocated()) >> 20
 
 
 def _packages() -> dict[str, str]:

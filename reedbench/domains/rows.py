@@ -10,6 +10,7 @@ import numpy as np
 
 from reedbench.core import io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.staging import staged
 
 TRAIN, TEST = "train", "test"
 
@@ -69,7 +70,7 @@ def write(folder: Path | str, rows: Rows, facts: Mapping[str, Any]) -> list[str]
         "splits": splits,
         "train_ids": ids_digest(rows.where(TRAIN).ids),
         "shapes": {name: list(array.shape[1:]) for name, array in rows.arrays.items()},
-        "shards": io.sha256(folder / "shards"),
+        "shards": io.sha256(staged(folder / "shards")),
         **facts,
     }
     io.write_json(folder / "index.json", index)

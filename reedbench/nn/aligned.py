@@ -87,9 +87,9 @@ class AlignedLearner:
         """Every term is a mean over samples."""
         return dict.fromkeys((DENOISE, *(tap.term for tap in self.taps)), float(len(batch["x_1"])))
 
-    def terms(self, batch: Batch) -> dict[str, LossTerm]:
+    def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; alignment terms are negative cosines with their time weights, without coefficients."""
-        velocity, projections = self.network(*self.flow.inputs(batch))
+        velocity, projections = network(*self.flow.inputs(batch))
         weight = float(len(velocity))
         terms = {DENOISE: LossTerm(self.flow.error(velocity, batch).sum(), weight)}
         for tap, projection in zip(self.taps, projections, strict=True):

@@ -29,15 +29,25 @@ class Learner(Protocol):
     network: nn.Module
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
-        """The batch with everything random added (time, noise, dropped labels), drawn for the *global* batch."""
+        """The *global* batch with everything random added (time, noise, dropped labels).
+
+        It is on the CPU and without representations: every rank draws it whole and keeps its own rows.
+        """
         ...
 
     def weights(self, batch: Batch) -> dict[str, float]:
-        """Weight of every term on a batch, known before the forward pass."""
+        """Weight of every term on drawn rows, known before the forward pass and without representations.
+
+        Additive: the weights of the parts of a batch add up to its own.
+        """
         ...
 
-    def terms(self, batch: Batch) -> dict[str, LossTerm]:
-        """Forward pass on a drawn (micro-)batch."""
+    def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
+        """Forward pass on a drawn (micro-)batch.
+
+        It goes through `network`, and through nothing else that has parameters: that is the learner's own network, or
+        a wrapper of it that is called alike and sums gradients over ranks.
+        """
         ...
 
     def coefficients(self, step: int) -> dict[str, float]:

@@ -165,8 +165,22 @@ def _sampling(b: Any) -> Iterator[Finding]:
 
 def _resources(b: Any) -> Iterator[Finding]:
     for step, resources in b.resources.items():
+        key: Key = ("resources", step)
+        processes = resources.nodes * resources.tasks_per_node
+        least = processes * b.train.accumulation
         if resources.gpus and step not in ("train", "sample"):
-            yield ("resources", step, "gpus"), "only train and sample compute on a GPU so far; leave it out"
+            yield (*key, "gpus"), "only train and sample compute on a GPU so far; leave it out"
+        if 0 < resources.gpus < resources.tasks_per_node:
+            yield (*key, "tasks_per_node"), f"each process needs a GPU of its own, and gpus is {resources.gpus}"
+        if processes > 1 and step != "train":
+            several = "nodes" if resources.nodes > 1 else "tasks_per_node"
+            yield (*key, several), "only train runs on several processes so far; leave it out"
+        elif processes > 1 and b.train.batch < least:
+            yield (
+                ("train", "batch"),
+                f"{b.train.batch} rows are too few for {processes} processes with train.accumulation "
+                f"{b.train.accumulation}: it takes at least {least}",
+            )
 
 
 def _domains(b: Any) -> Iterator[Finding]:

@@ -22,8 +22,9 @@ class SuiteConfig(Frozen):
 
     benchmarks: str = "config/benchmarks"
     """Folder of benchmark files; <name>.yaml is benchmark <name>."""
-    launcher: Literal["inline"] = "inline"
-    """Where heavy steps run: in the process that Snakemake starts."""
+    launcher: Literal["inline", "local", "slurm"] = "inline"
+    """Where heavy steps run: in the process that Snakemake starts, in one of its own on this machine (GPUs are dealt
+    out), or as Slurm jobs. `--profile slurm` sets it; results do not depend on it."""
 
 
 class Suite:

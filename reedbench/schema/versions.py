@@ -13,5 +13,6 @@ VERSIONS = {
     "evaluate": 1,
     "tabulate": 1,
     "plot": 2,
+    "smoke": 1,
 }
 FIGURES = ("speedup", "samples", "alignment")

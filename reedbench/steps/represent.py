@@ -8,6 +8,7 @@ import torch
 
 from reedbench.core import io, paths, provenance, shards
 from reedbench.core.provenance import Made
+from reedbench.core.staging import staged
 from reedbench.domains import rows
 from reedbench.metrics import Features
 from reedbench.schema import settings
@@ -36,7 +37,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         "rows": len(representation),
         "shape": list(representation.shape[1:]),
         "train_ids": rows.ids_digest(material.rows.ids),
-        "shards": io.sha256(paths.shards(out)),
+        "shards": io.sha256(staged(paths.shards(out))),
     }
     io.write_json(paths.index(out), index)
     return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)

@@ -3,16 +3,17 @@
 import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 from reedbench.core import provenance
+from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, ReedbenchError
 from reedbench.schema import settings, suite
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
 
-Step = Callable[[Suite, argparse.Namespace], provenance.Made]
+Step = Callable[[Suite, argparse.Namespace], provenance.Made | None]  # nothing: another rank records it
 Depends = Callable[[Suite, argparse.Namespace], Any]
 
 
@@ -21,7 +22,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         _run(_parser().parse_args(argv))
     except ReedbenchError as error:
-        say(f"reedbench step {argv[0] if argv else ''}: {error}")
+        if str(error):  # else another rank says it
+            say(f"reedbench step {argv[0] if argv else ''}: {error}")
         return error.exit_code
     except SystemExit as done:  # --help
         return int(done.code or 0)
@@ -42,7 +44,8 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
-    recorder.record(function(loaded, arguments))
+    if (made := function(loaded, arguments)) is not None:
+        recorder.record(made)
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
@@ -72,18 +75,14 @@ DEPENDS: dict[str, Depends] = {
     "evaluate": lambda s, a: settings.evaluation(s, a.benchmark),
     "tabulate": _report,
     "plot": _report,
+    "smoke": lambda s, a: {},
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like everything else here."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see: {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="reedbench step", description="Run one step here, without Snakemake.", allow_abbrev=False)
+    parser = OneLineParser(
+        prog="reedbench step", description="Run one step here, without Snakemake.", allow_abbrev=False
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(VERSIONS))
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument("--config", default="config/config.yaml", help="the suite's configuration")
@@ -96,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, parents=[common], allow_abbrev=False)
         for argument in names:
             integer = argument in ("seed", "segment", "step")
-            sub.add_argument(f"--{argument}", required=True, type=_natural if integer else str)
+            sub.add_argument(f"--{argument}", required=True, type=natural if integer else str)
         return sub
 
     cell = ("benchmark", "method", "seed")
@@ -111,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("sample", "draw samples from a checkpoint", *cell, "step", "sampler")
     evaluate = verb("evaluate", "score the samples of a checkpoint, or the floor", "benchmark")
     evaluate.add_argument("--floor", action="store_true", help="score one half of the training split against the other")
-    for argument, kind in (("method", str), ("seed", _natural), ("step", _natural), ("sampler", str)):
+    for argument, kind in (("method", str), ("seed", natural), ("step", natural), ("sampler", str)):
         evaluate.add_argument(f"--{argument}", type=kind)
     for name, text in (("tabulate", "make a table"), ("plot", "make a figure")):
         sub = verb(name, text, "benchmark")
@@ -120,10 +119,5 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--ablation", help="only the rows of this ablation")
         else:
             sub.add_argument("--figure", required=True, choices=FIGURES)
+    verb("smoke", "see whether a job here has what benchmarks need")
     return parser
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up")
-    return int(text)

@@ -1,5 +1,6 @@
 """train: one segment of a run -> receipt, EMA weights on the save grid, curve.csv."""
 
+import time
 from argparse import Namespace
 
 import torch
@@ -13,40 +14,50 @@ from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of
 from reedbench.training.checkpoint import Store
 from reedbench.training.loaders import TrainingData
+from reedbench.training.ranks import Ranks, joined
 from reedbench.training.segments import Segment, train_segment
 from reedbench.training.trainer import Trainer
 
 
-def train(suite: Suite, arguments: Namespace) -> Made:
-    """Train a segment, from the newest usable state of the same recipe."""
+def train(suite: Suite, arguments: Namespace) -> Made | None:
+    """Train a segment, from the newest usable state of the same recipe, on all ranks; the first one records it."""
     b, m, k, i = arguments.benchmark, arguments.method, arguments.seed, arguments.segment
-    benchmark = suite.benchmark(b)
-    recipe = settings.recipe(suite, b, m, k)
-    # Snakemake has put the recipe in place when it planned this job; by hand, this is where it is written.
-    if settings.put_recipe(paths.recipe(b, m, k), recipe, allowed=not arguments.expect):
-        say(f"{paths.recipe(b, m, k)}: new recipe")
+    began = time.monotonic()
     device = device_of(suite, b, "train")
-    torch.set_num_threads(benchmark.train.threads)
-    trainer, inputs = build(suite, b, m, k, device)
-    segment = plan(suite, b, m, k, i)
-    store = Store(paths.store(b, m, k, segment.key))
-    costs = train_segment(trainer, store, segment)
+    torch.set_num_threads(suite.benchmark(b).train.threads)
+    with joined(device) as ranks:
+        ranks.lead(lambda: _put_recipe(suite, arguments))
+        trainer, inputs = build(suite, b, m, k, ranks)
+        segment = plan(suite, b, m, k, i)
+        costs = train_segment(trainer, Store(paths.store(b, m, k, segment.key)), segment)
+    if not ranks.first:
+        return None
     inputs = [paths.recipe(b, m, k), *([segment.previous] if segment.previous else []), *inputs]
     return Made(
         [segment.receipt, segment.out],
         inputs,
-        device=_device_name(device),
+        device=_device_name(ranks),
+        device_seconds=ranks.world * (time.monotonic() - began),
         seeds=[k],
-        notes={"run_costs": costs, "key": segment.key},
+        notes={"run_costs": costs, "key": segment.key, "ranks": ranks.world},
     )
 
 
-def build(suite: Suite, b: str, m: str, k: int, device: str) -> tuple[Trainer, list[str]]:
+def _put_recipe(suite: Suite, arguments: Namespace) -> bool:
+    """Write the recipe where a step is run by hand: Snakemake has done so when it planned the job."""
+    b, m, k = arguments.benchmark, arguments.method, arguments.seed
+    file = paths.recipe(b, m, k)
+    if wrote := settings.put_recipe(file, settings.recipe(suite, b, m, k), allowed=not arguments.expect):
+        say(f"{file}: new recipe")
+    return wrote
+
+
+def build(suite: Suite, b: str, m: str, k: int, ranks: Ranks) -> tuple[Trainer, list[str]]:
     """The trainer of a run at step 0, and the files that it read.
 
     Raises:
         MissingArtefact: data or representations have not been made, or were made under other settings.
-        ConfigError: the backbone does not fit the data.
+        ConfigError: the backbone does not fit the data, or the batch the ranks.
     """
     benchmark, objective = suite.benchmark(b), settings.method(suite, b, m)
     dataset = benchmark.dataset.id
@@ -60,7 +71,7 @@ def build(suite: Suite, b: str, m: str, k: int, device: str) -> tuple[Trainer, l
     except ValueError as error:
         raise ConfigError(f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}") from error
     learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", b, k, name))
-    trainer = Trainer(learner, data, benchmark.train, b, k, device)
+    trainer = Trainer(learner, data, benchmark.train, b, k, ranks)
     inputs = [paths.index(folder) for folder in (paths.data(dataset), *folders.values())]
     return trainer, inputs
 
@@ -83,5 +94,6 @@ def plan(suite: Suite, b: str, m: str, k: int, i: int) -> Segment:
     )
 
 
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+def _device_name(ranks: Ranks) -> str:
+    one = torch.cuda.get_device_name() if ranks.device == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    return one if ranks.world == 1 else f"{ranks.world} x {one}"

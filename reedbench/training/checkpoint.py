@@ -8,7 +8,6 @@ Layout: `weights/step-XXXXXXX.safetensors` (EMA), `state/step-XXXXXXX.json` (cur
 """
 
 import fcntl
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -121,10 +120,7 @@ def publish(files: list[Path], extra: Mapping[str, str], out: Path | str) -> Non
     """Make the directory `out` from hard links to `files` (copies across file systems) and small text files."""
     with io.atomic_directory(out) as part:
         for file in files:
-            try:
-                os.link(file, part / file.name)
-            except OSError:
-                shutil.copy2(file, part / file.name)
+            io.link(file, part / file.name)
         for name, text in extra.items():
             (part / name).write_text(text, encoding="utf-8")
 

@@ -1,4 +1,7 @@
-"""The training curve: one row per log interval with the mean of every loss term, and the costs so far."""
+"""The training curve: one row per log interval with the mean of every loss term, and the costs so far.
+
+All ranks keep the same one: what each saw is summed over them when it settles, not in every step.
+"""
 
 import csv
 import io as text
@@ -10,6 +13,7 @@ import torch
 from torch import Tensor
 
 from reedbench.core.errors import Diverged
+from reedbench.training.ranks import Ranks
 
 COUNTS = ("step", "samples_seen")
 RATE = "samples_per_second"
@@ -21,7 +25,7 @@ class Journal:
     """What a run wrote down so far; part of its resumable state, never of its weights.
 
     `pending` holds the per-step values since the last row, so that a resumed curve has the same rows; `since` is the
-    device time at which that row was closed.
+    device time at which that row was closed. Costs are those of all ranks together.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -37,37 +41,40 @@ class Journal:
 class Curve:
     """Collects values step by step without waiting for the device, and turns them into rows."""
 
-    def __init__(self, journal: Journal, batch: int, flops_per_step: float, device: str) -> None:
-        self.journal, self.batch, self.flops_per_step, self.device = journal, batch, flops_per_step, device
+    def __init__(self, journal: Journal, batch: int, flops_per_step: float, ranks: Ranks) -> None:
+        self.journal, self.batch, self.flops_per_step, self.ranks = journal, batch, flops_per_step, ranks
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
         self.wall, self.cpu = time.monotonic(), time.process_time()
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
-        """Values of a step (counted from 1, as in every file)."""
+        """Values of a step (counted from 1, as in every file): this rank's share of each."""
         self.fresh.append((step, values))
 
     def settle(self) -> None:
-        """Move fresh values into the journal and charge the time since the last call.
+        """Move fresh values into the journal and charge the time since the last call; all ranks do so together.
 
         Raises:
-            Diverged: a value is not finite; names the first such step and all its values.
+            Diverged: a value is not finite; names the first such step and all its values. On all ranks.
         """
         if not self.fresh:
             return
         names = list(self.fresh[0][1])
-        table = torch.stack(
-            [torch.stack([values[name].float() for name in names]) for _, values in self.fresh]
-        ).tolist()
-        for (step, _), numbers in zip(self.fresh, table, strict=True):
+        shares = torch.stack([torch.stack([values[name].double() for name in names]) for _, values in self.fresh])
+        for (step, _), numbers in zip(self.fresh, self.ranks.total(shares).tolist(), strict=True):
             row = {"step": float(step), **dict(zip(names, numbers, strict=True))}
             if not all(abs(number) < float("inf") for number in numbers):  # NaN compares false
                 raise Diverged(f"step {step}: loss is not finite: " + ", ".join(f"{n} {row[n]:.6g}" for n in names))
             self.journal.pending.append(row)
+        self._charge(len(self.fresh))
+        self.fresh = []
+
+    def _charge(self, steps: int) -> None:
         now, cpu, costs = time.monotonic(), time.process_time(), self.journal.costs
-        costs["device_seconds"] += now - self.wall
-        costs["cpu_seconds"] += cpu - self.cpu
-        costs["flops"] += self.flops_per_step * len(self.fresh)
-        self.wall, self.cpu, self.fresh = now, cpu, []
+        spent = torch.tensor([now - self.wall, cpu - self.cpu], dtype=torch.float64)
+        for name, seconds in zip(("device_seconds", "cpu_seconds"), self.ranks.total(spent).tolist(), strict=True):
+            costs[name] += seconds
+        costs["flops"] += self.flops_per_step * steps
+        self.wall, self.cpu = now, cpu
 
     def row(self, step: int) -> dict[str, float]:
         """Close the current interval at `step` with a row."""
@@ -75,7 +82,8 @@ class Curve:
         pending = self.journal.pending
         names = [name for name in pending[0] if name != "step"]
         means = {name: sum(row[name] for row in pending) / len(pending) for name in names}
-        rate = self.batch * len(pending) / max(self.journal.costs["device_seconds"] - self.journal.since, 1e-9)
+        seconds = (self.journal.costs["device_seconds"] - self.journal.since) / self.ranks.world
+        rate = self.batch * len(pending) / max(seconds, 1e-9)
         self.journal.since = self.journal.costs["device_seconds"]
         counts = {"step": float(step), "samples_seen": float(step * self.batch)}
         row = {**counts, **means, RATE: rate, **self.journal.costs}

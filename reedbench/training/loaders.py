@@ -49,9 +49,9 @@ class TrainingData:
         train = rows.read(data, rows.TRAIN)
         self.codec, self.arrays, self.size = codec, train.arrays, len(train)
         self.labels = torch.from_numpy(train.arrays["labels"].astype(np.int64))
-        self.targets = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
+        self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
         for name, folder in representations.items():
-            if rows.index(folder)["train_ids"] != self.facts["train_ids"] or len(self.targets[name]) != self.size:
+            if rows.index(folder)["train_ids"] != self.facts["train_ids"] or len(self.stores[name]) != self.size:
                 raise MissingArtefact(
                     f"{folder}: represents other rows than {data} holds; rerun: snakemake -f {folder}/index.json"
                 )
@@ -62,15 +62,16 @@ class TrainingData:
 
     def target_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one representation per encoder."""
-        return {name: store.shape("representation") for name, store in self.targets.items()}
+        return {name: store.shape("representation") for name, store in self.stores.items()}
 
     def batch(self, chosen: np.ndarray) -> Batch:
-        """Latents, labels and representations of some rows."""
-        batch = {
+        """Latents and labels of some rows: what every rank looks at."""
+        return {
             "x_1": torch.from_numpy(self.codec.encode(self.arrays["images"][chosen])),
             "labels": self.labels[torch.from_numpy(chosen)],
         }
-        for name, store in self.targets.items():
-            target = store.read("representation", chosen)
-            batch[f"target/{name}"] = torch.from_numpy(target.astype(np.float32))
-        return batch
+
+    def targets(self, chosen: np.ndarray) -> Batch:
+        """Representations of some rows: large, so that a rank reads its own alone."""
+        read = {name: store.read("representation", chosen) for name, store in self.stores.items()}
+        return {f"target/{name}": torch.from_numpy(target.astype(np.float32)) for name, target in read.items()}

@@ -5,15 +5,18 @@ the end hard links into the declared directory, then the receipt; then the clean
 again from the newest usable state, and said so.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from reedbench.core import faults, io
+import torch
+
+from reedbench.core import faults, interruption, io
 from reedbench.core.console import Track, say
-from reedbench.core.errors import ConfigError, Diverged
+from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
 from reedbench.training import curve
 from reedbench.training.checkpoint import Store, publish
+from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import GRADIENT, Trainer
 
 QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)  # columns that progress does not show
@@ -38,21 +41,49 @@ class Segment:
         """Save points of this segment up to a step."""
         return [s for s in range(self.save_every, step + 1, self.save_every) if s > self.start]
 
+    def logs(self, step: int) -> bool:
+        """Whether an interval of the curve ends here; none crosses the border of a segment, also on a walk back."""
+        return step % self.log_every == 0 or step in (self.start, self.stop)
+
+    def publishes(self, step: int) -> bool:
+        """Whether the weights are published."""
+        return step > self.start and self._on_grid(step)
+
+    def keeps(self, step: int) -> bool:
+        """Whether the state is saved, asked or not."""
+        return step % self.state_every == 0 or self._on_grid(step)
+
+    def _on_grid(self, step: int) -> bool:
+        return step % self.save_every == 0 or step == self.stop
+
 
 def train_segment(trainer: Trainer, store: Store, segment: Segment) -> dict[str, float]:
-    """Train steps `start` .. `stop` and publish them; returns the run's costs so far.
+    """Train steps `start` .. `stop` and publish them; returns the run's costs so far, those of all ranks.
+
+    The first rank alone holds the store and writes. All ranks come here together, and leave together.
 
     Raises:
         ConfigError: the previous receipt belongs to another recipe.
         Diverged: a loss is not finite.
+        Paused: training was asked to leave.
         RunAgain: another process trains this run.
     """
-    _check_previous(segment)
-    with store.locked():
-        step, journal = _resume(trainer, store, segment)
+    ranks = trainer.ranks
+    with ExitStack() as held:
+
+        def begin() -> int:
+            _check_previous(segment)
+            held.enter_context(store.locked())
+            return _newest(store, segment)
+
+        step = ranks.lead(begin)
+        journal = _resume(trainer, store, step)
+        _say_where(segment, step)
         if step < segment.stop:
             _advance(trainer, store, segment, step, journal)
-        _publish(store, segment, journal, trainer.learner.sampling_parameters())
+        if ranks.first:
+            _publish(store, segment, journal, trainer.learner.sampling_parameters())
+        ranks.barrier()
     return journal.costs
 
 
@@ -67,20 +98,27 @@ def _check_previous(segment: Segment) -> None:
         )
 
 
-def _resume(trainer: Trainer, store: Store, segment: Segment) -> tuple[int, curve.Journal]:
-    """Load the newest state from which this segment can be finished; 0 and an empty journal if there is none."""
+def _newest(store: Store, segment: Segment) -> int:
+    """Step of the newest state from which this segment can be finished; 0 if there is none."""
     for step in store.state_steps():
         usable = step <= segment.start or (
             step <= segment.stop and all(store.weights_file(s).exists() for s in segment.due(step))
         )
-        loaded = store.load_state(step) if usable else None
-        if loaded is not None:
-            tensors, journal = loaded
-            trainer.restore(tensors)
-            _say_where(segment, step)
-            return step, curve.Journal(**journal)
-    _say_where(segment, 0)
-    return 0, curve.Journal()
+        if usable and store.load_state(step) is not None:
+            return step
+    return 0
+
+
+def _resume(trainer: Trainer, store: Store, step: int) -> curve.Journal:
+    """Take up the state of a step, or begin at 0 with an empty journal."""
+    if step == 0:
+        return curve.Journal()
+    loaded = store.load_state(step)
+    if loaded is None:
+        raise MissingArtefact(f"{store.folder}: rank {trainer.ranks.rank} cannot read the state of step {step}")
+    tensors, journal = loaded
+    trainer.restore(tensors)
+    return curve.Journal(**journal)
 
 
 def _say_where(segment: Segment, step: int) -> None:
@@ -94,29 +132,56 @@ def _say_where(segment: Segment, step: int) -> None:
 
 
 def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journal: curve.Journal) -> None:
+    ranks, last_state = trainer.ranks, begin
     journal.rows = [row for row in journal.rows if row["step"] > segment.start]
-    counted = curve.Curve(journal, trainer.settings.batch, trainer.flops_per_step(), trainer.device)
-    last_state = begin
-    with Track(segment.title, segment.stop, start=begin, events=store.folder / "events.jsonl") as track:
+    counted = curve.Curve(journal, trainer.settings.batch, trainer.flops_per_step(), ranks)
+    events = store.folder / "events.jsonl" if ranks.first else None
+    with interruption.deferred(), Track(segment.title, segment.stop, start=begin, events=events) as track:
         for done in range(begin + 1, segment.stop + 1):
             faults.reach("before-step", done)
+            agreed = ranks.agree(interruption.wanted())  # travels while the step is computed
             counted.add(done, trainer.update(done - 1))
-            saving = done % segment.save_every == 0 or done == segment.stop
+            request = agreed()
             try:
-                # An interval never crosses the border of a segment, also when walking back over it.
-                if done % segment.log_every == 0 or done in (segment.start, segment.stop):
-                    row = counted.row(done)
-                    track.update(done, **{name: row[name] for name in row if name not in QUIET})
-                if saving or done % segment.state_every == 0:
+                if segment.logs(done):
+                    track.update(done, **_shown(counted.row(done), trainer.device))
+                if saving := segment.keeps(done) or request:
                     counted.settle()
             except Diverged as error:
-                where = store.folder / "state"
-                raise Diverged(f"{segment.title}: {error}; last good state: step {last_state} in {where}") from error
-            if saving and done > segment.start:
-                store.save_weights(done, trainer.published())
-            if saving or done % segment.state_every == 0:
-                store.save_state(done, trainer.state(), journal.plain())
+                where = f"last good state: step {last_state} in {store.states}"
+                raise ranks.together(Diverged(f"{segment.title}: {error}; {where}")) from error
+            if saving:
                 last_state = done
+                if ranks.first:
+                    _save(trainer, store, segment, done, journal)
+            if request:
+                _heed(request, ranks, segment, done)
+
+
+def _shown(row: dict[str, float], device: str) -> dict[str, float]:
+    """The numbers of a row that progress shows, and what it took on a GPU."""
+    numbers = {name: value for name, value in row.items() if name not in QUIET}
+    return numbers | ({"gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20} if device == "cuda" else {})
+
+
+def _save(trainer: Trainer, store: Store, segment: Segment, step: int, journal: curve.Journal) -> None:
+    if segment.publishes(step):
+        store.save_weights(step, trainer.published())
+    store.save_state(step, trainer.state(), journal.plain())
+
+
+def _heed(request: int, ranks: Ranks, segment: Segment, step: int) -> None:
+    """The state is saved as one rank or more were asked to: go on, or leave if there is more to do.
+
+    Raises:
+        Paused: on all ranks.
+    """
+    interruption.ask(request)  # what one rank was asked, all were: whoever started them looks at it
+    if request == interruption.LEAVE and step < segment.stop:
+        ranks.barrier()  # the first rank is still writing when the others come here
+        raise ranks.together(Paused(f"{segment.title}: paused at step {step}, state saved; run again to go on"))
+    interruption.answered(interruption.SAVE)
+    say(f"{segment.title}: state of step {step} saved, as asked")
 
 
 def _publish(store: Store, segment: Segment, journal: curve.Journal, parameters: int) -> None:
@@ -130,7 +195,7 @@ def _publish(store: Store, segment: Segment, journal: curve.Journal, parameters:
         "start": segment.start,
         "stop": segment.stop,
         "parameters": parameters,
-        "weights": {file.name: io.sha256(Path(segment.out) / file.name) for file in files},
+        "weights": {file.name: io.sha256(file) for file in files},  # the same bytes: hard links
         "state": store.state_digest(segment.stop),
     }
     io.write_json(segment.receipt, receipt)

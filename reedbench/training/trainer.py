@@ -1,34 +1,63 @@
-"""One run in memory: network, weight average, optimiser, and the update that moves them one step."""
+"""One run in memory: network, weight average, optimiser, and the update that moves them one step.
+
+The global batch is drawn whole on every rank, and each takes its rows: the number of ranks changes nothing but
+rounding.
+"""
 
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reedbench.core import seeds
+from reedbench.core.errors import ConfigError
 from reedbench.nn.learner import Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.checkpoint import restore
 from reedbench.training.loaders import DataOrder, TrainingData
+from reedbench.training.ranks import Ranks, part
+from reedbench.training.summed import Summed, held_back
 
 GRADIENT = "gradient_norm"
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one rank has of a drawn global batch.
+
+    Attributes:
+        batch: its rows, on its device.
+        own: weights of the loss terms on these rows.
+        whole: weights on the global batch.
+    """
+
+    batch: Batch
+    own: dict[str, float]
+    whole: dict[str, float]
+
+
 class Trainer:
-    """Trains a learner on data; every random number comes from a stream of (benchmark, seed, step)."""
+    """Trains a learner on data; every random number comes from a stream of (benchmark, seed, step).
+
+    Raises:
+        ConfigError: the batch has too few rows for the ranks.
+    """
 
     def __init__(
-        self, learner: Learner, data: TrainingData, settings: Training, benchmark: str, seed: int, device: str
+        self, learner: Learner, data: TrainingData, settings: Training, benchmark: str, seed: int, ranks: Ranks
     ) -> None:
         self.learner, self.data, self.settings = learner, data, settings
-        self.benchmark, self.seed, self.device = benchmark, seed, device
+        self.benchmark, self.seed, self.ranks, self.device = benchmark, seed, ranks, ranks.device
+        self._check_batch()
         self.order = DataOrder(data.size, settings.batch, benchmark, seed)
-        self.network = learner.network.to(device).train()
+        self.network = learner.network.to(self.device).train()
+        self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
         self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         self.average = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         self._move_average: Callable[..., Any] = get_ema_multi_avg_fn(settings.ema_decay)
@@ -43,22 +72,33 @@ class Trainer:
         )
 
     def update(self, step: int) -> dict[str, Tensor]:
-        """One optimizer step (0 is the first): the value of every loss term, and the gradient norm before clipping."""
-        batch = self._drawn(step)
-        values = self._backward(batch, self.learner.coefficients(step))
-        clip = self.settings.optimiser.clip
-        values[GRADIENT] = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), clip).detach()
+        """One optimizer step (0 is the first): this rank's share of every loss term, and the gradient norm.
+
+        The shares add up to the terms; the norm is that before clipping.
+        """
+        values = self._backward(self._share(step), self.learner.coefficients(step), self.shared)
+        norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.optimiser.clip).detach()
+        # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
+        values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._move_average(list(self.average.values()), list(self.parameters.values()), None)
         return values
 
     def flops_per_step(self) -> float:
-        """Floating-point operations of one forward and backward pass, counted on the first batch; changes nothing."""
+        """Floating-point operations of a forward and backward pass on all ranks, counted on the first batch.
+
+        Changes nothing. To be called before the first update on several ranks.
+        """
+        share, coefficients = self._share(0), self.learner.coefficients(0)
         with FlopCounterMode(display=False) as counter:
-            self._backward(self._drawn(0), self.learner.coefficients(0))
+            self._backward(share, coefficients, self.network)
+        if isinstance(self.shared, Summed):
+            # Torch packs gradients anew after their first sum, and sums over more than two ranks round by how they are
+            # packed. With that behind us, a resumed run rounds as one that was left alone.
+            self._backward(share, coefficients, self.shared)
         self.optimiser.zero_grad(set_to_none=True)
-        return float(counter.get_total_flops())
+        return float(self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64)))
 
     def published(self) -> dict[str, Tensor]:
         """The averaged weights, and constants, under their published names."""
@@ -82,32 +122,61 @@ class Trainer:
                 _, moment, name = key.split("/", 2)
                 self.optimiser.state[self.parameters[name]][moment] = tensor.to(self.device)
 
-    def _drawn(self, step: int) -> Batch:
-        batch = self.data.batch(self.order.rows(step))
-        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
-        return self.learner.draw(batch, lambda name: seeds.stream(name, self.benchmark, self.seed, step))
-
-    def _backward(self, batch: Batch, coefficients: dict[str, float]) -> dict[str, Tensor]:
-        """Accumulate gradients of the global batch; returns every term divided by its weight over that batch."""
-        weights = self.learner.weights(batch)
-        size = self.settings.batch // self.settings.accumulation
-        values = {name: torch.zeros((), device=self.device) for name in weights}
-        seen = dict.fromkeys(weights, 0.0)
-        for begin in range(0, self.settings.batch, size):
-            piece = {name: tensor[begin : begin + size] for name, tensor in batch.items()}
-            with self._precision():
-                terms = self.learner.terms(piece)
-            means = {name: term.sum / weights[name] for name, term in terms.items()}
-            # A coefficient of 0 still gives gradients (of 0): the optimiser counts the step, as the reference does.
-            torch.stack([coefficients[name] * mean for name, mean in means.items()]).sum().backward()  # type: ignore[no-untyped-call]
-            for name, mean in means.items():
-                values[name] += mean.detach()
-                seen[name] += terms[name].weight
-        if any(not math.isclose(seen[name], weights[name]) for name in weights):
-            raise ValueError(
-                f"the objective announced weights {weights} and used {seen}: gradients would be mis-scaled"
+    def _check_batch(self) -> None:
+        batch, world, accumulation = self.settings.batch, self.ranks.world, self.settings.accumulation
+        if batch // world < accumulation:
+            raise self.ranks.together(
+                ConfigError(
+                    f"{self.benchmark}: a batch of {batch} rows is too small for {world} rank(s) with {accumulation} "
+                    "micro-batch(es) each; raise train.batch, or lower train.accumulation or resources.train"
+                )
             )
+
+    def _share(self, step: int) -> Share:
+        rows = self.order.rows(step)
+        drawn = self.learner.draw(
+            self.data.batch(rows), lambda name: seeds.stream(name, self.benchmark, self.seed, step)
+        )
+        mine = self.ranks.mine(len(rows))
+        batch = {name: tensor[mine] for name, tensor in drawn.items()}
+        own, whole = self.learner.weights(batch), self.learner.weights(drawn)
+        batch |= self.data.targets(rows[mine])
+        return Share({name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}, own, whole)
+
+    def _backward(self, share: Share, coefficients: dict[str, float], network: nn.Module) -> dict[str, Tensor]:
+        """Add up the gradients of the share; returns every term, divided by its weight over the global batch."""
+        values: dict[str, Any] = dict.fromkeys(share.whole, 0)
+        seen = dict.fromkeys(share.own, 0.0)
+        pieces, rows = self.settings.accumulation, len(next(iter(share.batch.values())))
+        for i in range(pieces):
+            chosen, last = part(rows, i, pieces), i == pieces - 1
+            piece = {name: tensor[chosen] for name, tensor in share.batch.items()}
+            with nullcontext() if last else held_back(network):
+                terms = self._pass(piece, share.whole, coefficients, network)
+            for name, (mean, weight) in terms.items():
+                values[name] = values[name] + mean
+                seen[name] += weight
+        self._check_pass(seen, share.own, network)
         return values
+
+    def _pass(
+        self, piece: Batch, whole: dict[str, float], coefficients: dict[str, float], network: nn.Module
+    ) -> dict[str, tuple[Tensor, float]]:
+        """Forward and backward of a micro-batch; returns every term as in `_backward`, and the weight that it used."""
+        with self._precision():
+            terms = self.learner.terms(piece, network)
+        means = {name: term.sum / whole[name] for name, term in terms.items()}
+        # A coefficient of 0 still gives gradients (of 0): the optimiser counts the step, as the reference does.
+        torch.stack([coefficients[name] * mean for name, mean in means.items()]).sum().backward()  # type: ignore[no-untyped-call]
+        return {name: (mean.detach(), terms[name].weight) for name, mean in means.items()}
+
+    def _check_pass(self, seen: dict[str, float], announced: dict[str, float], network: nn.Module) -> None:
+        if any(not math.isclose(seen[name], announced[name]) for name in announced):
+            raise ValueError(
+                f"the objective announced weights {announced} and used {seen}: gradients would be mis-scaled"
+            )
+        if isinstance(network, Summed) and not network.called:
+            raise ValueError("the objective's terms go around the network that they are given: gradients stay apart")
 
     def _precision(self) -> Any:
         if self.settings.precision == "fp32":

@@ -69,8 +69,17 @@ class Absolute(AbstractObjective):
         nn.init.zeros_(probe.weight), nn.init.zeros_(probe.bias)
         flow, objective = FlowMatching(self.interpolant(), "uniform", 0.1, backbone.null_label), self
 
+        class Network(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.backbone, self.probe = backbone, probe
+
+            def forward(self, x, t, y):
+                velocity, (hidden,) = self.backbone(x, t, y, taps=[objective.block])
+                return velocity, self.probe(hidden.mean(1))
+
         class Learner:
-            network = nn.ModuleDict({"backbone": backbone, "probe": probe})
+            network = Network()
 
             def draw(self, batch, streams):
                 return flow.draw(batch, streams)
@@ -78,10 +87,10 @@ class Absolute(AbstractObjective):
             def weights(self, batch):
                 return dict.fromkeys(("absolute", "probe"), float(len(batch["x_1"])))
 
-            def terms(self, batch):
-                velocity, (hidden,) = backbone(*flow.inputs(batch), taps=[objective.block])
+            def terms(self, batch, network):
+                velocity, guessed = network(*flow.inputs(batch))
                 error = (velocity - (batch["x_1"] - batch["x_0"])).abs().flatten(1).mean(1)
-                guess = (probe(hidden.mean(1)) - batch[f"target/{objective.target}"]).square().mean(1)
+                guess = (guessed - batch[f"target/{objective.target}"]).square().mean(1)
                 n = float(len(velocity))
                 return {"absolute": LossTerm(error.sum(), n), "probe": LossTerm(guess.sum(), n)}
 

@@ -1,5 +1,6 @@
 """What every plugin of a kind must do, whoever wrote it; a new file is tested without a new test."""
 
+import copy
 import json
 import re
 import subprocess
@@ -306,33 +307,56 @@ def test_a_backbone_gives_a_velocity_and_the_blocks_that_are_tapped(name, batch)
     assert plugin.name()
 
 
+@pytest.fixture
+def drawn(batch):
+    """A tiny learner, and what it draws for the batch; as in the loop, representations come afterwards."""
+
+    def drawn(name: str) -> tuple[Any, dict[str, torch.Tensor]]:
+        backbone = make("backbones", "sit").build(SHAPE, {"classes": 10})
+        learner = make("objectives", name).build(
+            backbone, {"patches": (16, 4)}, lambda parameter: seeds.stream("init", parameter)
+        )
+        light = {key: value for key, value in batch.items() if not key.startswith("target/")}
+        return learner, learner.draw(light, lambda stream: seeds.stream(stream, 0)) | batch
+
+    return drawn
+
+
+def backward(terms, coefficients) -> None:
+    torch.stack([coefficients[key] * term.sum for key, term in terms.items()]).sum().backward()
+
+
 @each("objectives")
-def test_an_objective_trains_every_parameter_that_it_publishes(name, batch):
-    objective = make("objectives", name)
-    backbone = make("backbones", "sit").build(SHAPE, {"classes": 10})
-    learner = objective.build(backbone, {"patches": (16, 4)}, lambda parameter: seeds.stream("init", parameter))
-    drawn = learner.draw(batch, lambda stream: seeds.stream(stream, 0))
-    terms, weights, coefficients = learner.terms(drawn), learner.weights(drawn), learner.coefficients(0)
-    assert terms.keys() == weights.keys() == coefficients.keys()
+def test_an_objective_trains_every_parameter_that_it_publishes(name, drawn):
+    learner, batch = drawn(name)
+    terms, weights = learner.terms(batch, learner.network), learner.weights(batch)
+    assert terms.keys() == weights.keys() == learner.coefficients(0).keys()
     assert all(term.sum.isfinite() and term.weight == weights[key] for key, term in terms.items())
-    torch.stack([coefficients[key] * terms[key].sum for key in terms]).sum().backward()
+    backward(terms, learner.coefficients(0))
     trained = [parameter for parameter in learner.network.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None for parameter in trained)
-    assert set(backbone.state_dict()) <= set(learner.published({}))
+    assert set(built("sit").state_dict()) <= set(learner.published({}))
 
 
 @each("objectives")
-def test_the_terms_of_a_batch_are_the_sums_of_the_terms_of_its_parts(name, batch):
-    objective = make("objectives", name)
-    backbone = make("backbones", "sit").build(SHAPE, {"classes": 10})
-    learner = objective.build(backbone, {"patches": (16, 4)}, lambda parameter: seeds.stream("init", parameter))
-    drawn = learner.draw(batch, lambda stream: seeds.stream(stream, 0))
+def test_the_terms_go_through_the_network_that_is_given_and_through_no_other(name, drawn):
+    learner, batch = drawn(name)
+    given = copy.deepcopy(learner.network)
+    backward(learner.terms(batch, given), learner.coefficients(0))
+    assert all(parameter.grad is not None for parameter in given.parameters() if parameter.requires_grad)
+    assert all(parameter.grad is None for parameter in learner.network.parameters())
+
+
+@each("objectives")
+def test_terms_and_weights_of_a_batch_are_the_sums_of_those_of_its_parts(name, drawn):
+    learner, batch = drawn(name)
+    pieces = [{k: v[part] for k, v in batch.items()} for part in (slice(0, 2), slice(2, 6))]
     with torch.no_grad():
-        whole = learner.terms(drawn)
-        parts = [learner.terms({k: v[part] for k, v in drawn.items()}) for part in (slice(0, 2), slice(2, 6))]
+        whole, *parts = (learner.terms(piece, learner.network) for piece in (batch, *pieces))
     for key, term in whole.items():
         assert sum(part[key].sum.item() for part in parts) == pytest.approx(term.sum.item(), rel=1e-5)
         assert sum(part[key].weight for part in parts) == term.weight
+        assert sum(learner.weights(piece)[key] for piece in pieces) == learner.weights(batch)[key]
 
 
 @each("objectives")

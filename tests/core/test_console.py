@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from reedbench.core import console
 from reedbench.core.console import Track
 
@@ -49,11 +51,26 @@ def test_square_brackets_in_a_message_are_not_markup(capsys):
 
 def test_words_between_colons_are_not_emoji(capsys):
     console.say("a:smile:b")
-    console.out.print("a:smile:b")
+    console.console().print("a:smile:b")
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("a:smile:b\n", "a:smile:b\n")
 
 
 def test_a_long_line_of_data_is_not_broken(capsys):
-    console.out.print("word " * 100)
+    console.console().print("word " * 100)
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_nothing_is_said_or_shown_while_muted(capsys, tmp_path):
+    with console.muted(), Track("x", 2, events=tmp_path / "events.jsonl") as track:
+        console.say("a")
+        track.update(2)
+    console.say("b")
+    assert capsys.readouterr().err == "b\n"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.16667, "0.1667"), (12345.6, "12346"), (1.5e9, "1.5e+09")])
+def test_numbers_are_short_and_megabytes_are_no_powers_of_ten(capsys, value, shown):
+    with Track("x", 1) as track:
+        track.update(1, number=value)
+    assert capsys.readouterr().err.endswith(f"number {shown}\n")

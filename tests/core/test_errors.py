@@ -12,6 +12,7 @@ CODES = {
     errors.MetricError: 4,
     errors.Diverged: 1,
     errors.RunAgain: 75,
+    errors.Paused: 75,
 }
 
 

@@ -106,10 +106,21 @@ def test_threads_are_those_of_the_environment_where_torch_is_not_loaded(monkeypa
 
 
 def test_threads_are_those_of_torch_where_it_is_loaded(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 5))
+    cuda = SimpleNamespace(is_initialized=lambda: True, max_memory_allocated=lambda: 7 << 20)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 5, cuda=cuda))
     (tmp_path / "out").touch()
     record("make", Made([str(tmp_path / "out")]))
     assert provenance.read(tmp_path / "out")["threads"] == 5
+    assert provenance.read(tmp_path / "out")["gpu_memory_mb"] == 7
+
+
+def test_the_job_is_recorded_where_a_launcher_names_it(monkeypatch, tmp_path):
+    (tmp_path / "out").touch()
+    record("make", Made([str(tmp_path / "out")]))
+    assert provenance.read(tmp_path / "out")["job"] is None
+    monkeypatch.setenv(provenance.JOB_VARIABLE, '{"id": "17", "restarts": 1}')
+    record("make", Made([str(tmp_path / "out")]))
+    assert provenance.read(tmp_path / "out")["job"] == {"id": "17", "restarts": 1}
 
 
 def test_an_artefact_made_under_these_settings_is_accepted_and_fresh(chain):

@@ -75,6 +75,26 @@ CASES = {
         "resources.represent.gpus",
         ["only train and sample"],
     ),
+    "several nodes for a step that uses one": (
+        put("resources/sample", {"nodes": 2}),
+        "resources.sample.nodes",
+        ["only train runs on several processes"],
+    ),
+    "several processes for a step that is one": (
+        put("resources/evaluate", {"tasks_per_node": 2}),
+        "resources.evaluate.tasks_per_node",
+        ["only train runs on several processes"],
+    ),
+    "more processes than GPUs": (
+        put("resources/train", {"tasks_per_node": 4, "gpus": 2}),
+        "resources.train.tasks_per_node",
+        ["each process needs a GPU of its own", "gpus is 2"],
+    ),
+    "fewer rows than processes and micro-batches": (
+        both(put("resources/train", {"nodes": 3, "tasks_per_node": 2}), put("train/accumulation", 2)),
+        "train.batch",
+        ["8 rows are too few for 6 processes", "at least 12"],
+    ),
     "more neighbours than samples": (
         put("metrics/1", {"uses": "precision", "extractor": "pixels", "neighbours": 500}),
         "metrics.1",

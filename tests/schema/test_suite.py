@@ -79,6 +79,7 @@ CHANGES_NO_WEIGHTS = {
     "bookkeeping/log_every": 1,
     "bookkeeping/state_every": 1,
     "resources/train/cpus": 4,
+    "resources/train/tasks_per_node": 4,
     "resources/sample": {"runtime": 5},
     "table": ["sit", "reed"],
     "ablations/text/title": "Why?",

@@ -70,7 +70,8 @@ def _represent(folder, values, ids) -> None:
 def test_a_batch_holds_latents_labels_and_representations_of_the_same_training_rows(folders):
     data = TrainingData(folders[0], {"enc": folders[1]}, Pixels())
     assert (data.size, data.shape(), data.target_shapes()) == (TRAINING, (1, 2, 2), {"enc": (4,)})
-    batch = data.batch(np.array([8, 0, 3]))
+    chosen = np.array([8, 0, 3])
+    batch = data.batch(chosen) | data.targets(chosen)
     ids = np.array([i for i in range(ROWS) if i % 4 != 1])[[8, 0, 3]]
     expected = image.to_signed(ids.astype(np.uint8))
     np.testing.assert_array_equal(batch["x_1"].numpy(), np.broadcast_to(expected[:, None, None, None], (3, 1, 2, 2)))

@@ -1,6 +1,5 @@
 """A run that is killed anywhere and started again ends in the same bytes as one that was left alone."""
 
-import contextlib
 import os
 import random
 import shutil
@@ -9,38 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_runs import outcome, train, train_both
 
-from reedbench import steps
-from reedbench.core import faults, io, paths
+from reedbench.core import faults, paths
 from reedbench.core.errors import Diverged
 from reedbench.schema import planning, suite
 from reedbench.training import curve
-
-CELL = ["--benchmark", "tiny", "--method", "reed", "--seed", "0"]
-PREPARATION = [
-    ["prepare", "--dataset", "digits"],
-    ["caption", "--dataset", "digits", "--captioner", "measured"],
-    ["pretrain", "--dataset", "digits", "--encoder", "patches"],
-    ["pretrain", "--dataset", "digits", "--encoder", "caption"],
-    ["represent", "--dataset", "digits", "--encoder", "patches"],
-    ["represent", "--dataset", "digits", "--encoder", "caption"],
-]
-
-
-def train(segment: int) -> int:
-    return steps.main(["train", *CELL, "--segment", str(segment)])
-
-
-def train_both() -> None:
-    for segment in (0, 1):
-        assert train(segment) == 0
-
-
-def outcome() -> dict[str, str]:
-    """sha256 of all published weights and the receipts."""
-    run = Path(paths.run("tiny", "reed", 0))
-    files = [*run.glob("segment-*/step-*.safetensors"), *run.glob("segment-*.json")]
-    return {str(file.relative_to(run)): io.sha256(file) for file in files if ".prov." not in file.name}
+from reedbench.training.ranks import Ranks
 
 
 def in_a_child(segments: tuple[int, ...]) -> int:
@@ -52,31 +26,6 @@ def in_a_child(segments: tuple[int, ...]) -> int:
             code = code or train(segment)
         os._exit(code)
     return child
-
-
-@pytest.fixture(scope="session")
-def prepared(make_workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with representations, and the outcome of an uninterrupted run beside it."""
-    folder = make_workspace(tmp_path_factory.mktemp("resume") / "work")
-    with contextlib.chdir(folder):
-        suite.load.cache_clear()
-        for argv in PREPARATION:
-            assert steps.main(argv) == 0
-        train_both()
-        io.write_json(folder.parent / "uninterrupted.json", outcome())
-        shutil.rmtree("work")
-        shutil.rmtree("results/runs")
-    return folder
-
-
-@pytest.fixture
-def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A fresh copy of the prepared workspace as current directory; gives what an uninterrupted run ends in."""
-    folder = tmp_path / "work"
-    shutil.copytree(prepared, folder)
-    monkeypatch.chdir(folder)
-    expected: dict[str, str] = io.read_json(prepared.parent / "uninterrupted.json")
-    return expected
 
 
 FAULTS = [
@@ -204,7 +153,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_terms_and_last_good_state(run
 def test_a_curve_row_is_the_mean_of_its_steps():
     import torch
 
-    counted = curve.Curve(curve.Journal(), batch=4, flops_per_step=2.0, device="cpu")
+    counted = curve.Curve(curve.Journal(), batch=4, flops_per_step=2.0, ranks=Ranks.alone("cpu"))
     counted.add(1, {"denoise": torch.tensor(1.0)})
     counted.add(2, {"denoise": torch.tensor(3.0)})
     row = counted.row(2)

@@ -1,74 +1,24 @@
 """One optimizer step: what is drawn, what is summed, what moves, and what is published."""
 
 import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from tiny_runs import BATCH, DEPTH, NO_CLIP, PATCHES, REED, REPA, SIDE, SIT, TEXT, WIDTH
 from torch import Tensor
 
-from reedbench.backbones.sit import SiTBackbone
-from reedbench.codecs.pixels import Pixels
-from reedbench.core import io, seeds, shards
-from reedbench.domains import rows
-from reedbench.domains.rows import TRAIN, Rows
+from reedbench.core import seeds
 from reedbench.nn.flow import FlowMatching
-from reedbench.objectives.aligned import Aligned, Alignment, Schedule
-from reedbench.schema.benchmark import Optimiser, Training
-from reedbench.training.loaders import TrainingData
+from reedbench.objectives.aligned import Aligned
+from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import GRADIENT, Trainer
-
-CLASSES, SIDE, WIDTH, DEPTH, BATCH = 3, 8, 16, 2, 8
-PATCHES = Alignment(encoder="patches", depth=1, projector_width=16)
-TEXT = Alignment(encoder="text", depth=2, weight=0.25, projector_width=16)
-SIT = Aligned(label="SiT")
-REPA = Aligned(label="REPA", alignments=(PATCHES,))
-REED = Aligned(label="REED", alignments=(PATCHES, TEXT), denoise=Schedule(shape="linear-ramp", length=5))
-NO_CLIP = 1e9
-Make = Callable[..., Trainer]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 random images, one representation per patch and one per image."""
-    folder = tmp_path_factory.mktemp("trainer")
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (40, 1, SIDE, SIDE), dtype=np.uint8)
-    made = Rows([f"{i:02d}" for i in range(40)], [TRAIN] * 40, {"images": images, "labels": np.arange(40) % CLASSES})
-    rows.write(folder / "data", made, {"classes": CLASSES})
-    for name, shape in (("patches", (40, (SIDE // 2) ** 2, 6)), ("text", (40, 5))):
-        shards.write(folder / name / "shards", {"representation": rng.standard_normal(shape).astype(np.float16)})
-        io.write_json(folder / name / "index.json", {"train_ids": rows.ids_digest(made.ids)})
-    return folder
-
-
-@pytest.fixture
-def make(folder: Path) -> Make:
-    """A trainer of a method; with `shaken` weights nothing is zero, so that every parameter has a gradient."""
-
-    def make(method: Aligned, *, seed: int = 0, shaken: bool = False, device: str = "cpu", **settings: Any) -> Trainer:
-        torch.set_num_threads(1)
-        optimiser = Optimiser(lr=1e-3, clip=settings.pop("clip", 1.0))
-        training = Training(**{"batch": BATCH, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
-        data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Pixels())
-        backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
-        learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
-        if shaken:
-            for name, parameter in learner.network.named_parameters():
-                torch.nn.init.normal_(parameter, std=0.2, generator=seeds.stream("shaken", name))
-        return Trainer(learner, data, training, "b", seed, device)
-
-    return make
 
 
 def seen(trainer: Trainer, step: int) -> dict[str, Tensor]:
     """The drawn batch that the network sees in an update."""
     caught: list[dict[str, Tensor]] = []
     terms = trainer.learner.terms
-    trainer.learner.terms = lambda batch: caught.append(batch) or terms(batch)
+    trainer.learner.terms = lambda batch, network: caught.append(batch) or terms(batch, network)
     trainer.update(step)
     trainer.learner.terms = terms
     (batch,) = caught
@@ -224,12 +174,12 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_restored_state_goes_on_with_the_same_bits(make, device):
-    first = make(REED, device=device)
+    first = make(REED, ranks=Ranks.alone(device))
     for step in range(3):
         first.update(step)
     # As from disk: copies on the CPU.
     state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in first.state().items()}
-    second = make(REED, device=device)
+    second = make(REED, ranks=Ranks.alone(device))
     second.restore(state)
     for step in (3, 4):
         one, other = first.update(step), second.update(step)

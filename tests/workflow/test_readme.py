@@ -19,7 +19,10 @@ SNAKEMAKE = [line.split() for line in COMMANDS if line.startswith("snakemake ")]
 REEDBENCH = [line.split() for line in COMMANDS if line.startswith("reedbench ")]
 
 
-@pytest.mark.parametrize("document", ["README.md", "config/README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+DOCUMENTS = ("README.md", "config/README.md", "slurm/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_relative_links_lead_somewhere(document):
     text = (REPOSITORY / document).read_text()
     links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
@@ -30,8 +33,10 @@ def test_relative_links_lead_somewhere(document):
 def test_a_snakemake_command_of_the_readme_can_be_planned(words, finished, tmp_path):
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     shutil.copytree(REPOSITORY / "results" / "cache", tmp_path / "results" / "cache")
-    targets = [word for word in words[1:] if not word.startswith("-") and not word.isdigit()]
-    outcome = type(finished)(tmp_path).snakemake("-n", "--", *targets)
+    shutil.copytree(REPOSITORY / "slurm", tmp_path / "slurm")
+    profile = ["--profile", "slurm"] if "--profile" in words else []
+    targets = [word for word in words[1:] if "/" in word or word in ("figures", "tables")]
+    outcome = type(finished)(tmp_path).snakemake("-n", *profile, "--", *targets)
     assert outcome.code == 0, outcome.text
     assert outcome.jobs
 

@@ -1,21 +1,29 @@
 # Loads the suite once, and holds every function that rules use for inputs, params and resources.
 # A run's recipe (results/runs/.../config.json) is the waist: it is written here, when the DAG asks for a run.
-import json
+import gc
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from reedbench.core import io, paths
-from reedbench.core.errors import ReedbenchError
+from reedbench.core.errors import ReedbenchError, unknown
+from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.plugins import NAME
 from reedbench.schema import settings
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
+# A large DAG is millions of objects that all live: looking for garbage among them as often as usual costs a seventh more.
+gc.set_threshold(100_000)
+
 try:
     SUITE = load("config/config.yaml")
 except ReedbenchError as error:
     raise WorkflowError(str(error)) from None
+
+LAUNCHER = config.get("launcher", "inline")
+if LAUNCHER not in MODES:
+    raise WorkflowError(unknown("launcher", LAUNCHER, MODES))
 
 BENCHMARKS = SUITE.benchmarks
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
@@ -50,21 +58,44 @@ def launch(job, step):
     return f"{LAUNCH} {job} -- {step} > {{log}} 2>&1"
 
 
+def once_per(*names):
+    """Call a function of wildcards once for all jobs that agree in these: thousands ask, and share one answer.
+
+    Nobody may change what such a function returned.
+    """
+
+    def decorate(function):
+        answers = {}
+
+        def shared(wildcards):
+            agreed = tuple(wildcards.get(name) for name in names)
+            if agreed not in answers:
+                answers[agreed] = function(wildcards)
+            return answers[agreed]
+
+        return shared
+
+    return decorate
+
+
 def resource(step, field):
-    """A resource of a step as a function of the wildcards: the benchmark's own, or its dataset's first user's."""
+    """A resource of a step: the benchmark's own, or its dataset's first user's; a number where all benchmarks agree."""
+    values = {b: getattr(settings.resources(SUITE, b, step), field) for b in BENCHMARKS}
+    if len(set(values.values())) == 1:  # Snakemake takes 0.4 ms per job to call six functions
+        return next(iter(values.values()))
+    return lambda wildcards: values[wildcards.get("b") or settings.first_benchmark_of(SUITE, wildcards.d)]
 
-    def value(wildcards):
-        benchmark = wildcards.get("b") or settings.first_benchmark_of(SUITE, wildcards.d)
-        return getattr(settings.resources(SUITE, benchmark, step), field)
 
-    return value
+def launched(**size):
+    """Everything that the launch line names; the profile overrides any of it by `set-resources`."""
+    site = dict.fromkeys(("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra"), "")
+    # `launchers` counts jobs in flight where a profile limits them.
+    return {"launcher": LAUNCHER, "launchers": 1, **size, **site}
 
 
 def resources_of(step):
-    """Everything that the launch line names; the profile overrides any of it by `set-resources`."""
-    fields = ("gpus", "nodes", "tasks_per_node", "mem_mb", "runtime")
-    site = dict.fromkeys(("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra"), "")
-    return {"launcher": config.get("launcher", "inline"), **{f: resource(step, f) for f in fields}, **site}
+    """Where and with what a step runs."""
+    return launched(**{f: resource(step, f) for f in ("gpus", "nodes", "tasks_per_node", "mem_mb", "runtime")})
 
 
 def described(values):
@@ -72,28 +103,34 @@ def described(values):
     return {"expect": settings.key(values), "settings": values}
 
 
+@once_per("d")
 def dataset_settings(wildcards):
     return described(settings.dataset(SUITE, wildcards.d))
 
 
+@once_per("d", "e")
 def captioner_settings(wildcards):
     return described(settings.captioner(SUITE, wildcards.d, wildcards.e))
 
 
+@once_per("d", "e")
 def encoder_settings(wildcards):
     return described(settings.encoder(SUITE, wildcards.d, wildcards.e))
 
 
+@once_per("d", "e")
 def encoder_reads(wildcards):
     """Captions and other encoders' weights that an encoder reads, and its own weights unless they are being made."""
     return settings.encoder_reads(SUITE, wildcards.d, wildcards.e)
 
 
+@once_per("d", "e")
 def encoder_weights(wildcards):
     """The encoder's own weights (none if it needs no training) and everything that it reads."""
     return settings.encoder_weights(SUITE, wildcards.d, wildcards.e)
 
 
+@once_per("b", "m", "k")
 def recipe_file(wildcards):
     """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
     b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
@@ -104,9 +141,13 @@ def recipe_file(wildcards):
     return path
 
 
+@once_per("b", "m", "k")
+def recipe_key(wildcards):
+    return settings.key(settings.recipe(SUITE, wildcards.b, wildcards.m, int(wildcards.k)))
+
+
 def run_settings(wildcards):
-    recipe = settings.recipe(SUITE, wildcards.b, wildcards.m, int(wildcards.k))
-    return {"expect": settings.key(recipe), "span": settings.span(SUITE, wildcards.b, int(wildcards.i))}
+    return {"expect": recipe_key(wildcards), "span": settings.span(SUITE, wildcards.b, int(wildcards.i))}
 
 
 def previous_receipt(wildcards):
@@ -114,10 +155,12 @@ def previous_receipt(wildcards):
     return [paths.receipt(wildcards.b, wildcards.m, wildcards.k, i - 1)] if i else []
 
 
+@once_per("b")
 def data_index(wildcards):
     return paths.index(paths.data(settings.dataset_of(SUITE, wildcards.b)))
 
 
+@once_per("b", "m")
 def representations(wildcards):
     dataset = settings.dataset_of(SUITE, wildcards.b)
     encoders = settings.method(SUITE, wildcards.b, wildcards.m).encoders()
@@ -133,23 +176,28 @@ def segment_receipt(wildcards):
     return f"{segment_folder(wildcards)}.json"
 
 
+@once_per("b", "s")
 def sampling_settings(wildcards):
     return described(settings.sampling(SUITE, wildcards.b, wildcards.s))
 
 
+@once_per("b")
 def evaluation_settings(wildcards):
     return described(settings.evaluation(SUITE, wildcards.b))
 
 
+@once_per("b")
 def reference_statistics(wildcards):
     dataset = settings.dataset_of(SUITE, wildcards.b)
     return [paths.statistics(dataset, name) for name in settings.used_extractors(SUITE, wildcards.b)]
 
 
+@once_per("b", "a")
 def report_settings(wildcards):
     return described(settings.reporting(SUITE, wildcards.b, wildcards.get("a")))
 
 
+@once_per("b", "a")
 def report_inputs(wildcards):
     """Metric files and receipts of every cell of a table, an ablation or a figure, and the floor."""
     return settings.report_inputs(SUITE, wildcards.b, wildcards.get("a"))

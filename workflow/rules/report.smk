@@ -10,6 +10,8 @@ rule tabulate:
         text=paths.siblings(paths.table("{b}"), ".md", ".tex"),
     log:
         paths.log("tabulate", "{b}"),
+    resources:
+        local_cpu=1,
     params:
         step=report_settings,
     shell:
@@ -29,6 +31,8 @@ rule ablation:
         text=paths.siblings(paths.ablation("{b}", "{a}"), ".md", ".tex"),
     log:
         paths.log("ablation", "{b}", "{a}"),
+    resources:
+        local_cpu=1,
     params:
         step=report_settings,
     shell:
@@ -51,6 +55,8 @@ rule plot:
         csv=paths.figure("{b}", "{figure}", ".csv"),
     log:
         paths.log("plot", "{b}", "{figure}"),
+    resources:
+        local_cpu=1,
     params:
         step=report_settings,
     shell:
@@ -66,6 +72,8 @@ rule tabulate_cached:
         text=paths.siblings(paths.cached_table("{b}"), ".md", ".tex"),
     log:
         paths.log("tabulate_cached", "{b}"),
+    resources:
+        local_cpu=1,
     params:
         step=report_settings,
     shell:
@@ -80,6 +88,8 @@ rule ablation_cached:
         text=paths.siblings(paths.cached_ablation("{b}", "{a}"), ".md", ".tex"),
     log:
         paths.log("ablation_cached", "{b}", "{a}"),
+    resources:
+        local_cpu=1,
     params:
         step=report_settings,
     shell:
@@ -94,6 +104,8 @@ rule plot_cached:
         [paths.cached_figure("{b}", "{figure}", suffix) for suffix in (".pdf", ".svg", ".png", ".csv")],
     log:
         paths.log("plot_cached", "{b}", "{figure}"),
+    resources:
+        local_cpu=1,
     params:
         step=report_settings,
     shell:

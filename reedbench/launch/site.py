@@ -1,0 +1,44 @@
+"""What the launcher asks of the place where jobs run."""
+
+from pathlib import Path
+from typing import Protocol
+
+from reedbench.launch.job import StepJob
+from reedbench.launch.resources import Request
+from reedbench.launch.ticket import Ticket
+
+
+class Busy(Exception):
+    """The site takes no job at the moment."""
+
+
+class Site(Protocol):
+    """A cluster, or this machine."""
+
+    name: str
+
+    def submit(self, request: Request, job: StepJob, ticket: Ticket) -> None:
+        """Start the job in `ticket.folder`, and write its number (and process) into the ticket.
+
+        Raises:
+            Busy: not now; says why in its words.
+            ConfigError: the site will never take this job; says why in its words.
+        """
+        ...
+
+    def find(self, comment: str, *, recent: bool = False) -> list[str]:
+        """Living jobs whose comment begins so; of a moment ago, if that will do."""
+        ...
+
+    def alive(self, ticket: Ticket) -> bool:
+        """Whether the job of a ticket waits, runs or is requeued; true where nobody can tell at the moment."""
+        ...
+
+    def cancel(self, ticket: Ticket) -> None:
+        """End the job of a ticket."""
+        ...
+
+
+def log_files(folder: Path, job: str, rank: int) -> list[Path]:
+    """Standard output and standard error of a rank, as submitit names them."""
+    return [folder / f"{job}_{rank}_log.{end}" for end in ("out", "err")]

@@ -1,0 +1,130 @@
+"""Mode `slurm`: submitit submits the step as a job; nothing but sbatch, squeue, scancel and scontrol is needed."""
+
+import os
+import re
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from reedbench.core.errors import ConfigError
+from reedbench.launch.board import Board
+from reedbench.launch.job import WARNING_SECONDS, StepJob
+from reedbench.launch.launcher import launch
+from reedbench.launch.resources import Request
+from reedbench.launch.site import Busy
+from reedbench.launch.ticket import Ticket
+
+PYTHON = "REEDBENCH_JOB_PYTHON"  # what starts Python on a node, e.g. `apptainer exec image.sif python`
+KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")  # which cluster to talk to
+RANK_NAMES = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+BUSY = re.compile(
+    r"timed out|unable to contact|temporarily|try again|connection refused|submit\w*limit|MaxSubmit|transport endpoint",
+    re.IGNORECASE,
+)
+WITHOUT_END = 10**6  # requeues: a segment may take as many time limits as it needs
+
+
+def run(request: Request, step: Sequence[str], on_interrupt: str) -> int:
+    """Run a step as a Slurm job; returns its exit code."""
+    return launch(Slurm(), request, step, on_interrupt)
+
+
+class Slurm:
+    """The cluster that `sbatch` talks to."""
+
+    name = "slurm"
+
+    def __init__(self) -> None:
+        self.board = Board()
+
+    def submit(self, request: Request, job: StepJob, ticket: Ticket) -> None:
+        """Run sbatch."""
+        try:
+            ticket.job = self._sbatch(request, job, ticket)
+        except (RuntimeError, OSError) as error:  # submitit's words for a failed sbatch, and for none at all
+            reason = _last_line(error)
+            if BUSY.search(reason):
+                raise Busy(reason) from error
+            raise ConfigError(f"{request.key}: Slurm refused the job: {reason}") from error
+
+    def find(self, comment: str, *, recent: bool = False) -> list[str]:
+        """Living jobs whose comment begins so."""
+        table = self.board.recent() if recent else self.board.table(time.time())
+        return [row.job for row in table.rows.values() if row.live and row.comment.startswith(comment)] if table else []
+
+    def alive(self, ticket: Ticket) -> bool:
+        """Whether squeue lists the job as anything but ended; a job that it has forgotten is over."""
+        # A table taken before the job was submitted says nothing about it.
+        table = self.board.recent()
+        if table is None or table.time <= ticket.submitted + 1:
+            return True
+        row = table.rows.get(str(ticket.job))
+        return row is not None and row.live
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Ask Slurm to end the job."""
+        subprocess.run(["scancel", str(ticket.job)], check=False, capture_output=True)
+
+    def _sbatch(self, request: Request, job: StepJob, ticket: Ticket) -> str:
+        import submitit
+
+        with _outside_job():
+            executor = submitit.SlurmExecutor(
+                ticket.folder, max_num_timeout=WITHOUT_END, python=os.environ.get(PYTHON) or None
+            )
+            executor.update_parameters(**parameters(request, ticket.comment))
+            with warnings.catch_warnings(action="ignore"):
+                return str(executor.submit(job).job_id)
+
+
+def parameters(request: Request, comment: str) -> dict[str, Any]:
+    """What the job asks for, in submitit's words for sbatch."""
+    given = {
+        "job_name": request.key,
+        "time": request.runtime,
+        "mem": f"{request.mem_mb}MB",
+        "nodes": request.nodes,
+        "ntasks_per_node": request.tasks_per_node,
+        "cpus_per_task": request.cpus,
+        "gpus_per_node": request.gpus or None,
+        "partition": request.partition or None,
+        "account": request.account or None,
+        "qos": request.qos or None,
+        "constraint": request.constraint or None,
+        "comment": comment,
+        "signal_delay_s": WARNING_SECONDS,
+        # Since 22.05 srun does not inherit --cpus-per-task. A rank that dies ends the others, which would wait for it.
+        "srun_args": [f"--cpus-per-task={request.cpus}", "--kill-on-bad-exit=1"],
+        "additional_parameters": {"requeue": True, **request.extra_options()},
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@contextmanager
+def _outside_job() -> Iterator[None]:
+    """Hide the job that this launcher may itself run in, but not the cluster.
+
+    submitit's own `clean_env` also drops SLURM_CONF, and sbatch then talks to another cluster.
+    """
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name not in KEPT and (name.startswith(("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")) or name in RANK_NAMES)
+    }
+    try:
+        yield
+    finally:
+        os.environ |= hidden
+
+
+def _last_line(error: Exception) -> str:
+    """What sbatch said."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if "sbatch:" in line or "error:" in line]
+    return (said or lines or [type(error).__name__])[-1].removeprefix("sbatch: ").removeprefix("error: ")
+
+
+__all__ = ["Slurm", "parameters", "run"]

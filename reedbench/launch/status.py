@@ -1,0 +1,170 @@
+"""What all runs of a suite do at this moment, and the jobs around them. Asks files and one squeue; changes nothing.
+
+Nothing that a launcher loads: it reads the configuration.
+"""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
+from reedbench.launch.progress import Progress, Run, held, look
+from reedbench.launch.tail import last_line, written
+from reedbench.launch.ticket import comment_of
+from reedbench.schema import settings
+from reedbench.schema.suite import Suite
+
+SILENT = 600.0  # seconds without a word after which a running job is worth a look
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run or another job. What is unknown, or makes no sense in its state, is None."""
+
+    kind: str
+    """`run`, or `job`: another launched one (prepare, sample, ...)."""
+    name: str
+    """`<benchmark>/<method>/seed<k>` of a run, else the job's key."""
+    state: str
+    """failed, lost, running, requeued, queued, stopped, waiting or done."""
+    step: int | None = None
+    """The last one done; where nothing runs, the one from which training goes on."""
+    total: int | None = None
+    """Steps until the last evaluation, in whole segments."""
+    rate: float | None = None
+    """Steps per second."""
+    eta_seconds: float | None = None
+    """Until `total`."""
+    launcher: str | None = None
+    """inline, local or slurm."""
+    job: str | None = None
+    """Number of the job at its launcher."""
+    node: str | None = None
+    gpu_memory_mb: int | None = None
+    """The most that the first process has held on its GPU."""
+    line: str | None = None
+    """Why it waits, or its last words."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything at one time."""
+
+    rows: list[Row]
+    note: str
+    """What could not be found out; mostly empty."""
+
+
+class Status:
+    """The status of a suite, or of one of its benchmarks, as often as it is asked for.
+
+    Raises:
+        ConfigError: there is no such benchmark.
+    """
+
+    def __init__(self, suite: Suite, benchmark: str = "") -> None:
+        self.topics = {benchmark, settings.dataset_of(suite, benchmark)} if benchmark else set()
+        self.runs = dict(run for b in ([benchmark] if benchmark else suite.benchmarks) for run in _runs(suite, b))
+        self.jobs = Jobs()
+
+    def now(self) -> Report:
+        """Look at every run and job."""
+        jobs, note = self.jobs.now()
+        rows = {run: _of_run(run, jobs) for run in self.runs}
+        shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
+        segments = {_key(run, i) for run in self.runs for i in range(run.segments)}
+        others = [_of_job(job) for key, job in jobs.items() if key not in segments and self._concerns(key)]
+        return Report([*shown, *others], note)
+
+    def _concerns(self, key: str) -> bool:
+        """Keys name their benchmark or dataset."""
+        return not self.topics or not self.topics.isdisjoint(key.split("/"))
+
+
+def _runs(suite: Suite, b: str) -> Iterator[tuple[Run, bool]]:
+    """Runs of a benchmark, and whether its table asks for them (an ablation is asked for by its name alone)."""
+    benchmark = suite.benchmark(b)
+    for m in settings.all_methods(suite, b):
+        for k in benchmark.seeds:
+            key = settings.key(settings.recipe(suite, b, m, k))
+            run = Run(b, m, k, key, int(benchmark.train.segment), settings.segments(suite, b))
+            yield run, m in benchmark.table
+
+
+def _of_run(run: Run, jobs: Mapping[str, Job]) -> Row:
+    progress = look(run)
+    row = Row("run", run.name, DONE, min(progress.kept, run.total), run.total)
+    if progress.published == run.total:
+        return row
+    segment = progress.published // run.length
+    if job := _live(run, jobs):
+        row = _launched(row, job)
+        if row.state == QUEUED and progress.kept > progress.published:  # a new job, not the first of its segment
+            row = replace(row, state=REQUEUED)
+        return _paced(row, progress, job.said) if row.state == RUNNING else row
+    log = run.log(segment)
+    if held(run.lock):  # by a process that no launcher watches
+        row = replace(row, state=RUNNING, launcher="inline", node=platform.node(), line=last_line(log))
+        return _paced(row, progress, max(progress.began, written(log)))
+    job = _last(run, segment, jobs)
+    if job and (job.state in (FAILED, LOST) or (job.state == STOPPED and progress.started)):
+        return _launched(row, job)
+    return replace(row, state=STOPPED, line=last_line(log)) if progress.started else replace(row, state=WAITING)
+
+
+def _of_job(job: Job) -> Row:
+    return _launched(Row("job", job.key, job.state), job)
+
+
+def _live(run: Run, jobs: Mapping[str, Job]) -> Job | None:
+    """The job that trains a run, or will."""
+    for i in range(run.segments):
+        job = jobs.get(_key(run, i))
+        if job and job.live:
+            return job if _is_current(job, run, i) else _outdated(job)
+    return None
+
+
+def _last(run: Run, segment: int, jobs: Mapping[str, Job]) -> Job | None:
+    """The job that was the last to train a segment."""
+    job = jobs.get(_key(run, segment))
+    return job if job and _is_current(job, run, segment) else None
+
+
+def _key(run: Run, segment: int) -> str:
+    """As the workflow names the job."""
+    return f"train/{run.name}/segment-{segment}"
+
+
+def _is_current(job: Job, run: Run, segment: int) -> bool:
+    """Whether a job trains under the recipe of today: its comment has a hash of these words, as the workflow says them.
+
+    What stands before the hash is left out: it depends on how this machine calls the working directory.
+    """
+    words = f"step train --benchmark {run.benchmark} --method {run.method} --seed {run.seed} --segment {segment}"
+    today = comment_of(job.key, [*words.split(), "--expect", run.key])
+    return job.ticket.comment.rpartition(":")[2] == today.rpartition(":")[2]
+
+
+def _outdated(job: Job) -> Job:
+    line = "has an outdated recipe; the workflow ends it when it runs again"
+    return replace(job, verdict=job.verdict._replace(line=line))
+
+
+def _launched(row: Row, job: Job) -> Row:
+    state, line, node = job.verdict
+    return replace(row, state=state, launcher=job.ticket.where, job=job.ticket.job, node=node, line=line)
+
+
+def _paced(row: Row, progress: Progress, heard: float) -> Row:
+    """A running row with its progress; `heard` is when its log was last written to, 0 if it has just started."""
+    event = progress.event
+    step, rate, memory = event.get("done", row.step), event.get("rate"), event.get("gpu_memory_mb")
+    left = (row.total - step) / rate if rate else None
+    silent = time.time() - max(heard, progress.said) if heard else 0.0
+    line = row.line
+    if silent > SILENT:
+        line = f"no news for {silent // 60:.0f} min" + (f": {line}" if line else "")
+    memory = None if memory is None else round(memory)
+    return replace(row, step=step, rate=rate, eta_seconds=left, gpu_memory_mb=memory, line=line)

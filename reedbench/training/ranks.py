@@ -1,0 +1,154 @@
+"""The processes that train one run together: which of them this one is, and the few words that they exchange.
+
+A launcher or `torchrun` starts them and says in the environment who each is. Words are numbers on the CPU and go over
+gloo whatever the device, so that they never wait for a GPU; gradients go another way (`training.summed`).
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from reedbench.core import console
+from reedbench.core.errors import ConfigError, ReedbenchError, RunAgain
+
+VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SIZE
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+LOST = re.compile(r"closed by peer|reset by peer|broken pipe|timed out|NCCL", re.IGNORECASE)
+PATIENCE = timedelta(minutes=30)  # with a rank that is late: the first one may be writing a large state
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """All processes of a run as one of them sees them.
+
+    Attributes:
+        world: how many there are.
+        rank: which one this is; the first, 0, is the one that reads, writes and speaks for all.
+        local: which one it is on its node, and so which of the GPUs that the node shows is its own.
+        device: `cpu` or `cuda`.
+    """
+
+    world: int
+    rank: int
+    local: int
+    device: str
+
+    @classmethod
+    def alone(cls, device: str) -> "Ranks":
+        """One process, with nobody to wait for."""
+        return cls(1, 0, 0, device)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that speaks for all."""
+        return self.rank == 0
+
+    def mine(self, count: int) -> slice:
+        """This rank's rows of a global batch."""
+        return part(count, self.rank, self.world)
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Sum over ranks, the same bits on each; on the CPU where there are several."""
+        if self.world > 1:
+            tensor = tensor.to("cpu", copy=True)
+            dist.all_reduce(tensor)
+        return tensor
+
+    def agree(self, value: int) -> Callable[[], int]:
+        """Ask all ranks for a number; what is returned gives the largest, once all have asked, when it is called."""
+        if self.world == 1:
+            return lambda: value
+        largest = torch.tensor(int(value))
+        asked = dist.all_reduce(largest, dist.ReduceOp.MAX, async_op=True)
+
+        def answer() -> int:
+            asked.wait()
+            return int(largest)
+
+        return answer
+
+    def barrier(self) -> None:
+        """Wait until all ranks are here."""
+        self.agree(0)()
+
+    def tell(self, value: int) -> int:
+        """The first rank's number, on all of them."""
+        told = torch.tensor(int(value))
+        if self.world > 1:
+            dist.broadcast(told, src=0)
+        return int(told)
+
+    def lead(self, decide: Callable[[], int]) -> int:
+        """Let the first rank alone decide on a number, not negative; all get it, or end with that rank.
+
+        Raises:
+            ReedbenchError: `decide` raised it; without words on the other ranks.
+        """
+        if self.first:
+            try:
+                return self.tell(decide())
+            except ReedbenchError as error:
+                self.tell(-error.exit_code)
+                raise
+        if (decided := self.tell(0)) >= 0:
+            return decided
+        failed = ReedbenchError("")
+        failed.exit_code = -decided
+        raise failed
+
+    def together(self, error: ReedbenchError) -> ReedbenchError:
+        """An error that every rank raises: it has words on the first alone, so that they are read once."""
+        return error if self.first else type(error)("")
+
+
+def part(count: int, index: int, parts: int) -> slice:
+    """One of nearly equal parts of `count` rows; they differ by a row at most, and none is left out."""
+    return slice(count * index // parts, count * (index + 1) // parts)
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Ranks]:
+    """Join the processes that the environment speaks of (RANK, WORLD_SIZE, ...); stay alone if it does not.
+
+    Ranks other than the first are silent inside.
+
+    Raises:
+        ConfigError: the environment is incomplete, or the node shows fewer GPUs than it has ranks.
+        RunAgain: another rank has ended, and this one cannot go on without it.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Ranks.alone(device)
+        return
+    if missing := [name for name in VARIABLES if name not in os.environ]:
+        raise ConfigError(f"WORLD_SIZE is {world}, and {', '.join(missing)} not set: whoever starts ranks sets all")
+    ranks = Ranks(world, int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), device)
+    if device == "cuda":
+        _take_gpu(ranks)
+    dist.init_process_group(BACKENDS[device], timeout=PATIENCE)
+    try:
+        with nullcontext() if ranks.first else console.muted():
+            yield ranks
+    except RuntimeError as error:  # which is what gloo and NCCL raise
+        if not LOST.search(str(error)):
+            raise
+        raise RunAgain(f"rank {ranks.rank} has lost another one; run again to go on from the last state") from error
+    # Not after an error: this waits for sums that others may never join, and a rank that failed must end at once.
+    dist.destroy_process_group()
+
+
+def _take_gpu(ranks: Ranks) -> None:
+    visible = torch.cuda.device_count()
+    if ranks.local >= visible:
+        raise ConfigError(
+            f"rank {ranks.rank} is number {ranks.local + 1} on its node, and {visible} GPU(s) are visible there: "
+            "each rank needs one of its own"
+        )
+    torch.cuda.set_device(ranks.local)

@@ -1,0 +1,94 @@
+"""Mode `local`: real processes of this machine, with GPUs dealt out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reedbench.launch import gpus
+from reedbench.launch.coordinator import coordinator
+from reedbench.launch.processes import Process
+
+OUTPUTS = [f"results/data/digits/{name}" for name in ("shards", "manifest.parquet", "index.json")]
+
+
+def line(key, **options):
+    words = [sys.executable, "-m", "reedbench", "launch", "--where", "local", "--key", key]
+    for name, value in options.items():
+        words += [f"--{name}", str(value)]
+    words += [word for output in OUTPUTS for word in ("--output", output)]
+    return [*words, "--", "step", "prepare", "--dataset", "digits"]
+
+
+def test_two_jobs_of_one_gpu_each_get_different_ones(workspace):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "3,5", "REEDBENCH_GRACE_SECONDS": "1"}
+    (workspace / "second/config/benchmarks").mkdir(parents=True)
+    jobs = [
+        subprocess.Popen(line(f"prepare/{i}", gpus=1), env=environment, stderr=subprocess.PIPE, text=True)
+        for i in (0, 1)
+    ]
+    said = [job.communicate(timeout=120)[1] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], said
+    leases = {file.name for file in (workspace / "work/jobs/gpus").glob("*.json")}
+    assert leases == {"3.json", "5.json"}
+    record = json.loads((workspace / f"{OUTPUTS[-1]}.prov.json").read_text())["job"]
+    assert record["launcher"] == "local"
+    assert record["cuda_visible_devices"] in ("3", "5")
+
+
+def test_a_step_that_fails_locally_gives_its_code_and_its_words(workspace):
+    done = subprocess.run(
+        [*line("prepare/digits"), "--expect", "000000000000"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "the configuration changed since this job was planned" in done.stderr
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+
+
+def test_a_lease_ends_with_its_holder(two_gpus, tmp_path):
+    other = subprocess.Popen(["sleep", "60"])
+    assert gpus.lease(2, tmp_path) == [0, 1]
+    assert gpus.lease(1, tmp_path) is None
+    gpus.hand_over([0], Process.of(other.pid), tmp_path)
+    other.kill()
+    other.wait()
+    assert gpus.lease(2, tmp_path) is None
+    assert gpus.lease(1, tmp_path) == [0]
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"), [("", []), ("-1", []), ("NoDevFiles", []), ("2,7", [2, 7]), ("GPU-aa,GPU-bb", [0, 1])]
+)
+def test_visible_gpus_are_those_of_the_environment(monkeypatch, value, seen):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert gpus.visible() == seen
+
+
+def test_a_number_that_is_given_again_is_another_process():
+    here = Process.this()
+    assert here.alive()
+    assert not Process(here.host, here.pid, "1").alive()
+    assert not Process(here.host, 2**22 + 1, "").alive()
+    assert Process("elsewhere", 1, "1").alive()
+
+
+def test_a_launcher_knows_its_snakemake(tmp_path):
+    program = tmp_path / "snakemake"
+    inner = "from reedbench.launch.coordinator import coordinator as c; print(c().pid)"
+    program.write_text(
+        "import os, subprocess, sys\n"
+        f"line = ['bash', '-c', '''{sys.executable} -c \"{inner}\"; true''']\n"
+        "out = subprocess.run(line, capture_output=True, text=True)\n"
+        "print(out.stdout.strip() == str(os.getpid()), out.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, cwd=Path.cwd())
+    assert done.stdout.startswith("True"), done
+    if "snakemake" not in Path(f"/proc/{os.getppid()}/cmdline").read_text():
+        assert coordinator() is None

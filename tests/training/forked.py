@@ -1,0 +1,72 @@
+"""Ranks for tests: forked processes (nothing is imported again) that find each other as a launcher's would."""
+
+import multiprocessing
+import os
+import pickle
+import socket
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from reedbench.training.ranks import Ranks, joined
+
+SECONDS = 60.0
+LOST = "ended without a word"
+
+
+def on_ranks(world: int, work: Callable[[Ranks], Any]) -> list[Any]:
+    """What `work` returns or raises in each of several processes that have joined as ranks."""
+
+    def inside() -> Any:
+        with joined("cpu") as ranks:
+            return work(ranks)
+
+    return in_processes(world, inside)
+
+
+def in_processes(world: int, work: Callable[[], Any]) -> list[Any]:
+    """What `work` returns or raises in each of several processes whose environment calls them ranks."""
+    context, port = multiprocessing.get_context("fork"), _free_port()
+    ends = [context.Pipe(duplex=False) for _ in range(world)]
+    children = [
+        context.Process(target=_child, args=(rank, world, port, work, ends[rank][1]), daemon=True)
+        for rank in range(world)
+    ]
+    for child, (_, sending) in zip(children, ends, strict=True):
+        child.start()
+        sending.close()
+    deadline = time.monotonic() + SECONDS
+    try:
+        return [_received(end, deadline) for end, _ in ends]
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+
+
+def _child(rank: int, world: int, port: int, work: Callable[[], Any], end: Connection) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    try:
+        result = work()
+    except Exception as error:
+        result = error
+    end.send_bytes(pickle.dumps(result))  # by value, also tensors: this process does not outlive its word
+    end.close()
+    os._exit(0)  # as an interpreter that ends: nobody is told
+
+
+def _received(end: Connection, deadline: float) -> Any:
+    if not end.poll(max(deadline - time.monotonic(), 0)):
+        raise TimeoutError(f"a rank said nothing for {SECONDS:.0f} s")
+    try:
+        return pickle.loads(end.recv_bytes())
+    except EOFError:
+        return LOST
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -1,0 +1,108 @@
+"""Tiny runs for the tests of training: a trainer on random images, and the `tiny` benchmark's REED."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reedbench import steps
+from reedbench.backbones.sit import SiTBackbone
+from reedbench.codecs.pixels import Pixels
+from reedbench.core import io, paths, seeds, shards
+from reedbench.domains import rows
+from reedbench.domains.rows import TRAIN, Rows
+from reedbench.objectives.aligned import Aligned, Alignment, Schedule
+from reedbench.schema.benchmark import Optimiser, Training
+from reedbench.training.loaders import TrainingData
+from reedbench.training.ranks import Ranks
+from reedbench.training.trainer import Trainer
+
+Make = Callable[..., Trainer]
+
+ROWS, CLASSES, SIDE, WIDTH, DEPTH, BATCH = 40, 3, 8, 16, 2, 8
+PATCHES = Alignment(encoder="patches", depth=1, projector_width=16)
+TEXT = Alignment(encoder="text", depth=2, weight=0.25, projector_width=16)
+SIT = Aligned(label="SiT")
+REPA = Aligned(label="REPA", alignments=(PATCHES,))
+REED = Aligned(label="REED", alignments=(PATCHES, TEXT), denoise=Schedule(shape="linear-ramp", length=5))
+NO_CLIP = 1e9
+
+
+def write_data(folder: Path) -> None:
+    """40 random images, one representation per patch and one per image."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (ROWS, 1, SIDE, SIDE), dtype=np.uint8)
+    labels = np.arange(ROWS) % CLASSES
+    made = Rows([f"{i:02d}" for i in range(ROWS)], [TRAIN] * ROWS, {"images": images, "labels": labels})
+    rows.write(folder / "data", made, {"classes": CLASSES})
+    for name, shape in (("patches", (ROWS, (SIDE // 2) ** 2, 6)), ("text", (ROWS, 5))):
+        shards.write(folder / name / "shards", {"representation": rng.standard_normal(shape).astype(np.float16)})
+        io.write_json(folder / name / "index.json", {"train_ids": rows.ids_digest(made.ids)})
+
+
+def trainer(
+    folder: Path,
+    method: Aligned,
+    *,
+    seed: int = 0,
+    shaken: bool = False,
+    double: bool = False,
+    ranks: Ranks | None = None,
+    **settings: Any,
+) -> Trainer:
+    """A trainer of a method; with `shaken` weights nothing is zero, so that every parameter has a gradient."""
+    torch.set_num_threads(1)
+    optimiser = Optimiser(lr=1e-3, clip=settings.pop("clip", 1.0))
+    training = Training(**{"batch": BATCH, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
+    data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Pixels())
+    backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
+    learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
+    if shaken:
+        for name, parameter in learner.network.named_parameters():
+            torch.nn.init.normal_(parameter, std=0.2, generator=seeds.stream("shaken", name))
+    if double:
+        _double(learner, data)
+    return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"))
+
+
+def _double(learner: Any, data: TrainingData) -> None:
+    """Make network and data float64; what is drawn keeps its values."""
+    draw, targets = learner.draw, data.targets
+
+    def cast(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in batch.items()}
+
+    learner.network.double()
+    learner.draw = lambda batch, streams: cast(draw(batch, streams))
+    data.targets = lambda chosen: cast(targets(chosen))
+
+
+CELL = ["--benchmark", "tiny", "--method", "reed", "--seed", "0"]
+PREPARATION = [
+    ["prepare", "--dataset", "digits"],
+    ["caption", "--dataset", "digits", "--captioner", "measured"],
+    ["pretrain", "--dataset", "digits", "--encoder", "patches"],
+    ["pretrain", "--dataset", "digits", "--encoder", "caption"],
+    ["represent", "--dataset", "digits", "--encoder", "patches"],
+    ["represent", "--dataset", "digits", "--encoder", "caption"],
+]
+
+
+def train(segment: int) -> int:
+    """Train a segment of the `tiny` benchmark's REED here; returns the exit code."""
+    return steps.main(["train", *CELL, "--segment", str(segment)])
+
+
+def train_both() -> None:
+    """Train both segments."""
+    for segment in (0, 1):
+        assert train(segment) == 0
+
+
+def outcome() -> dict[str, str]:
+    """sha256 of all published weights and the receipts."""
+    run = Path(paths.run("tiny", "reed", 0))
+    files = [*run.glob("segment-*/step-*.safetensors"), *run.glob("segment-*.json")]
+    return {str(file.relative_to(run)): io.sha256(file) for file in files if ".prov." not in file.name}
