@@ -50,9 +50,17 @@ class Made:
     inputs: list[str] = field(default_factory=list)
     device: str = "cpu"
     device_seconds: float | None = None
+    cpu_seconds: float | None = None
+    """Of all processes, where there were several."""
     flops: float | None = None
     seeds: list[int] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process since its start, in all its threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Recorder:
@@ -77,7 +85,7 @@ class Recorder:
             "seconds": round(seconds, 3),
             "device_seconds": round(seconds if made.device_seconds is None else made.device_seconds, 3),
             # Since process start: imports are part of what a job costs.
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "cpu_seconds": round(cpu_seconds() if made.cpu_seconds is None else made.cpu_seconds, 3),
             "max_rss_mb": usage.ru_maxrss // 1024,
             "flops": made.flops,
             "seeds": made.seeds,

@@ -141,11 +141,10 @@ class Launcher:
     # ---- submitting and waiting
 
     def _submit(self, attempt: int) -> Ticket:
-        for old in self.desk.folder.iterdir():  # no job of ours lives: what is left are logs of failures
-            if old.is_dir():
-                shutil.rmtree(old, ignore_errors=True)
+        for old in self.desk.folder.glob("submission-*"):  # no job of ours lives: what is left are logs of failures
+            shutil.rmtree(old, ignore_errors=True)
         # A fresh folder: submitit names files by job number alone, and numbers come back with a new cluster.
-        folder = self.desk.folder / uuid.uuid4().hex[:8]
+        folder = self.desk.folder / f"submission-{uuid.uuid4().hex[:8]}"
         folder.mkdir()
         ticket = Ticket(
             self.comment, self.site.name, str(folder), list(self.request.outputs), self.request.ranks,

@@ -30,6 +30,7 @@ def train(suite: Suite, arguments: Namespace) -> Made | None:
         trainer, inputs = build(suite, b, m, k, ranks)
         segment = plan(suite, b, m, k, i)
         costs = train_segment(trainer, Store(paths.store(b, m, k, segment.key)), segment)
+        cpu_seconds = ranks.total(torch.tensor(provenance.cpu_seconds(), dtype=torch.float64)).item()
     if not ranks.first:
         return None
     inputs = [paths.recipe(b, m, k), *([segment.previous] if segment.previous else []), *inputs]
@@ -38,6 +39,7 @@ def train(suite: Suite, arguments: Namespace) -> Made | None:
         inputs,
         device=_device_name(ranks),
         device_seconds=ranks.world * (time.monotonic() - began),
+        cpu_seconds=cpu_seconds,
         seeds=[k],
         notes={"run_costs": costs, "key": segment.key, "ranks": ranks.world},
     )

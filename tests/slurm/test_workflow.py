@@ -70,7 +70,7 @@ def held(bench, **environment):
     bench.hold()
     workflow = bench.start(snakemake("--", RECEIPT), REEDBENCH_FAULT="hold:before-step@7", **environment)
     job = str(bench.ticket()["job"])
-    bench.until("training to reach step 6", lambda: bench.events() >= 6, 120)
+    bench.until("the state of step 6", lambda: 6 in bench.state_steps(), 120)
     return workflow, job
 
 
