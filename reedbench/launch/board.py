@@ -4,7 +4,6 @@ Needs no accounting: submitit's own watcher asks `sacct` alone, and without it w
 N launchers cost one call per interval, not N. A job that is no longer listed is over.
 """
 
-import fcntl
 import getpass
 import os
 import subprocess
@@ -12,7 +11,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from reedbench.core import io
 from reedbench.core.console import say
+from reedbench.launch import locks
 
 INTERVAL = float(os.environ.get("REEDBENCH_SQUEUE_SECONDS", "10"))
 TIMEOUT = 60
@@ -51,45 +52,65 @@ class Board:
 
     def __init__(self, file: Path | str = "work/jobs/squeue.txt") -> None:
         self.file = Path(file).absolute()
-        self.silent_since = 0.0
+        self.failed = self.file.with_suffix(".failed")
+        self.silent = False
 
     def table(self, not_before: float) -> Table | None:
-        """A table taken after `not_before`; nothing while the controller does not answer."""
+        """A table taken after `not_before`; nothing if there is none yet: ask again in a moment.
+
+        Never waits for other launchers: one of them asks the controller, the others read its answer.
+        """
+        if (table := self._read(not_before)) is not None:
+            return table
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # who comes while another asks waits, and reads its answer
-            file.seek(0)
-            stamp, _, body = file.read().partition("\n")
-            taken = float(stamp or 0)
-            if taken <= not_before:
-                taken = time.time()
-                answer = self._ask()
-                if answer is None:
-                    return None
-                body = answer
-                file.seek(0)
-                file.truncate()
-                file.write(f"{taken}\n{body}")
-        return Table(taken, {row.job: row for row in map(_row, body.splitlines()) if row})
+        with self.file.with_suffix(".lock").open("w") as lock:
+            if not locks.taken(lock.fileno()):
+                return None
+            if (table := self._read(not_before)) is not None or self._failed_lately():
+                return table
+            began = time.time()
+            if (answer := self._ask()) is None:
+                io.write_text(self.failed, str(began))
+                return None
+            io.write_text(self.file, f"{began}\n{answer}")
+        return self._read(not_before)
 
     def recent(self) -> Table | None:
         """A table that is at most one interval old."""
         return self.table(time.time() - INTERVAL)
 
+    def _read(self, not_before: float) -> Table | None:
+        stamp, _, body = _text(self.file).partition("\n")
+        if float(stamp or 0) <= not_before:
+            return None
+        return Table(float(stamp), {row.job: row for row in map(_row, body.splitlines()) if row})
+
     def _ask(self) -> str | None:
         command = ["squeue", "--states=all", "--noheader", "--user", getpass.getuser(), "--format", FORMAT]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-            problem = "" if done.returncode == 0 else done.stderr.strip()
+            # Its own session: Ctrl-C is not for it, and half an answer would be taken for a whole one.
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, start_new_session=True)
         except (OSError, subprocess.TimeoutExpired) as error:
-            problem = str(error)
-        if problem:
-            if not self.silent_since:
-                say(f"squeue does not answer ({problem}); no news is no news, waiting")
-            self.silent_since = self.silent_since or time.time()
-            return None
-        self.silent_since = 0.0
+            return self._no_answer(str(error))
+        if done.returncode:
+            return self._no_answer(done.stderr.strip() or f"ended with {done.returncode}")
+        self.silent = False
         return done.stdout
+
+    def _failed_lately(self) -> bool:
+        return time.time() - float(_text(self.failed) or 0) < INTERVAL
+
+    def _no_answer(self, reason: str) -> None:
+        if not self.silent:
+            say(f"squeue does not answer ({reason}); no news is no news, waiting")
+        self.silent = True
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _row(line: str) -> Row | None:

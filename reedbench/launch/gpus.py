@@ -1,34 +1,46 @@
 """GPUs of this machine without torch: which there are, and who of several local jobs has which."""
 
-import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reedbench.core import io
+from reedbench.core.errors import ConfigError
+from reedbench.launch import locks
 from reedbench.launch.processes import Process
 
-LEASES = "work/jobs/gpus"
+LEASES = Path(tempfile.gettempdir()) / f"reedbench-gpus-{os.getuid()}"  # of this machine, for all working directories
 
 
 def visible() -> list[int]:
-    """Indices of the GPUs that this process may use: CUDA_VISIBLE_DEVICES where it is set, else the device files.
+    """Indices of the GPUs that this process may use: CUDA_VISIBLE_DEVICES where it is set, else one per device file.
 
-    Names that are no numbers (UUIDs) cannot be dealt out; they count from 0.
+    Raises:
+        ConfigError: GPUs are named otherwise than by numbers, and cannot be dealt out.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        words = [word for word in named.split(",") if word.strip() not in ("", "-1", "NoDevFiles")]
-        return [int(word) for word in words] if all(word.isdecimal() for word in words) else list(range(len(words)))
-    return sorted(int(file.name.removeprefix("nvidia")) for file in Path("/dev").glob("nvidia[0-9]*"))
+    if named is None:
+        return list(range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
+    words = [word for word in named.split(",") if word.strip() not in ("", "-1", "NoDevFiles")]
+    if not all(word.strip().isdecimal() for word in words):
+        raise ConfigError(f"CUDA_VISIBLE_DEVICES={named}: name GPUs by their numbers")
+    return [int(word) for word in words]
+
+
+def any_visible() -> bool:
+    """Whether there is any GPU, however it is named."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return bool(visible()) if named is None else named.strip() not in ("", "-1", "NoDevFiles")
 
 
 @contextmanager
 def _mutex(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if not locks.taken(file.fileno()):
+            locks.wait(file.fileno())
         yield
 
 

@@ -36,7 +36,7 @@ def _check(request: Request) -> None:
             f"{request.key}: asks for {request.nodes} nodes with {request.tasks_per_node} processes each; "
             "the launcher 'inline' runs one process (launcher 'local': several on one node; 'slurm': any number)"
         )
-    if request.gpus and not gpus.visible():
+    if request.gpus and not gpus.any_visible():
         raise ConfigError(
             f"{request.key}: asks for {request.gpus} GPU(s), none is visible here, and the launcher is 'inline'. "
             "With --profile slurm: `--config` on the command line replaces the profile's, add launcher=slurm to it. "

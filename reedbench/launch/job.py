@@ -30,6 +30,7 @@ from reedbench.core.staging import VARIABLE as STAGE_VARIABLE
 
 WARNING_SECONDS = 90  # how long before its time limit a job is told (Slurm may do so up to 60 s earlier)
 SLACK_SECONDS = 60
+STARTUP_SECONDS = 60  # between the start of the job and that of Python in it
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class _Running:
         self.signalled = False
 
     def run(self) -> int:
+        outcome_file(self.folder, self.rank).unlink(missing_ok=True)  # of an earlier life
         self._set_environment()
         signal.signal(signal.SIGUSR2, self._asked_to_leave)
         signal.signal(signal.SIGTERM, self._asked_to_save)
@@ -111,6 +113,8 @@ class _Running:
             raise
         if code == RunAgain.exit_code and interruption.wanted() == interruption.LEAVE:
             self._requeue()
+        if code == RunAgain.exit_code and self.signalled:
+            sys.exit(code)  # no outcome: the cluster starts it again, or it counts as lost
         self._leave_outcome(code)
         if code:
             sys.exit(code)
@@ -150,13 +154,19 @@ class _Running:
         self.signalled = True
         if interruption.ask(interruption.LEAVE):
             return  # the training loop saves its state first
-        limit = self.work.minutes * 60 - WARNING_SECONDS - SLACK_SECONDS
-        if time.monotonic() - self.began >= limit:
+        if self._out_of_time():
             reason = f"reached its time limit of {self.work.minutes} min and cannot resume: raise this step's runtime"
             say(reason)
             self._leave_outcome(1, reason=reason)
             _leave(1)
         self._requeue()
+
+    def _out_of_time(self) -> bool:
+        """Whether the warning is that of the time limit; else it is that of a preemption."""
+        end = os.environ.get("SLURM_JOB_END_TIME")
+        started = time.monotonic() - self.began + STARTUP_SECONDS
+        left = float(end) - time.time() if end else self.work.minutes * 60 - started
+        return left <= WARNING_SECONDS + SLACK_SECONDS
 
     def _requeue(self) -> None:
         """Ask submitit to requeue this job, and leave; ranks other than the first wait to be ended with it."""
@@ -166,8 +176,11 @@ class _Running:
             _leave(0)
         try:
             self.requeue_by_submitit(signal.SIGUSR2, None)
-        except SystemExit:
-            _leave(0)  # what is on the stack must not catch it
+        except SystemExit as done:  # what is on the stack must not catch it; a local controller wants its code
+            _leave(done.code & 255 if isinstance(done.code, int) else 0)
+        except Exception as error:
+            say(f"job {self.job} could not requeue itself ({error}); its launcher will submit it again")
+            _leave(RunAgain.exit_code)
 
     def _leave_outcome(self, code: int, reason: str = "") -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -13,7 +13,7 @@ from types import FrameType
 
 from reedbench.core import paths
 from reedbench.core.console import say
-from reedbench.core.errors import ConfigError, RunAgain
+from reedbench.core.errors import ConfigError, MissingArtefact, RunAgain
 from reedbench.launch.coordinator import coordinator
 from reedbench.launch.job import Outcome, StepJob, outcomes, stage
 from reedbench.launch.publish import publish
@@ -23,6 +23,8 @@ from reedbench.launch.ticket import CANCELLED, FAILED, PUBLISHED, SUBMITTED, Des
 
 RESUBMISSIONS = 3
 GRACE = float(os.environ.get("REEDBENCH_GRACE_SECONDS", "15"))  # NFS may show a result this long after its job's end
+TIDY_SECONDS = 2.0
+STOP_SECONDS = 15.0  # for which a stopping launcher looks for a job whose number it does not know
 PATIENCE = 5.0  # seconds before a job that found its run taken is submitted again; then three times as many
 TAIL, RANKS_SHOWN = 40, 4
 
@@ -78,11 +80,12 @@ class Launcher:
             outcome = self._wait(ticket)
             if outcome is not None and outcome.code != RunAgain.exit_code:
                 return self._finish(ticket, outcome)
-            self._show_logs(ticket)
+            self._show_logs(ticket, 0 if outcome is None else outcome.rank)
             why = "was lost: it ended without a result" if outcome is None else "has to run again"
             self._say(f"job {ticket.job} {why} (submission {attempt} of {RESUBMISSIONS + 1})")
             self._end(ticket)
-            if outcome is not None:  # another process holds what it needs, perhaps only because it is still ending
+            if outcome is not None and attempt <= RESUBMISSIONS:
+                # Another process holds what it needs, perhaps only because it is still ending.
                 self._pause(PATIENCE * 3 ** (attempt - 1))
             ticket = None
         self._say(f"given up after {RESUBMISSIONS + 1} submissions; run the same command again to go on")
@@ -101,26 +104,51 @@ class Launcher:
         """The ticket of a job that can be waited for or collected."""
         if ticket is None:
             return self._without_ticket()
-        if ticket.state == PUBLISHED:
+        if ticket.state == PUBLISHED or ticket.where != self.site.name:
             return None
-        if ticket.job is None and (found := self.site.find(ticket.comment)):
-            ticket.job = found[0]
-            self.desk.write(ticket)
+        self._wait_for_news()
+        if ticket.job is None:
+            self._adopt(ticket)
         alive = ticket.job is not None and self.site.alive(ticket)
-        if ticket.comment == self.comment and ticket.state == SUBMITTED and ticket.where == self.site.name:
-            done = Path(ticket.folder).is_dir() and outcomes(Path(ticket.folder))
-            if alive or (done and all(outcome.code == 0 for outcome in done)):
-                self._say(f"re-attached to {'live' if alive else 'finished'} job {ticket.job}")
+        if ticket.comment == self.comment and ticket.state in (SUBMITTED, CANCELLED):
+            done = self._outcomes(ticket)
+            finished = len(done) == ticket.ranks and not any(outcome.code for outcome in done)
+            if finished or (alive and ticket.state == SUBMITTED):
+                self._say(f"re-attached to {'finished' if finished else 'live'} job {ticket.job}")
                 return ticket
         if alive:
-            why = "was cancelled and is still ending" if ticket.state == CANCELLED else "belongs to an outdated request"
-            self._say(f"job {ticket.job} {why}; waiting until it is gone")
+            outdated = ticket.comment != self.comment
+            self._say(f"job {ticket.job} {'is outdated' if outdated else 'is still ending'}; waiting until it is gone")
             self._end(ticket)
         return None
 
+    def _adopt(self, ticket: Ticket) -> None:
+        """Take over a job that Slurm has and whose number nobody wrote down, if there is one."""
+        ticket.job = next(iter(self.site.find(ticket.comment)), None)
+        if ticket.job is None:
+            return
+        # submitit gives the job its work under its number, once it knows that.
+        folder = Path(ticket.folder)
+        unnamed = [file for file in folder.glob("*.pkl") if "_" not in file.stem]
+        if len(unnamed) == 1 and not (folder / f"{ticket.job}_submitted.pkl").exists():
+            unnamed[0].rename(folder / f"{ticket.job}_submitted.pkl")
+        self.desk.write(ticket)
+
+    def _outcomes(self, ticket: Ticket) -> list[Outcome]:
+        """Outcomes so far; none where they cannot be read now."""
+        try:
+            return outcomes(Path(ticket.folder))
+        except (OSError, MissingArtefact, TypeError):
+            return []
+
+    def _wait_for_news(self) -> None:
+        began = time.time()
+        while not self.site.news(began):
+            self._pause(0.25)
+
     def _without_ticket(self) -> None:
         """Nothing is known of a job; if one of ours lives (somebody deleted `work/`), nobody can collect it."""
-        for job in self.site.find(self.comment.rpartition(":")[0] + ":", recent=True):
+        for job in self.site.find(self.comment.rpartition(":")[0] + ":"):
             self._say(f"cancelling job {job}, whose ticket is gone")
             orphan = Ticket(self.comment, self.site.name, "", [], self.request.ranks, job=job)
             self._end(orphan)
@@ -157,6 +185,7 @@ class Launcher:
         try:
             self._submit_when_there_is_room(job, ticket)
         except ConfigError as error:
+            self._unless_stopped()  # what ended sbatch may have been Ctrl-C, and Slurm may have the job
             ticket.state, ticket.meta = FAILED, {"reason": str(error)}
             raise
         finally:
@@ -175,42 +204,64 @@ class Launcher:
                 self._pause(pause)
                 pause = min(60.0, 2 * pause)
                 # A controller that did not answer may have taken the job all the same.
-                ticket.job = next(iter(self.site.find(self.comment)), None)
+                self._wait_for_news()
+                self._adopt(ticket)
+        ticket.submitted = time.time()
 
     def _wait(self, ticket: Ticket) -> Outcome | None:
         """The worst outcome of the job's ranks once all are through or one has failed; nothing if it was lost."""
-        folder, began, gone = Path(ticket.folder), time.monotonic(), 0.0
+        began, gone = time.monotonic(), 0.0
         while True:
-            ended = outcomes(folder)
+            ended = self._outcomes(ticket)
             failed = [outcome for outcome in ended if outcome.code]
             if failed:  # a rank whose peer failed only says "run again"
                 return min(failed, key=lambda outcome: outcome.code == RunAgain.exit_code)
             if len(ended) == ticket.ranks:
                 return ended[0]
-            now = time.monotonic()
             if self.site.alive(ticket):
                 gone = 0.0
             elif not gone:
-                gone = now
-            elif now - gone > GRACE:
+                gone = time.time()
+            elif not self.site.alive(ticket, since=gone + GRACE):
                 return None
-            self._pause(min(2.0, max(0.2, (now - began) / 20)))
+            self._pause(min(2.0, max(0.2, (time.monotonic() - began) / 20)))
 
     def _finish(self, ticket: Ticket, outcome: Outcome) -> int:
         self._unless_stopped()
         if outcome.code == 0:
-            publish(stage(Path(ticket.folder)), self.request.outputs, self.request.key)
+            self._publish(ticket)
         ticket.state, ticket.meta = FAILED if outcome.code else PUBLISHED, asdict(outcome)
         self.desk.write(ticket)
-        self._show_logs(ticket)
+        self._show_logs(ticket, outcome.rank)
         if outcome.signalled:  # it ended while it was being requeued: nothing is left for the requeued job to do
-            self._end(ticket)
+            self.site.cancel(ticket)
         took = f"{outcome.seconds:.0f} s, {outcome.max_rss_mb} MB, {outcome.restarts} restart(s)"
         reason = f"; {outcome.reason}" if outcome.reason else ""
         self._say(f"job {outcome.job} on {outcome.host}: exit code {outcome.code} after {took}{reason}")
         if outcome.code == 0:
-            shutil.rmtree(ticket.folder, ignore_errors=True)
+            self._tidy(ticket)
         return outcome.code
+
+    def _publish(self, ticket: Ticket) -> None:
+        """Publish; a file that is not there yet gets some time, as NFS may want."""
+        try:
+            publish(stage(Path(ticket.folder)), self.request.outputs, self.request.key)
+        except MissingArtefact:
+            self._pause(GRACE)
+            try:
+                publish(stage(Path(ticket.folder)), self.request.outputs, self.request.key)
+            except MissingArtefact as error:
+                ticket.state, ticket.meta = FAILED, {"reason": str(error)}
+                self.desk.write(ticket)
+                raise
+
+    def _tidy(self, ticket: Ticket) -> None:
+        """Remove the submission, once submitit has written its own result there: else it would call the job failed."""
+        results = [Path(ticket.folder) / f"{ticket.job}_{rank}_result.pkl" for rank in range(ticket.ranks)]
+        until = time.monotonic() + TIDY_SECONDS
+        while time.monotonic() < until and not all(file.exists() for file in results):
+            time.sleep(0.02)
+        shutil.rmtree(ticket.folder, ignore_errors=True)
 
     # ---- signals
 
@@ -250,20 +301,30 @@ class Launcher:
             if self.on_interrupt == "leave":
                 self._say(f"signal {signum}: job {ticket.job} goes on; run the same command again to collect it")
             else:
-                if ticket.job is None:  # the signal came between sbatch and its answer
-                    ticket.job = next(iter(self.site.find(self.comment)), None)
-                if ticket.job is not None:
-                    self.site.cancel(ticket)
-                ticket.state = CANCELLED
-                self.desk.write(ticket)
-                self._say(f"signal {signum}: cancelled job {ticket.job}")
+                self._cancel(ticket, signum)
         return 128 + signum
+
+    def _cancel(self, ticket: Ticket, signum: int) -> None:
+        began = time.time()
+        while ticket.job is None and time.time() < began + STOP_SECONDS:  # the signal came before sbatch's answer
+            if self.site.news(began):
+                self._adopt(ticket)
+                break
+            time.sleep(0.1)
+        if ticket.job is None:
+            self._say(f"signal {signum}: stopped before a job was submitted, as far as can be told")
+        elif self.site.cancel(ticket):
+            ticket.state = CANCELLED
+            self.desk.write(ticket)
+            self._say(f"signal {signum}: cancelled job {ticket.job}")
+        else:
+            self._say(f"signal {signum}: job {ticket.job} could NOT be cancelled; run: scancel {ticket.job}")
 
     # ---- words
 
-    def _show_logs(self, ticket: Ticket) -> None:
-        """The end of what the job wrote, into the rule's log."""
-        for rank in range(min(ticket.ranks, RANKS_SHOWN)):
+    def _show_logs(self, ticket: Ticket, first: int) -> None:
+        """The end of what the job's ranks wrote, one of them first, into the rule's log."""
+        for rank in dict.fromkeys([first, *range(min(ticket.ranks, RANKS_SHOWN))]):
             for file in log_files(Path(ticket.folder), str(ticket.job), rank):
                 lines = file.read_text(errors="replace").splitlines() if file.exists() else []
                 lines = [line for line in lines if not line.startswith("submitit INFO")]

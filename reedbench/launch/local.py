@@ -47,19 +47,24 @@ class Local:
         gpus.hand_over(dealt, controller)
         ticket.process = controller.plain()
 
-    def find(self, comment: str, *, recent: bool = False) -> list[str]:
+    def news(self, since: float) -> bool:
+        """Always: processes are looked at when they are asked for."""
+        return True
+
+    def find(self, comment: str) -> list[str]:
         """None: a process carries no comment. One that was started without its ticket being completed is not found."""
         return []
 
-    def alive(self, ticket: Ticket) -> bool:
+    def alive(self, ticket: Ticket, since: float = 0.0) -> bool:
         """Whether the controller runs."""
         _reap()
         return ticket.process is not None and Process(**ticket.process).alive()
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: Ticket) -> bool:
         """Interrupt the controller, which ends its processes."""
         if ticket.process is not None and self.alive(ticket):
             os.kill(Process(**ticket.process).pid, signal.SIGINT)
+        return True
 
 
 def _reap() -> None:

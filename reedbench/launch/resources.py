@@ -7,6 +7,10 @@ from typing import Any
 
 from reedbench.core.errors import ConfigError
 
+OURS = frozenset(  # what finding a job again, its logs and its requeue rest on, and what has a key of its own
+    "array begin chdir clusters comment cpus-per-task error gpus-per-node job-name mem no-requeue nodes ntasks"
+    " ntasks-per-node open-mode output parsable requeue signal test-only time wait wrap".split()
+)
 SHORTEST = 5  # minutes: Slurm warns up to a minute early, so that less leaves nothing between start and warning
 
 
@@ -78,5 +82,7 @@ class Request:
                 raise ConfigError(
                     f"{self.key}: slurm_extra: '{word}' is not an option of sbatch of the form --name=value or --name"
                 )
+            if match[1] in OURS:
+                raise ConfigError(f"{self.key}: slurm_extra: --{match[1]} is set by the launcher; leave it out")
             options[match[1]] = True if match[2] is None else match[2]
         return options

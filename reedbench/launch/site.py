@@ -26,16 +26,20 @@ class Site(Protocol):
         """
         ...
 
-    def find(self, comment: str, *, recent: bool = False) -> list[str]:
-        """Living jobs whose comment begins so; of a moment ago, if that will do."""
+    def news(self, since: float) -> bool:
+        """Whether the state of jobs is known as of later than `since`; else ask again in a moment."""
         ...
 
-    def alive(self, ticket: Ticket) -> bool:
-        """Whether the job of a ticket waits, runs or is requeued; true where nobody can tell at the moment."""
+    def find(self, comment: str) -> list[str]:
+        """Living jobs whose comment begins so, by the latest news."""
         ...
 
-    def cancel(self, ticket: Ticket) -> None:
-        """End the job of a ticket."""
+    def alive(self, ticket: Ticket, since: float = 0.0) -> bool:
+        """Whether the job of a ticket waits, runs or is requeued; true where there is no news from after `since`."""
+        ...
+
+    def cancel(self, ticket: Ticket) -> bool:
+        """End the job of a ticket; says whether the site has heard."""
         ...
 
 

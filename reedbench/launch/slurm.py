@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +18,14 @@ from reedbench.launch.ticket import Ticket
 
 PYTHON = "REEDBENCH_JOB_PYTHON"  # what starts Python on a node, e.g. `apptainer exec image.sif python`
 KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")  # which cluster to talk to
+HIDDEN = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_")
 RANK_NAMES = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 BUSY = re.compile(
-    r"timed out|unable to contact|temporarily|try again|connection refused|submit\w*limit|MaxSubmit|transport endpoint",
+    r"timed out|unable to contact|temporarily|try again|connection refused|transport endpoint|zero bytes|standby"
+    r"|MaxSubmit|MaxJobsSubmit",
     re.IGNORECASE,
 )
+CANCEL_SECONDS = 30
 WITHOUT_END = 10**6  # requeues: a segment may take as many time limits as it needs
 
 
@@ -46,27 +48,39 @@ class Slurm:
             ticket.job = self._sbatch(request, job, ticket)
         except (RuntimeError, OSError) as error:  # submitit's words for a failed sbatch, and for none at all
             reason = _last_line(error)
-            if BUSY.search(reason):
+            if BUSY.search(str(error)):
                 raise Busy(reason) from error
             raise ConfigError(f"{request.key}: Slurm refused the job: {reason}") from error
 
-    def find(self, comment: str, *, recent: bool = False) -> list[str]:
+    def news(self, since: float) -> bool:
+        """Whether squeue was asked after `since`."""
+        return self.board.table(since) is not None
+
+    def find(self, comment: str) -> list[str]:
         """Living jobs whose comment begins so."""
-        table = self.board.recent() if recent else self.board.table(time.time())
+        table = self.board.recent()
         return [row.job for row in table.rows.values() if row.live and row.comment.startswith(comment)] if table else []
 
-    def alive(self, ticket: Ticket) -> bool:
+    def alive(self, ticket: Ticket, since: float = 0.0) -> bool:
         """Whether squeue lists the job as anything but ended; a job that it has forgotten is over."""
         # A table taken before the job was submitted says nothing about it.
         table = self.board.recent()
-        if table is None or table.time <= ticket.submitted + 1:
+        if table is None or table.time <= max(ticket.submitted + 1, since):
             return True
         row = table.rows.get(str(ticket.job))
         return row is not None and row.live
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: Ticket) -> bool:
         """Ask Slurm to end the job."""
-        subprocess.run(["scancel", str(ticket.job)], check=False, capture_output=True)
+        for _ in range(2):
+            try:
+                command = ["scancel", str(ticket.job)]
+                done = subprocess.run(command, capture_output=True, timeout=CANCEL_SECONDS, start_new_session=True)
+            except (OSError, subprocess.TimeoutExpired):
+                continue
+            if done.returncode == 0:
+                return True
+        return False
 
     def _sbatch(self, request: Request, job: StepJob, ticket: Ticket) -> str:
         import submitit
@@ -105,14 +119,15 @@ def parameters(request: Request, comment: str) -> dict[str, Any]:
 
 @contextmanager
 def _outside_job() -> Iterator[None]:
-    """Hide the job that this launcher may itself run in, but not the cluster.
+    """Hide the job that this launcher may itself run in, and what would overrule the request; but not the cluster.
 
     submitit's own `clean_env` also drops SLURM_CONF, and sbatch then talks to another cluster.
     """
     hidden = {
         name: os.environ.pop(name)
         for name in list(os.environ)
-        if name not in KEPT and (name.startswith(("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")) or name in RANK_NAMES)
+        if name not in KEPT
+        and (name.startswith(("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_")) or name in RANK_NAMES)
     }
     try:
         yield

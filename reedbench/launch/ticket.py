@@ -6,7 +6,6 @@ outcome in the folder         ended while nobody waited: collect it
 live job with another comment its configuration is outdated: cancel it first
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from reedbench.core import io
+from reedbench.core.console import say
 from reedbench.core.errors import MissingArtefact
+from reedbench.launch import locks
 from reedbench.launch.processes import Process
 
 SUBMITTED, CANCELLED, PUBLISHED, FAILED = "submitted", "cancelled", "published", "failed"
@@ -42,18 +43,14 @@ class Ticket:
     """Outcome of the first rank."""
 
 
-def workspace_prefix(key: str = "") -> str:
-    """How comments of a job in this working directory begin: another clone's jobs are not ours to touch."""
-    here = hashlib.sha256(f"{os.path.realpath('.')}".encode()).hexdigest()[:8]
-    return f"reedbench:{here}:{key}:" if key else f"reedbench:{here}:"
-
-
 def comment_of(key: str, step: Sequence[str]) -> str:
     """The comment that a job carries: workspace, key, and a hash of the step's words.
 
-    Among these words is `--expect`, which stands for configuration and step version.
+    Among these words is `--expect`, which stands for configuration and step version. The workspace is there because
+    another clone's jobs are not ours to touch.
     """
-    return workspace_prefix(key) + hashlib.sha256(json.dumps(list(step)).encode()).hexdigest()[:12]
+    here = hashlib.sha256(os.path.realpath(".").encode()).hexdigest()[:8]
+    return f"reedbench:{here}:{key}:{hashlib.sha256(json.dumps(list(step)).encode()).hexdigest()[:12]}"
 
 
 class Desk:
@@ -75,7 +72,10 @@ class Desk:
     def held(self) -> Iterator[bool]:
         """Hold the folder alone, waiting for another launcher of the same job; says whether there was one."""
         with (self.folder / "lock").open("a+") as file:
-            waited = not _lock(file.fileno())
+            waited = not locks.taken(file.fileno())
+            if waited:
+                say("another launcher holds this job; waiting for it")
+                locks.wait(file.fileno())
             file.seek(0)
             file.truncate()
             file.write(json.dumps(Process.this().plain()))
@@ -96,19 +96,3 @@ def read(file: Path) -> Ticket | None:
         return Ticket(**io.read_json(file)) if file.exists() else None
     except (MissingArtefact, TypeError):  # damaged, or of another version
         return None
-
-
-def _lock(descriptor: int) -> bool:
-    """Take the lock; says whether it was free. A file system without locks has no other launcher to fear."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        pass
-    except OSError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return False
-
-
-__all__ = ["CANCELLED", "FAILED", "PUBLISHED", "SUBMITTED", "Desk", "Ticket", "comment_of", "read", "workspace_prefix"]

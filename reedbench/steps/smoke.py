@@ -8,6 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from reedbench import __version__
 from reedbench.core import io, paths
 from reedbench.core.console import say
 from reedbench.core.constants import GPUS_VARIABLE
-from reedbench.core.errors import ReedbenchError
+from reedbench.core.errors import ReedbenchError, RunAgain
 from reedbench.core.provenance import Made
 from reedbench.schema.suite import Suite
 from reedbench.training.ranks import Ranks, joined
@@ -27,6 +28,7 @@ WRITTEN_MB = 256
 SLOW_MB_PER_SECOND = 50
 REDUCED_MB = 64
 SKEW_SECONDS = 5.0
+PATIENCE = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,40 @@ def smoke(suite: Suite, arguments: Namespace) -> Made | None:
         ReedbenchError: something is to be fixed.
     """
     gpus = int(os.environ.get(GPUS_VARIABLE) or 0)
-    device = "cuda" if gpus and torch.cuda.is_available() else "cpu"
-    with joined(device) as ranks:
-        findings = [*_place(), *_processors(), *_gpus(gpus), *_file_system(), *_ranks(ranks)]
-        if not ranks.first:
-            return None
-        report = "\n".join(map(str, findings))
-        say(report)
-        if any(finding.fix for finding in findings):
-            raise ReedbenchError("this site is not ready: see the lines marked FIX")
-        io.write_text(paths.smoke(), report + "\n")
-    return Made([paths.smoke()], device=device)
+    try:
+        # Words go over gloo: a node whose GPU does not work must be able to say so.
+        with joined("cpu", PATIENCE) as ranks:
+            reports = _gathered(ranks, [*_place(), *_processors(), *_gpus(gpus, ranks), *_file_system()])
+            common = list(
+                _sums(ranks, on_gpus=gpus > 0 and not any(f.fix for report in reports.values() for f in report))
+            )
+    except RunAgain as error:
+        raise ReedbenchError(f"ranks cannot talk to each other: {error}") from error
+    if not ranks.first:
+        return None
+    report = _written(reports, common)
+    say(report)
+    if any(finding.fix for finding in [*common, *(f for found in reports.values() for f in found)]):
+        raise ReedbenchError("this site is not ready: see the lines marked FIX")
+    io.write_text(paths.smoke(), report + "\n")
+    return Made([paths.smoke()])
+
+
+def _gathered(ranks: Ranks, findings: list[Finding]) -> dict[str, list[Finding]]:
+    """Findings of one rank per node, by node."""
+    here = os.environ.get("SLURMD_NODENAME", socket.gethostname())
+    if ranks.world == 1:
+        return {here: findings}
+    everyone: list[Any] = [None] * ranks.world
+    dist.all_gather_object(everyone, (here, findings))
+    return dict(reversed(everyone))
+
+
+def _written(reports: dict[str, list[Finding]], common: list[Finding]) -> str:
+    lines = []
+    for node in sorted(reports):
+        lines += [f"node {node}", *map(str, reports[node])]
+    return "\n".join([*lines, "all nodes", *map(str, common)])
 
 
 def _place() -> Iterator[Finding]:
@@ -82,7 +107,7 @@ def _processors() -> Iterator[Finding]:
     yield Finding("processors", f"{there} for this process", fix if there < threads else "")
 
 
-def _gpus(asked: int) -> Iterator[Finding]:
+def _gpus(asked: int, ranks: Ranks) -> Iterator[Finding]:
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not asked:
@@ -93,7 +118,9 @@ def _gpus(asked: int) -> Iterator[Finding]:
         f"CUDA ({torch.version.cuda}) one that the driver supports?"
     )
     names = ", ".join(sorted({torch.cuda.get_device_name(i) for i in range(there)})) or "none"
-    yield Finding("GPUs", f"{there} ({names}), CUDA_VISIBLE_DEVICES={seen}", fix if there < asked else "")
+    # A site may show each process its own GPU alone.
+    share = max(1, asked // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) if ranks.world > 1 else asked
+    yield Finding("GPUs", f"{there} ({names}), CUDA_VISIBLE_DEVICES={seen}", fix if there < share else "")
     if there:
         yield Finding("matrix product", f"{_teraflops():.0f} TFLOP/s in bf16")
 
@@ -152,30 +179,31 @@ def _links(folder: Path) -> Finding:
     return Finding("hard links", "work")
 
 
-def _ranks(ranks: Ranks) -> Iterator[Finding]:
-    """Words and sums between ranks; every rank must come through here."""
+def _sums(ranks: Ranks, *, on_gpus: bool) -> Iterator[Finding]:
+    """Sums between ranks; every rank must come through here."""
     if ranks.world == 1:
-        yield Finding("ranks", "one process (give the rule smoke nodes and tasks_per_node to try more)")
+        yield Finding("all-reduce", "one process (give the rule smoke nodes and tasks_per_node to try more)")
         return
-    hosts: list[Any] = [None] * ranks.world
-    dist.all_gather_object(hosts, socket.gethostname())
-    tensor = torch.ones(REDUCED_MB << 18, device=ranks.device)
-    dist.all_reduce(tensor)
-    seconds = _timed_sum(tensor, ranks)
-    right = bool((tensor == tensor[0]).all())
+    device, group = "cpu", None
+    if on_gpus:
+        torch.cuda.set_device(ranks.local % torch.cuda.device_count())
+        device, group = "cuda", dist.new_group(backend="nccl", timeout=PATIENCE)
+    tensor = torch.ones(REDUCED_MB << 18, device=device)
+    dist.all_reduce(tensor, group=group)  # connects
+    seconds = _timed_sum(tensor, ranks, group)
+    right = bool((tensor == ranks.world**2).all())
     speed = tensor.numel() * 4 * 2 * (ranks.world - 1) / ranks.world / seconds / 1e9
-    yield Finding(
-        "all-reduce", f"{ranks.world} ranks on {', '.join(sorted(set(hosts)))}: {speed:.2f} GB/s, {ranks.device}",
-        "" if right else "sums are wrong: check NCCL_SOCKET_IFNAME and NCCL_DEBUG=INFO",
-    )  # fmt: skip
+    fix = "sums are wrong: check NCCL_SOCKET_IFNAME, and look at NCCL_DEBUG=INFO"
+    yield Finding("all-reduce", f"{ranks.world} ranks: {speed:.2f} GB/s on {device}", "" if right else fix)
 
 
-def _timed_sum(tensor: torch.Tensor, ranks: Ranks) -> float:
-    if ranks.device == "cuda":
-        torch.cuda.synchronize()
-    ranks.barrier()
-    began = time.monotonic()
-    dist.all_reduce(tensor)
-    if ranks.device == "cuda":
-        torch.cuda.synchronize()
-    return time.monotonic() - began
+def _timed_sum(tensor: torch.Tensor, ranks: Ranks, group: Any) -> float:
+    def settled() -> float:
+        if tensor.is_cuda:
+            torch.cuda.synchronize()
+        ranks.barrier()
+        return time.monotonic()
+
+    began = settled()
+    dist.all_reduce(tensor, group=group)
+    return settled() - began

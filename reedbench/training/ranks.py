@@ -16,11 +16,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from reedbench.core import console
+from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError, ReedbenchError, RunAgain
 
 VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SIZE
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-LOST = re.compile(r"closed by peer|reset by peer|broken pipe|timed out|NCCL", re.IGNORECASE)
+LOST = re.compile(r"by peer|pair closure|broken pipe|timed? ?out|NCCL", re.IGNORECASE)
 PATIENCE = timedelta(minutes=30)  # with a rank that is late: the first one may be writing a large state
 
 
@@ -94,8 +95,8 @@ class Ranks:
         if self.first:
             try:
                 return self.tell(decide())
-            except ReedbenchError as error:
-                self.tell(-error.exit_code)
+            except Exception as error:
+                self.tell(-getattr(error, "exit_code", 1))
                 raise
         if (decided := self.tell(0)) >= 0:
             return decided
@@ -114,7 +115,7 @@ def part(count: int, index: int, parts: int) -> slice:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def joined(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     """Join the processes that the environment speaks of (RANK, WORLD_SIZE, ...); stay alone if it does not.
 
     Ranks other than the first are silent inside.
@@ -132,20 +133,24 @@ def joined(device: str) -> Iterator[Ranks]:
     ranks = Ranks(world, int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), device)
     if device == "cuda":
         _take_gpu(ranks)
-    dist.init_process_group(BACKENDS[device], timeout=PATIENCE)
+    dist.init_process_group(BACKENDS[device], timeout=patience)
     try:
         with nullcontext() if ranks.first else console.muted():
             yield ranks
     except RuntimeError as error:  # which is what gloo and NCCL raise
         if not LOST.search(str(error)):
             raise
-        raise RunAgain(f"rank {ranks.rank} has lost another one; run again to go on from the last state") from error
+        said = str(error).strip().splitlines()[0]
+        raise RunAgain(f"rank {ranks.rank} has lost another one, run again to go on ({said})") from error
     # Not after an error: this waits for sums that others may never join, and a rank that failed must end at once.
     dist.destroy_process_group()
 
 
 def _take_gpu(ranks: Ranks) -> None:
     visible = torch.cuda.device_count()
+    if visible == 1 and int(os.environ.get(GPUS_VARIABLE) or 0) > ranks.local:
+        torch.cuda.set_device(0)  # the site binds GPUs to processes: each sees its own alone
+        return
     if ranks.local >= visible:
         raise ConfigError(
             f"rank {ranks.rank} is number {ranks.local + 1} on its node, and {visible} GPU(s) are visible there: "

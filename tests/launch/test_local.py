@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reedbench.core.errors import ConfigError
 from reedbench.launch import gpus
 from reedbench.launch.coordinator import coordinator
 from reedbench.launch.processes import Process
@@ -24,15 +25,14 @@ def line(key, **options):
 
 
 def test_two_jobs_of_one_gpu_each_get_different_ones(workspace):
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "3,5", "REEDBENCH_GRACE_SECONDS": "1"}
-    (workspace / "second/config/benchmarks").mkdir(parents=True)
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "3,5", "TMPDIR": str(workspace)}
     jobs = [
         subprocess.Popen(line(f"prepare/{i}", gpus=1), env=environment, stderr=subprocess.PIPE, text=True)
         for i in (0, 1)
     ]
     said = [job.communicate(timeout=120)[1] for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
-    leases = {file.name for file in (workspace / "work/jobs/gpus").glob("*.json")}
+    leases = {file.name for file in workspace.glob("reedbench-gpus-*/*.json")}
     assert leases == {"3.json", "5.json"}
     record = json.loads((workspace / f"{OUTPUTS[-1]}.prov.json").read_text())["job"]
     assert record["launcher"] == "local"
@@ -63,12 +63,17 @@ def test_a_lease_ends_with_its_holder(two_gpus, tmp_path):
     assert gpus.lease(1, tmp_path) == [0]
 
 
-@pytest.mark.parametrize(
-    ("value", "seen"), [("", []), ("-1", []), ("NoDevFiles", []), ("2,7", [2, 7]), ("GPU-aa,GPU-bb", [0, 1])]
-)
+@pytest.mark.parametrize(("value", "seen"), [("", []), ("-1", []), ("NoDevFiles", []), ("2,7", [2, 7])])
 def test_visible_gpus_are_those_of_the_environment(monkeypatch, value, seen):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     assert gpus.visible() == seen
+
+
+def test_gpus_without_numbers_cannot_be_dealt_out(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa,GPU-bb")
+    assert gpus.any_visible()
+    with pytest.raises(ConfigError, match="name GPUs by their numbers"):
+        gpus.visible()
 
 
 def test_a_number_that_is_given_again_is_another_process():

@@ -13,7 +13,7 @@ LINE = ["--key", "prepare/digits", "--output", "results/x", "--", "step", "prepa
 def test_a_request_becomes_options_of_sbatch():
     request = Request(
         "slurm", "train/a", gpus=8, nodes=2, tasks_per_node=8, cpus=12, mem_mb=1500, runtime=90, partition="gpu",
-        constraint="h100", extra='--gres=tmp:1 --exclusive --comment="two words"',
+        constraint="h100", extra='--gres=tmp:1 --exclusive --mail-user="two words"',
     )  # fmt: skip
     asked = parameters(request, "reedbench:0:train/a:1")
     assert asked["time"] == 90
@@ -23,7 +23,7 @@ def test_a_request_becomes_options_of_sbatch():
     assert "account" not in asked
     assert "--cpus-per-task=12" in asked["srun_args"]
     assert asked["additional_parameters"] == {
-        "requeue": True, "gres": "tmp:1", "exclusive": True, "comment": "two words",
+        "requeue": True, "gres": "tmp:1", "exclusive": True, "mail-user": "two words",
     }  # fmt: skip
 
 
@@ -35,7 +35,8 @@ def test_a_request_becomes_options_of_sbatch():
         ({"runtime": 3}, "runtime is 3 min; a job needs at least 5 min on Slurm"),
         ({"gpus": 2, "tasks_per_node": 4}, "4 processes per node share 2 GPU(s)"),
         ({"extra": "exclusive"}, "'exclusive' is not an option of sbatch"),
-        ({"extra": "--comment='x"}, "No closing quotation"),
+        ({"extra": "--mail-user='x"}, "No closing quotation"),
+        ({"extra": "--array=1-3"}, "slurm_extra: --array is set by the launcher"),
     ],
 )
 def test_a_request_that_cannot_be_served_is_one_clear_line(options, words):

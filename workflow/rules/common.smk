@@ -6,8 +6,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from reedbench.core import io, paths
-from reedbench.core.errors import ReedbenchError, unknown
 from reedbench.core.constants import LAUNCHERS as MODES
+from reedbench.core.errors import ReedbenchError, unknown
 from reedbench.core.plugins import NAME
 from reedbench.schema import settings
 from reedbench.schema.suite import load
@@ -89,8 +89,9 @@ def resource(step, field):
 def launched(**size):
     """Everything that the launch line names; the profile overrides any of it by `set-resources`."""
     site = dict.fromkeys(("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra"), "")
-    # `launchers` counts jobs in flight where a profile limits them.
-    return {"launcher": LAUNCHER, "launchers": 1, **size, **site}
+    # What a profile limits: jobs in flight, and those that compute where Snakemake runs.
+    counted = {"launchers": 1, "local_cpu": 1 if LAUNCHER == "inline" else 0}
+    return {"launcher": LAUNCHER, **counted, **size, **site}
 
 
 def resources_of(step):
