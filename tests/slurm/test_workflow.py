@@ -83,10 +83,10 @@ def test_after_kill_9_of_snakemake_the_rerun_attaches_to_the_same_job(bench, uni
     assert not (bench.folder / RECEIPT).exists()
     assert bench.run(snakemake("--unlock")).returncode == 0
     again = bench.start(snakemake("--", RECEIPT))
+    bench.until("the rerun to attach", lambda: f"re-attached to live job {job}" in log.read_text())
     bench.let_go()
     text, _ = again.communicate(timeout=120)
     assert again.returncode == 0, text
-    assert f"re-attached to live job {job}" in log.read_text()
     assert list(bench.my_jobs()) == [job]
     assert bench.receipt() == uninterrupted["sit"]
     assert "Nothing to be done" in bench.run(snakemake("-n", "--", RECEIPT)).stdout
