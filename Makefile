@@ -3,12 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= 2
+DEMO ?= digits
 
 .PHONY: demo test test-slurm lint format clean install
 
 demo: $(VENV)/.installed
-	snakemake --cores $(CORES) --rerun-triggers mtime params input --rerun-incomplete --show-failed-logs --quiet rules -- all
-	reedbench summary digits
+	snakemake --cores $(CORES) --rerun-triggers mtime params input --rerun-incomplete --show-failed-logs --quiet rules -- \
+	  results/tables/$(DEMO).csv results/figures/$(DEMO)/speedup.pdf results/figures/$(DEMO)/samples.pdf \
+	  results/figures/$(DEMO)/alignment.pdf
+	reedbench summary $(DEMO)
 
 test: $(VENV)/.installed
 	pytest -n 2 --dist loadgroup tests --ignore tests/slurm

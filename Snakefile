@@ -28,7 +28,7 @@ rule all:
     default_target: True
     input:
         [paths.table(b) for b in EMBEDDED],
-        [paths.figure(b, figure) for b in EMBEDDED for figure in FIGURES],
+        [paths.figure(b, figure) for b in EMBEDDED for figure in settings.figures(SUITE, b)],
 
 
 # Every table that the committed cache holds; never a heavy job.
@@ -41,4 +41,4 @@ rule tables:
 # Every figure that the committed cache holds; never a heavy job.
 rule figures:
     input:
-        [paths.cached_figure(b, figure) for b in CACHED for figure in FIGURES],
+        [paths.cached_figure(b, figure) for b in CACHED for figure in settings.figures(SUITE, b)],

@@ -63,7 +63,7 @@ def expected(suite: Suite) -> Iterator[tuple[str, list[str]]]:
             yield f"train/{B}/{m}/seed{k}/segment-{i}", [paths.segment(B, m, k, i), paths.receipt(B, m, k, i)]
     for m, k, step, s in cells:
         cell = f"{B}/{m}/seed{k}/{paths.step_name(step)}/{s}"
-        yield f"sample/{cell}", [paths.samples(B, m, k, step, s), paths.preview(B, m, k, step, s)]
+        yield f"sample/{cell}", [paths.samples(B, m, k, step, s)]
         yield f"evaluate/{cell}", [paths.metrics(B, m, k, step, s)]
 
 

@@ -83,7 +83,7 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
 
 def our_step(trainer: Trainer, log_every: int) -> Callable[[], None]:
     """One step of our loop with its curve, as `segments._advance` runs it between save points."""
-    counted = Curve(Journal(), trainer.settings.batch, trainer.flops_per_step(), trainer.ranks)
+    counted = Curve(Journal(), trainer.order, trainer.flops_of_first(), trainer.ranks)
     done = 0
 
     def step() -> None:

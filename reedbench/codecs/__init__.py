@@ -1,31 +1,71 @@
-"""Codecs: data <-> what the backbone models (the identity for pixels, an SD-VAE for latents). One file each."""
+"""Codecs: data <-> what the backbone models, for training rows and for samples. One file each.
+
+A codec is all that training, sampling and scoring know of how data of a domain look.
+"""
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from reedbench.core.plugins import Plugin
+from reedbench.domains.rows import Rows
+
+Facts = Mapping[str, Any]  # index of a dataset
+Batch = dict[str, Any]  # of tensors whose first axis is the row
 
 
 class AbstractCodec(Plugin):
-    """Maps stored data to the backbone's space and samples back to data."""
+    """Maps stored rows to the backbone's space, and what a sampler makes back to data."""
 
     version: ClassVar[int] = 1
     domain: ClassVar[str]
+    lengths_of: ClassVar[str | None] = None  # ragged array whose rows say how long a datum is
 
     def recipe(self) -> dict[str, Any]:
         """The settings that change what a network is trained on."""
         return self.plain()
 
     @abstractmethod
-    def shape(self, data_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of one latent, given the shape of one datum."""
+    def shape(self, facts: Facts) -> tuple[int, ...]:
+        """Shape of one datum in the backbone's space; -1 where data differ."""
 
     @abstractmethod
-    def encode(self, data: np.ndarray) -> np.ndarray:
-        """Stored rows -> float32 latents."""
+    def batch(self, arrays: Mapping[str, Any]) -> Batch:
+        """Arrays of some rows as networks take them; rows of different lengths are padded to the longest."""
 
     @abstractmethod
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Sampled latents -> stored form (uint8 images)."""
+    def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
+        """What each of `count` samples is asked to be.
+
+        The samples fall into `streams` equal parts, and every part is asked the same.
+
+        Raises:
+            ConfigError: the data cannot ask for that many.
+        """
+
+    @abstractmethod
+    def condition(self, asked: Rows, facts: Facts, streams: Sequence[Any]) -> Batch:
+        """What a sampler starts from, on the CPU; each sample draws from its own stream (a `torch.Generator`)."""
+
+    @abstractmethod
+    def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:
+        """What a sampler drew for a batch (tensors on the CPU) as data."""
+
+    @abstractmethod
+    def write(self, folder: Path | str, samples: Rows) -> None:
+        """Write the samples of a cell into a folder."""
+
+    @abstractmethod
+    def read(self, folder: Path | str) -> Rows:
+        """Samples, as `write` wrote them.
+
+        Raises:
+            MissingArtefact: a file is absent or damaged.
+        """
+
+    @abstractmethod
+    def preview(self, samples: Rows, asked: Rows) -> np.ndarray:
+        """The samples that figures show, as one uint8 array."""

@@ -1,17 +1,16 @@
 """The identity codec: the backbone models pixels in [-1, 1] directly."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from reedbench.codecs import AbstractCodec
+from reedbench.codecs._images import ImageCodec
 from reedbench.domains import image
 
 
-class Pixels(AbstractCodec):
+class Pixels(ImageCodec):
     """Pixel space, no compression."""
 
-    domain: ClassVar[str] = "image"
     uses: Literal["pixels"] = "pixels"
 
     rounding: image.Rounding = "truncate"
@@ -21,9 +20,9 @@ class Pixels(AbstractCodec):
         """Rounding concerns samples only."""
         return {"uses": self.uses}
 
-    def shape(self, data_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """A latent is an image."""
-        return data_shape
+        return image_shape
 
     def encode(self, data: np.ndarray) -> np.ndarray:
         """uint8 -> float32 in [-1, 1]."""

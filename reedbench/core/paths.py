@@ -3,6 +3,7 @@
 All functions accept Snakemake wildcards (`"{b}"`) as well as values; `step` is written with seven digits.
 """
 
+import os
 from pathlib import Path
 
 RESULTS = "results"
@@ -99,13 +100,16 @@ def job(key: str) -> str:
 
 
 def samples(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
-    """Samples of one cell: images as npz."""
-    return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}/samples.npz"
+    """Folder of the samples of one cell: files of the domain's kind, and a preview."""
+    return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}"
+
+
+PREVIEW = "preview.npz"  # the first few samples of a cell: what figures show
 
 
 def preview(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
-    """The first few samples of one cell: what figures show."""
-    return f"{RESULTS}/samples/{benchmark}/{method}/seed{seed}/{step_name(step)}/{sampler}/preview.npz"
+    """The preview in the folder of a cell's samples."""
+    return f"{samples(benchmark, method, seed, step, sampler)}/{PREVIEW}"
 
 
 def metrics(benchmark: str, method: str, seed: int | str, step: int | str, sampler: str) -> str:
@@ -179,3 +183,9 @@ def log(rule: str, *names: str) -> str:
 def siblings(path: str, *suffixes: str) -> list[str]:
     """The same file with other suffixes: `x.csv` -> `x.md`, `x.tex`."""
     return [str(Path(path).with_suffix(suffix)) for suffix in suffixes]
+
+
+def external(path: str) -> Path:
+    """A file or folder from outside: as given, or where that is not there below $REEDBENCH_DATA (../shared/data)."""
+    here, other = Path(path), Path(os.environ.get("REEDBENCH_DATA", "../shared/data"))
+    return here if here.is_absolute() or here.exists() else other / path

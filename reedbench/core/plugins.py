@@ -20,7 +20,7 @@ from reedbench.core.frozen import Frozen
 
 VARIABLE = "REEDBENCH_PLUGINS"
 NAME = r"[a-z0-9]+(?:[.-][a-z0-9]+)*"  # what may stand in a path: names of benchmarks, methods, encoders, data sets
-KINDS = ("datasets", "codecs", "captioners", "encoders", "backbones", "objectives", "samplers", "metrics")
+KINDS = ("datasets", "codecs", "captioners", "encoders", "backbones", "objectives", "samplers", "metrics", "folders")
 
 
 class Plugin(Frozen, ABC):
@@ -39,7 +39,7 @@ def discover(kind: str) -> dict[str, type[Any]]:
     """All plugins of a kind by name, in alphabetical order.
 
     Raises:
-        ConfigError: two files claim the same name, or a file defines no plugin or several.
+        ConfigError: two files claim the same name, or a file defines no plugin or several, or one without a domain.
     """
     found: dict[str, tuple[str, type[Any]]] = {}
     for module in _modules(kind):
@@ -47,6 +47,10 @@ def discover(kind: str) -> dict[str, type[Any]]:
         name, origin = plugin.plugin_name(), str(module.__file__)
         if name in found:
             raise ConfigError(f"{origin}: {kind} plugin '{name}' is already defined in {found[name][0]}; rename one")
+        if not hasattr(plugin, "domain"):
+            raise ConfigError(
+                f"{origin}: {kind} plugin '{name}' does not say its domain (domain: ClassVar[str] = \"image\")"
+            )
         found[name] = (origin, plugin)
     return {name: found[name][1] for name in sorted(found)}
 

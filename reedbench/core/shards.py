@@ -1,13 +1,12 @@
 """Row-wise arrays in safetensors shards, read through memory maps so that a data set need not fit in memory.
 
 A shard folder holds `shard-00000.safetensors, ...`, each with the same named tensors; row i of the folder is row i of
-their concatenation. The layout read here (8-byte header length, JSON header, raw little-endian data) is the published
-safetensors format.
+their concatenation. Rows of different lengths lie one after the other, and `<name>#lengths` tells them apart. The
+layout read here (8-byte header length, JSON header, raw little-endian data) is the published safetensors format.
 """
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,12 @@ import numpy as np
 
 from reedbench.core import io
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.ragged import Ragged
 
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
+LENGTHS = "#lengths"
+Array = np.ndarray | Ragged
 
 
 def write(folder: Path | str, arrays: Mapping[str, Any], rows_per_shard: int = ROWS_PER_SHARD) -> None:
@@ -30,11 +32,22 @@ def write(folder: Path | str, arrays: Mapping[str, Any], rows_per_shard: int = R
     if len(set(lengths.values())) != 1:
         raise ValueError(f"arrays of one shard folder need the same number of rows, got {lengths}")
     (rows,) = set(lengths.values())
-    with io.atomic_directory(folder) as part:
-        for number in range(max(1, math.ceil(rows / rows_per_shard))):
-            piece = slice(number * rows_per_shard, (number + 1) * rows_per_shard)
-            tensors = {name: array[piece] for name, array in arrays.items()}
-            io.write_tensors(part / f"shard-{number:05d}.safetensors", tensors)
+    starts = range(0, max(1, rows), rows_per_shard)
+    write_parts(folder, ({name: a[i : i + rows_per_shard] for name, a in arrays.items()} for i in starts))
+
+
+def write_parts(folder: Path | str, parts: Iterable[Mapping[str, Any]]) -> None:
+    """Write one shard per part, as they come: only one of them need be in memory."""
+    with io.atomic_directory(folder) as whole:
+        for number, arrays in enumerate(parts):
+            io.write_tensors(whole / f"shard-{number:05d}.safetensors", _tensors(arrays))
+
+
+def _tensors(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    tensors: dict[str, np.ndarray] = {}
+    for name, rows in arrays.items():
+        tensors |= {name: rows.values, name + LENGTHS: rows.lengths} if isinstance(rows, Ragged) else {name: rows}
+    return tensors
 
 
 class Shards:
@@ -48,7 +61,7 @@ class Shards:
         files = sorted(io.require(folder).glob("shard-*.safetensors"))
         if not files:
             raise MissingArtefact(f"{folder}: holds no shard; delete the folder and rerun the step that makes it")
-        self.maps = [_checked(file) for file in files]
+        self.maps = [_rows(_checked(file)) for file in files]
         self.starts = np.cumsum([0] + [len(next(iter(shard.values()))) for shard in self.maps])
 
     def __len__(self) -> int:
@@ -60,14 +73,18 @@ class Shards:
         return sorted(self.maps[0])
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of one row of the array `name`."""
+        """Shape of one row of the array `name`; -1 where rows differ."""
         return tuple(self.maps[0][name].shape[1:])
 
-    def read(self, name: str, rows: Any = None) -> np.ndarray:
-        """Rows of the array `name` in the order asked for; all rows if none are named."""
-        if rows is None:
-            return np.concatenate([shard[name] for shard in self.maps])
-        rows = np.asarray(rows)
+    def lengths(self, name: str) -> np.ndarray:
+        """(n,) int64: lengths of the rows of a ragged array."""
+        return np.concatenate([shard[name].lengths for shard in self.maps])
+
+    def read(self, name: str, rows: Any = None) -> Any:
+        """Rows of the array `name` in the order asked for (an array, or `Ragged`); all rows if none are named."""
+        rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
+        if isinstance(self.maps[0][name], Ragged):
+            return self._read_ragged(name, rows)
         if len(self.maps) == 1:
             return np.asarray(self.maps[0][name][rows])
         out = np.empty((len(rows), *self.shape(name)), self.maps[0][name].dtype)
@@ -76,6 +93,21 @@ class Shards:
             here = shard_of == number
             out[here] = self.maps[number][name][rows[here] - self.starts[number]]
         return out
+
+    def _read_ragged(self, name: str, rows: np.ndarray) -> Ragged:
+        shard_of = np.searchsorted(self.starts, rows, side="right") - 1
+        found = [self.maps[s][name][int(row - self.starts[s])] for s, row in zip(shard_of, rows, strict=True)]
+        values = np.concatenate(found) if found else np.asarray(self.maps[0][name].values[:0])
+        return Ragged(values, np.array([len(row) for row in found], np.int64))
+
+
+def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Arrays of rows, as they were given to `write`."""
+    plain = {name: array for name, array in tensors.items() if not name.endswith(LENGTHS)}
+    return {
+        name: Ragged(array, tensors[name + LENGTHS]) if name + LENGTHS in tensors else array
+        for name, array in plain.items()
+    }
 
 
 def _checked(file: Path) -> dict[str, np.ndarray]:

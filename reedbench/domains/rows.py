@@ -10,6 +10,7 @@ import numpy as np
 
 from reedbench.core import io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.ragged import Ragged
 from reedbench.core.staging import staged
 
 TRAIN, TEST = "train", "test"
@@ -19,17 +20,18 @@ TRAIN, TEST = "train", "test"
 class Rows:
     """Data of one dataset or split; row i of every array belongs to `ids[i]`.
 
-    For images the arrays are `images` (n, channels, height, width) uint8 and `labels` (n,) int64.
+    For images the arrays are `images` (n, channels, height, width) uint8 and `labels` (n,) int64; for proteins see
+    `domains.protein`.
     """
 
     ids: Sequence[str]
     split: Sequence[str]
-    arrays: Mapping[str, np.ndarray]
+    arrays: Mapping[str, Any]  # np.ndarray, or Ragged where rows have different lengths
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: np.ndarray) -> "Rows":
+    def take(self, rows: Any) -> "Rows":
         """The given rows, in that order."""
         return Rows(
             [self.ids[i] for i in rows], [self.split[i] for i in rows], {k: v[rows] for k, v in self.arrays.items()}
@@ -60,8 +62,9 @@ def write(folder: Path | str, rows: Rows, facts: Mapping[str, Any]) -> list[str]
         raise ConfigError(f"{folder.name}: the dataset is empty: no row in split '{TRAIN}' (rows by split: {splits})")
     shards.write(folder / "shards", rows.arrays)
     manifest: dict[str, Any] = {"id": list(rows.ids), "split": list(rows.split)}
-    if "labels" in rows.arrays:
-        manifest["label"] = rows.arrays["labels"]
+    for name, array in rows.arrays.items():
+        if not isinstance(array, Ragged) and array.ndim == 1:
+            manifest["label" if name == "labels" else name] = array
     manifest["sha256"] = [_row_digest(rows, i) for i in range(len(rows))]
     with io.atomic(folder / "manifest.parquet") as part:
         parquet.write_table(pa.table(manifest), part)

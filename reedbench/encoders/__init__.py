@@ -5,7 +5,7 @@ in one benchmark.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,12 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core.plugins import Plugin
+from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
+
+# tokens: (n, tokens, dim). vector: (n, dim). residues: `Ragged` rows (L, dim) for chains of L residues.
+# pairs: `Ragged` rows (L * L, dim), the pair of residues (i, j) of a chain at i * L + j.
+Kind = Literal["tokens", "vector", "residues", "pairs"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,12 @@ class Material:
     rows: Rows
     captions: list[str] | None = None
     representations: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def take(self, rows: Sequence[int]) -> "Material":
+        """Some rows, in the order given."""
+        captions = None if self.captions is None else [self.captions[i] for i in rows]
+        index = np.asarray(rows, np.int64)
+        return Material(self.rows.take(rows), captions, {name: x[index] for name, x in self.representations.items()})
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,14 @@ class Pretrained:
 
 
 class AbstractEncoder(Plugin):
-    """A frozen encoder; trained in-suite by the `pretrain` step where `pretrained` is true."""
+    """A frozen encoder; trained in-suite by the `pretrain` step where `pretrained` is true.
+
+    `kind` is a class variable, or a property where it depends on the settings.
+    """
 
     version: ClassVar[int] = 1
     domain: ClassVar[str]
-    kind: ClassVar[Literal["tokens", "vector"]]
+    kind: ClassVar[Kind]
     pretrained: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
 
@@ -58,8 +72,8 @@ class AbstractEncoder(Plugin):
         return Pretrained({}, {})
 
     @abstractmethod
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
-        """(n, tokens, dim) or (n, dim) float32, in row order."""
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray | Ragged:
+        """One float32 representation per row, in row order, laid out as `kind` says."""
 
     def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""

@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics import FeatureMetric, Features
 
 
-class Accuracy(AbstractMetric):
+class Accuracy(FeatureMetric):
     """Class consistency; compare it with the classifier's accuracy on real data, which stands in its card."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"

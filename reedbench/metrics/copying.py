@@ -7,10 +7,10 @@ the test of Gu et al. 2023, arXiv:2310.02664, after Yoon et al. 2023.
 from typing import ClassVar, Literal
 
 from reedbench.core.constants import MEMORISED_RATIO
-from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics import FeatureMetric, Features
 
 
-class Copying(AbstractMetric):
+class Copying(FeatureMetric):
     """Copying rate, by Euclidean distances; use it under an extractor that keeps detail, such as pixels."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"

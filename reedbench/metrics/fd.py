@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics import FeatureMetric, Features
 
 
-class FrechetDistance(AbstractMetric):
+class FrechetDistance(FeatureMetric):
     """Frechet distance |mu - mu'|^2 + tr(S + S' - 2 sqrt(S S')). Falls with n: compare equal n only."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"

@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics import FeatureMetric, Features
 
 
-class KernelDistance(AbstractMetric):
+class KernelDistance(FeatureMetric):
     """Kernel distance (MMD), averaged over random subsets; unlike the Frechet distance it does not fall with n."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"

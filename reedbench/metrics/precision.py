@@ -4,11 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reedbench.metrics import AbstractMetric, Features
+from reedbench.metrics import FeatureMetric, Features
 from reedbench.metrics._manifold import precision_recall
 
 
-class Precision(AbstractMetric):
+class Precision(FeatureMetric):
     """Improved precision; a manifold is the union of balls around points that reach to their k-th neighbour."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"

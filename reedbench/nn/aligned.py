@@ -87,6 +87,10 @@ class AlignedLearner:
         """Every term is a mean over samples."""
         return dict.fromkeys((DENOISE, *(tap.term for tap in self.taps)), float(len(batch["x_1"])))
 
+    def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
+        """Nothing of these losses depends on other rows."""
+        return batch
+
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; alignment terms are negative cosines with their time weights, without coefficients."""
         velocity, projections = network(*self.flow.inputs(batch))

@@ -42,6 +42,15 @@ class Learner(Protocol):
         """
         ...
 
+    def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
+        """A rank's drawn rows with representations, and what the loss needs of the global batch.
+
+        Args:
+            batch: on the device of the network.
+            total: sum of a tensor over ranks.
+        """
+        ...
+
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """Forward pass on a drawn (micro-)batch.
 

@@ -11,6 +11,7 @@ class AbstractObjective(Plugin):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
     version: ClassVar[int] = 1
+    domain: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
 
     label: str
@@ -27,7 +28,7 @@ class AbstractObjective(Plugin):
         return ()
 
     def interpolant(self) -> str:
-        """Name of the path from noise to data (`nn.interpolants`) that its networks are sampled on."""
+        """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
 
     def recipe(self) -> dict[str, Any]:
@@ -40,6 +41,7 @@ class AbstractObjective(Plugin):
 
         Args:
             backbone: network from `AbstractBackbone.build`, parameters not yet initialised.
-            targets: shape of one representation per encoder name, (tokens, dim) or (dim,).
+            targets: shape of one representation per encoder name: (tokens, dim) or (dim,); (-1, dim) or (-1, -1, dim)
+                with one entry per residue, or per pair of residues.
             generator: the named stream that initialises a parameter.
         """

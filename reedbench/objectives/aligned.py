@@ -12,30 +12,7 @@ from reedbench.core.constants import ALIGNMENT_WEIGHT, LABEL_DROPOUT, PROJECTOR_
 from reedbench.core.errors import ConfigError
 from reedbench.core.frozen import Frozen
 from reedbench.objectives import AbstractObjective
-
-
-class Schedule(Frozen):
-    """A factor as a function of the optimizer step; it names its own length, so that longer runs change nothing."""
-
-    shape: Literal["constant", "linear-ramp", "linear-decay", "cosine-decay", "stop"] = "constant"
-    """`constant` is 1; ramps go 0 -> 1, decays 1 -> 0 over `length` steps; `stop` is 1 before `start`, then 0."""
-    start: int = Field(0, ge=0)
-    """Step at which the ramp, decay or stop begins."""
-    length: int = Field(0, ge=0)
-    """Steps from one end of the ramp or decay to the other."""
-
-    @model_validator(mode="after")
-    def _length_where_it_matters(self) -> "Schedule":
-        if self.shape.endswith("decay") and not self.length:
-            raise ValueError(f"{self.shape} needs a length of at least 1 step")
-        return self
-
-    def function(self) -> Callable[[int], float]:
-        """The factor as a function of the step."""
-        from reedbench.nn.schedules import SCHEDULES
-
-        shape = SCHEDULES[self.shape]
-        return lambda step: shape(step, self.start, self.length)
+from reedbench.objectives._schedule import Schedule
 
 
 class Alignment(Frozen):
@@ -71,6 +48,7 @@ class Alignment(Frozen):
 class Aligned(AbstractObjective):
     """Denoising plus alignments, each with its factor over training."""
 
+    domain: ClassVar[str] = "image"
     cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "yu2025repa", "wang2025reed")
     uses: Literal["aligned"] = "aligned"
 

@@ -1,18 +1,19 @@
 """The figures of a benchmark. Each is drawn from a `Source` alone and leaves its numbers beside it as CSV."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from reedbench.core.errors import MetricError
 from reedbench.report import style
 from reedbench.report.intervals import interval
-from reedbench.report.source import Source
+from reedbench.report.pictures import PICTURES
+from reedbench.report.source import HALVES, Source
 from reedbench.report.speedup import speedups
-
-ROW_OF_IMAGES = 5
+from reedbench.schema.versions import LEVELLED
 
 
 def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
@@ -33,7 +34,7 @@ def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
             axis.set(xlabel="training steps", ylabel=f"{family} ({better} is better)", title=facts["title"])
             if len(samplers) > 1:
                 axis.set_title(f"{facts['title']}, {sampler}")
-            axis.legend(loc="upper right")
+            axis.legend(loc="upper right" if better == "lower" else "lower right")
         rows += [{"kind": "speedup", **{str(k): v for k, v in row.items()}} for row in gains.to_dict("records")]
         return style.save(figure, stem, rows)
 
@@ -52,7 +53,7 @@ def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sa
         steps, means, lows, highs = (list(column) for column in zip(*points, strict=True))
         axis.plot(steps, means, marker="o", markersize=3, color=colours[method], label=words["label"])
         axis.fill_between(steps, lows, highs, color=colours[method], alpha=0.2, linewidth=0)
-    if (own["value"] > 0).all():
+    if _direction(source, family) == "lower" and (own["value"] > 0).all():
         axis.set_yscale("log")
         lowest = float(own["value"].min())
         axis.set_ylim(bottom=lowest * 0.6)
@@ -85,18 +86,59 @@ def _direction(source: Source, family: str) -> str:
 
 def _floor_line(axis: Any, source: Source, family: str) -> None:
     floor = source.floor[source.floor["family"] == family]
-    if len(floor):
-        value = float(floor["value"].iloc[0])
+    for _, record in floor.iterrows():
+        value = float(record["value"])
         axis.axhline(value, color="0.6", linewidth=0.8, linestyle="--")
         bottom, top = axis.get_ylim()
-        axis.set_ylim(min(bottom, value * 0.8), top)
-        n = int(floor["n"].iloc[0])
-        axis.annotate(f"training half vs half (n = {n})", (1, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
+        axis.set_ylim(min(bottom, value * 0.8), max(top, value * 1.05))
+        axis.annotate(_floor_words(record), (1, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
                       textcoords="offset points", ha="right", color="0.4", fontsize=6)  # fmt: skip
 
 
+def _floor_words(record: pd.Series) -> str:
+    """What a floor is, and on how many samples."""
+    what = record.get("what")
+    return f"{HALVES if what is None or pd.isna(what) else what} (n = {int(record['n'])})"
+
+
+def levels(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
+    """A metric that is taken at several times, against time, per method at its last step; with the best possible."""
+    colours, rows = style.colours(list(facts["methods"])), []
+    times = {family: float(family.rsplit("@", 1)[1]) for family in levelled(facts["metrics"])}
+    if not times:
+        raise MetricError(f"{facts['benchmark']}: no metric is taken at several times, which figure levels shows")
+    name = next(iter(times)).rsplit("@", 1)[0]
+    own = source.metrics[source.metrics["family"].isin(list(times)) & (source.metrics["step"] >= 0)]
+    own = own[own["step"] == own["step"].max()].assign(time=own["family"].map(times))
+    with style.styled() as plt:
+        figure, axis = plt.subplots(figsize=(9.5 * style.CENTIMETRE, 7.5 * style.CENTIMETRE))
+        for method, words in facts["methods"].items():
+            cells = own[own["method"] == method].groupby("time")["value"]
+            for time, values in cells:
+                over = interval(values.tolist())
+                rows.append({"method": method, "time": time, "value": over.mean, "low": over.low, "high": over.high})
+            means = cells.mean()
+            axis.plot(means.index, means, marker="o", markersize=3, color=colours[method], label=words["label"])
+        limits = source.floor[source.floor["family"].isin(list(times))]
+        if len(limits):
+            limits = limits.assign(time=limits["family"].map(times)).sort_values("time")
+            label = _floor_words(limits.iloc[0])
+            axis.plot(limits["time"], limits["value"], color="0.4", linewidth=1, linestyle="--", label=label)
+            points = zip(limits["time"], limits["value"], strict=True)
+            rows += [{"method": "floor", "time": time, "value": value} for time, value in points]
+        axis.set(xlabel="time (0: all masked, 1: clean)", ylabel=name, title=f"{facts['title']}, last step")
+        axis.legend()
+        return style.save(figure, stem, rows)
+
+
+def levelled(families: Iterable[str]) -> list[str]:
+    """Metrics that are taken at a time, such as `masked-perplexity@0.5`."""
+    return [family for family in families if re.fullmatch(LEVELLED, family)]
+
+
 def samples(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
-    """The same samples (same noise, same classes) over training: a row per method, a column per checkpoint."""
+    """The same samples (same noise, same condition) over training: a row per method, a column per checkpoint."""
+    pictures = PICTURES[facts["domain"]]
     methods = [m for m in facts["methods"] if any(name.startswith(f"{m}/") for name in source.preview)]
     steps = sorted({int(name.split("/")[1]) for name in source.preview})
     rows: list[dict[str, Any]] = []
@@ -107,31 +149,20 @@ def samples(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
         )
         for i, method in enumerate(methods):
             for j, step in enumerate(steps):
-                images = source.preview[f"{method}/{step}"]
-                axes[i, j].imshow(_montage(images), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+                preview = source.preview[f"{method}/{step}"]
+                axes[i, j].imshow(
+                    pictures.draw(preview), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", aspect="auto"
+                )
                 axes[i, j].set(xticks=[], yticks=[])
                 for spine in axes[i, j].spines.values():
                     spine.set_visible(False)
-                rows += [_pixels(method, step, n, image) for n, image in enumerate(images)]
+                rows += [{"method": method, "step": step, **row} for row in pictures.numbers(preview)]
             axes[i, 0].set_ylabel(facts["methods"][method]["label"], fontsize=8)
         for axis, step in zip(axes[0], steps, strict=True):
             axis.set_title(f"step {step}", fontsize=8)
+        if pictures.caption:
+            figure.supxlabel(pictures.caption, fontsize=7)
         return style.save(figure, stem, rows)
-
-
-def _montage(images: np.ndarray) -> np.ndarray:
-    """(n, h, w, c) uint8 -> one picture with rows of `ROW_OF_IMAGES`, a white line between images."""
-    n, h, w, c = images.shape
-    lines = -(-n // ROW_OF_IMAGES)
-    canvas = np.zeros((lines * (h + 1) - 1, ROW_OF_IMAGES * (w + 1) - 1, c), np.uint8)
-    for i, image in enumerate(images):
-        top, left = divmod(i, ROW_OF_IMAGES)
-        canvas[top * (h + 1) : top * (h + 1) + h, left * (w + 1) : left * (w + 1) + w] = image
-    return canvas.squeeze(-1) if c == 1 else canvas
-
-
-def _pixels(method: str, step: int, n: int, image: np.ndarray) -> dict[str, Any]:
-    return {"method": method, "step": step, "sample": n, "pixels": " ".join(map(str, image.reshape(-1).tolist()))}
 
 
 def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
@@ -160,4 +191,4 @@ def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> lis
         return style.save(figure, stem, rows)
 
 
-FIGURES = {"speedup": speedup, "samples": samples, "alignment": alignment}
+FIGURES = {"speedup": speedup, "samples": samples, "alignment": alignment, "levels": levels}

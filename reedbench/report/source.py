@@ -19,6 +19,7 @@ from reedbench.core import io, paths
 from reedbench.core.errors import MetricError, MissingArtefact
 
 FLOOR = "floor"
+HALVES = "training half vs half"  # what a floor is where its record does not say so
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has

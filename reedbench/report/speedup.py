@@ -1,8 +1,9 @@
 """Training speed-up: how much earlier a method reaches the baseline's final value, on every axis of cost.
 
 Each seed is compared with the baseline's run of the same seed (same data, noise and times). The step at which a curve
-first reaches the target is interpolated in log(value) between two evaluations (linearly where a value is not
-positive); costs are interpolated at that step. Definition after the claims of REPA and REED, which count steps only.
+first reaches the target is interpolated between two evaluations, in log(value) where lower is better and values are
+positive, linearly otherwise; costs are interpolated at that step. Definition after the claims of REPA and REED, which
+count steps only.
 """
 
 import math
@@ -38,7 +39,7 @@ def first_reach(steps: Sequence[float], values: Sequence[float], target: float, 
     i = good.index(True)
     if i == 0:
         return Reach(steps[0], (0.0, steps[0]), "reached before the first evaluation: at least this much")
-    scale = math.log if min(target, *values[i - 1 : i + 1]) > 0 else float
+    scale = math.log if lower_is_better and min(target, *values[i - 1 : i + 1]) > 0 else float
     before, after, wanted = scale(values[i - 1]), scale(values[i]), scale(target)
     share = 1.0 if before == after else (before - wanted) / (before - after)
     return Reach(steps[i - 1] + share * (steps[i] - steps[i - 1]), (steps[i - 1], steps[i]))

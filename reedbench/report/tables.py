@@ -8,7 +8,7 @@ import pandas as pd
 
 from reedbench.core.errors import MetricError
 from reedbench.report.intervals import Interval, interval
-from reedbench.report.source import Source
+from reedbench.report.source import HALVES, Source
 from reedbench.report.speedup import cost_at, speedups
 
 HEAD = ["benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
@@ -36,12 +36,14 @@ def tidy(source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
     for (method, step, sampler), cell in sorted(
         cells.groupby(["method", "step", "sampler"]), key=lambda item: (order[str(item[0][0])], item[0][1], item[0][2])
     ):
+        values, gain = _metrics(cell, ids), _gain(gains, str(method), str(sampler))
         rows.append(
             {
                 **_head(facts, str(method), int(step), str(sampler), cell, source),
-                **_metrics(cell, ids),
+                **values,
                 **{name: _mean_cost(source, cell, name) for name in COSTS},
-                **_gain(gains, str(method), str(sampler)),
+                **gain,
+                "reason": "; ".join(part for part in (gain["reason"], *values["unmeasured"]) if part),
             }
         )
     columns = [*HEAD, *(f"{i}{suffix}" for i in ids for suffix in ("", ".low", ".high", ".interval")), *COSTS, *SPEEDUP]
@@ -83,7 +85,7 @@ def _mean_cost(source: Source, cell: pd.DataFrame, column: str) -> float:
 
 
 def _metrics(cell: pd.DataFrame, ids: Sequence[str]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
+    columns: dict[str, Any] = {"unmeasured": []}
     seeds = sorted(cell["seed"].unique())
     for name in ids:
         own = cell[cell["metric"] == name].sort_values("seed")
@@ -92,6 +94,10 @@ def _metrics(cell: pd.DataFrame, ids: Sequence[str]) -> dict[str, Any]:
             raise MetricError(
                 f"{name}: not one value per seed for {m}, step {step}, sampler {s}; evaluate its cells again"
             )
+        if own["value"].isna().any():
+            columns |= {name: None, f"{name}.low": None, f"{name}.high": None, f"{name}.interval": "none"}
+            columns["unmeasured"].append(f"{name}: {own['reason'].iloc[0]}")
+            continue
         over = interval(own["value"].tolist())
         columns |= {name: over.mean, f"{name}.low": over.low, f"{name}.high": over.high, f"{name}.interval": over.kind}
     return columns
@@ -136,7 +142,9 @@ def _interval_of(row: pd.Series, name: str) -> Interval:
 
 
 def text(value: Interval) -> str:
-    """`3.48 [3.19, 3.77]`, with digits that suit the size."""
+    """`3.48 [3.19, 3.77]`, with digits that suit the size; a dash for what was not measured."""
+    if pd.isna(value.mean):
+        return "–"
     digits = 2 if abs(value.mean) >= 1 else 3 if abs(value.mean) >= 0.0995 else 4
     mean = f"{value.mean:.{digits}f}"
     if value.kind == "none" or value.low == value.high:
@@ -166,17 +174,33 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
         f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that "
         f"{baseline} ends at (mean {target}), same seed; geometric mean.",
     ]
-    floor = {row["family"]: row for _, row in source.floor.iterrows()}
-    if floor:
-        values = ", ".join(f"{family} {row['value']:.4g}" for family, row in floor.items())
-        lines.append(
-            f"Floor, training half against the other half (n = {int(next(iter(floor.values()))['n'])}): {values}."
-        )
+    lines += _floors(source.floor)
     once = source.curves.groupby("method")["oneoff_device_seconds"].first()
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     lines.append(f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}.")
+    lines += _unmeasured(source)
     lines += [f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"]]
     return [" ".join(line.split()) for line in lines]
+
+
+def _floors(floor: pd.DataFrame) -> list[str]:
+    """What real data score, or the best that is possible."""
+    halves = "Floor, training half against the other half"
+    what = floor["what"].fillna(HALVES) if "what" in floor else pd.Series(HALVES, floor.index)
+    lines = []
+    for kind, own in floor.groupby(what, sort=False):
+        values = ", ".join(f"{row['family']} {row['value']:.4g}" for _, row in own.iterrows())
+        words = halves if kind == HALVES else f"Limit, {kind}"
+        lines.append(f"{words} (n = {int(own['n'].iloc[0])}): {values}.")
+    return lines
+
+
+def _unmeasured(source: Source) -> list[str]:
+    """Why metrics have no value, once each."""
+    if "reason" not in source.metrics:
+        return []
+    missing = source.metrics[source.metrics["value"].isna()].drop_duplicates("family")
+    return [f"{row['family']} was not measured: {row['reason']}." for _, row in missing.iterrows()]
 
 
 def markdown(shown: pd.DataFrame, title: str, lines: Sequence[str]) -> str:

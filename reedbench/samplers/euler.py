@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from reedbench.samplers import AbstractSampler
+from reedbench.samplers._flow import FlowSampler
 
 
-class Euler(AbstractSampler):
+class Euler(FlowSampler):
     """Euler's method on a uniform grid of times."""
 
     uses: Literal["euler"] = "euler"

@@ -5,10 +5,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reedbench.core.constants import SDE_LAST_STEP
-from reedbench.samplers import AbstractSampler
+from reedbench.samplers._flow import FlowSampler
 
 
-class EulerMaruyama(AbstractSampler):
+class EulerMaruyama(FlowSampler):
     """Stochastic; every sample draws its noise from its own stream."""
 
     uses: Literal["euler-maruyama"] = "euler-maruyama"

@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from reedbench.samplers import AbstractSampler
+from reedbench.samplers._flow import FlowSampler
 
 
-class Heun(AbstractSampler):
+class Heun(FlowSampler):
     """Heun's method on a uniform grid of times."""
 
     uses: Literal["heun"] = "heun"

@@ -53,6 +53,9 @@ class Training(Frozen):
 
     batch: int = Field(256, ge=1)
     """Global batch: rows per optimizer step over all ranks and micro-batches."""
+    tokens: int | None = Field(None, ge=1)
+    """In place of `batch`, for data of different lengths: entries (residues) per step, padding included. Rows of like
+    length are packed together, and none is left out."""
     accumulation: int = Field(1, ge=1)
     """Micro-batches per step; changes rounding only."""
     optimiser: Optimiser = Optimiser()
@@ -67,6 +70,10 @@ class Training(Frozen):
     """Steps per job; must be a multiple of save_every."""
     save_every: int = Field(ge=1)
     """Grid of published weights; evaluation steps lie on it."""
+
+    def plain(self) -> dict[str, Any]:
+        """What is not said is no setting: recipes from before `tokens` stay as they are."""
+        return {name: value for name, value in super().plain().items() if value is not None}
 
 
 class Bookkeeping(Frozen):
@@ -165,7 +172,8 @@ def model() -> type[BenchmarkBase]:
         "backbone": "The network that every method trains.",
         "methods": "Objectives with settings, by name; `base: other` starts from another method's settings.",
         "samplers": "How noise becomes samples, by name.",
-        "metrics": "What is measured on the samples, each under one extractor.",
+        "metrics": "What is measured on the samples, each under one extractor or folder, or directly.",
+        "folders": "Sources of predicted structures that metrics of proteins use, by name.",
     }
     one: Any = {kind: _union(kind) for kind in plugins.KINDS}
     fields: dict[str, Any] = {
@@ -173,7 +181,8 @@ def model() -> type[BenchmarkBase]:
         "codec": (one["codecs"], ...),
         "captioners": (_named(one["captioners"]), {}),
         "encoders": (_named(one["encoders"]), {}),
-        "extractors": (_named(one["encoders"]), ...),
+        "extractors": (_named(one["encoders"]), {}),
+        "folders": (_named(one["folders"]), {}),
         "backbone": (one["backbones"], ...),
         "methods": (_named(one["objectives"]), ...),
         "samplers": (_named(one["samplers"]), ...),

@@ -9,6 +9,7 @@ from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
 RESERVED = "floor"  # real data against real data, in metric records
+GPU_STEPS = ("train", "sample")
 
 
 def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
@@ -62,7 +63,9 @@ def _grid(b: Any) -> Iterator[Finding]:
         yield ("seeds",), "must list each seed once"
     if any(seed < 0 for seed in b.seeds):
         yield ("seeds",), "must not be negative"
-    if b.train.batch % b.train.accumulation:
+    if b.train.tokens is not None and b.codec.lengths_of is None:
+        yield ("train", "tokens"), "is for data of different lengths; give train.batch"
+    if b.train.tokens is None and b.train.batch % b.train.accumulation:
         yield ("train", "accumulation"), f"must divide the batch ({b.train.batch})"
 
 
@@ -131,13 +134,16 @@ def _metrics(b: Any) -> Iterator[Finding]:
     seen: set[str] = set()
     for i, metric in enumerate(b.metrics):
         key: Key = ("metrics", i)
-        if metric.extractor not in b.extractors:
-            yield (*key, "extractor"), unknown("extractor", metric.extractor, b.extractors)
-        elif metric.needs_classifier and not b.extractors[metric.extractor].classifies:
-            yield (
-                (*key, "extractor"),
-                f"{metric.uses} needs an extractor that is a classifier, and {metric.extractor} is none",
-            )
+        for name in metric.extractors():
+            if name not in b.extractors:
+                yield (*key, "extractor"), unknown("extractor", name, b.extractors)
+            elif metric.needs_classifier and not b.extractors[name].classifies:
+                yield (*key, "extractor"), f"{metric.uses} needs an extractor that is a classifier, and {name} is none"
+        for name in metric.folders():
+            if name not in b.folders:
+                yield (*key, "folder"), unknown("folder", name, b.folders)
+        if (misfit := metric.misfit(b.sampling, b.samplers)) is not None:
+            yield key, f"{metric.family}: {misfit}"
         if metric.family in seen:
             yield key, f"{metric.family} is listed twice"
         if b.sampling.count < metric.least_n():
@@ -168,14 +174,17 @@ def _resources(b: Any) -> Iterator[Finding]:
         key: Key = ("resources", step)
         processes = resources.nodes * resources.tasks_per_node
         least = processes * b.train.accumulation
-        if resources.gpus and step not in ("train", "sample"):
-            yield (*key, "gpus"), "only train and sample compute on a GPU so far; leave it out"
+        if resources.gpus and step not in (*GPU_STEPS, *(["evaluate"] if b.folders else [])):
+            yield (
+                (*key, "gpus"),
+                "only train and sample, and evaluate with a folder, compute on a GPU so far; leave it out",
+            )
         if 0 < resources.gpus < resources.tasks_per_node:
             yield (*key, "tasks_per_node"), f"each process needs a GPU of its own, and gpus is {resources.gpus}"
         if processes > 1 and step != "train":
             several = "nodes" if resources.nodes > 1 else "tasks_per_node"
             yield (*key, several), "only train runs on several processes so far; leave it out"
-        elif processes > 1 and b.train.batch < least:
+        elif processes > 1 and b.train.tokens is None and b.train.batch < least:
             yield (
                 ("train", "batch"),
                 f"{b.train.batch} rows are too few for {processes} processes with train.accumulation "
@@ -185,8 +194,9 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 def _domains(b: Any) -> Iterator[Finding]:
     named: list[tuple[Key, Any]] = [(("codec",), b.codec), (("backbone",), b.backbone)]
-    for section in ("captioners", "encoders", "extractors"):
+    for section in ("captioners", "encoders", "extractors", "folders", "methods", "samplers"):
         named += [((section, name), plugin) for name, plugin in getattr(b, section).items()]
+    named += [(("metrics", i), metric) for i, metric in enumerate(b.metrics) if metric.domain is not None]
     for key, plugin in named:
         if plugin.domain != b.dataset.domain:
             yield key, f"{plugin.uses} is for domain '{plugin.domain}', the dataset is '{b.dataset.domain}'"

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from reedbench.core import paths, plugins
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES
 
 
 def plugin_lines(kind: str) -> Iterator[str]:
@@ -33,7 +32,7 @@ def targets(suite: Suite) -> Iterator[str]:
     for name, b in suite.benchmarks.items():
         yield paths.table(name)
         yield from (paths.ablation(name, ablation) for ablation in b.ablations)
-        yield from (paths.figure(name, figure) for figure in FIGURES)
+        yield from (paths.figure(name, figure) for figure in settings.figures(suite, name))
         for cell in settings.cells(suite, name, settings.all_methods(suite, name)):
             yield paths.metrics(name, *cell)
 

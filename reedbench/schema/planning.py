@@ -8,7 +8,6 @@ from pathlib import Path
 from reedbench.core import paths
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Job:
 def jobs(suite: Suite, b: str) -> list[Job]:
     """Every job of a benchmark's table and figures (not of its ablations), in order."""
     methods = settings.shown(suite, b, None)
-    return [*_preparation(suite, b, methods), *_runs(suite, b, methods), *_reports(b)]
+    return [*_preparation(suite, b, methods), *_runs(suite, b, methods), *_reports(suite, b)]
 
 
 def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
@@ -64,9 +63,9 @@ def _runs(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
         yield Job("evaluate", cell, paths.metrics(b, m, k, step, s))
 
 
-def _reports(b: str) -> Iterator[Job]:
+def _reports(suite: Suite, b: str) -> Iterator[Job]:
     yield Job("tabulate", f"--benchmark {b}", paths.table(b))
-    for figure in FIGURES:
+    for figure in settings.figures(suite, b):
         yield Job("plot", f"--benchmark {b} --figure {figure}", paths.figure(b, figure))
 
 

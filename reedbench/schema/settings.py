@@ -5,6 +5,7 @@ and `reedbench plan` all ask here.
 """
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import VERSIONS
+from reedbench.schema.versions import FIGURES, LEVELLED, VERSIONS
 
 Settings = dict[str, Any]
 
@@ -130,12 +131,20 @@ def sampling(suite: Suite, b: str, s: str) -> Settings:
 def evaluation(suite: Suite, b: str) -> Settings:
     """Settings of `evaluate`."""
     benchmark = suite.benchmark(b)
+    folders = {name: folder(suite, b, name) for metric in benchmark.metrics for name in metric.folders()}
     return {
         "step": VERSIONS["evaluate"],
         "metrics": [{**metric.plain(), "version": metric.version} for metric in benchmark.metrics],
         "streams": benchmark.sampling.streams,
         "extractors": {name: encoder(suite, benchmark.dataset.id, name) for name in used_extractors(suite, b)},
+        **({"folders": folders} if folders else {}),
     }
+
+
+def folder(suite: Suite, b: str, name: str) -> Settings:
+    """Settings of a folder."""
+    plugin = suite.benchmark(b).folders[name]
+    return {**plugin.plain(), "version": plugin.version}
 
 
 def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
@@ -156,10 +165,17 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     }
 
 
+def figures(suite: Suite, b: str) -> list[str]:
+    """Figures of a benchmark: `levels` only where a metric is taken at several times."""
+    families = [metric.family for metric in suite.benchmark(b).metrics]
+    levelled = [family for family in families if re.fullmatch(LEVELLED, family)]
+    return [name for name in FIGURES if name != "levels" or levelled]
+
+
 def used_extractors(suite: Suite, b: str) -> list[str]:
     """Extractors that some metric of the benchmark uses, in file order."""
     benchmark = suite.benchmark(b)
-    used = {metric.extractor for metric in benchmark.metrics}
+    used = {name for metric in benchmark.metrics for name in metric.extractors()}
     return [name for name in benchmark.extractors if name in used]
 
 

@@ -15,4 +15,5 @@ VERSIONS = {
     "plot": 2,
     "smoke": 1,
 }
-FIGURES = ("speedup", "samples", "alignment")
+FIGURES = ("speedup", "samples", "alignment", "levels")
+LEVELLED = r".*@[01]\.\d+"  # metrics that are taken at a time, such as `masked-perplexity@0.5`

@@ -15,4 +15,5 @@ def extract(suite: Suite, dataset: str, extractor: str, data: Rows) -> tuple[Fea
     weights, inputs = weights_of(suite, dataset, extractor)
     vectors = encoder.represent(weights, Material(data))
     predicted = encoder.classify(weights, data) if encoder.classifies else None
-    return Features(vectors.reshape(len(data), -1).astype(np.float64), data.arrays["labels"], predicted), inputs
+    labels = data.arrays.get("labels", np.zeros(len(data), np.int64))
+    return Features(vectors.reshape(len(data), -1).astype(np.float64), labels, predicted), inputs

@@ -16,9 +16,9 @@ def prepare(suite: Suite, arguments: Namespace) -> Made:
         ConfigError: the training split is empty, or the settings do not fit the data.
     """
     dataset = suite.dataset(arguments.dataset)
-    facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
     try:
         made = dataset.rows()
+        facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
     except ValueError as error:  # what a library says of settings that do not fit the data
         raise ConfigError(f"dataset {dataset.id}: {error}") from error
     return Made(rows.write(paths.data(dataset.id), made, facts))

@@ -2,20 +2,27 @@
 reference statistics -> results/statistics/<dataset>/<extractor>.npz."""
 
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from reedbench.core import io, paths, provenance, shards
+from reedbench.core.console import Track
 from reedbench.core.provenance import Made
 from reedbench.core.staging import staged
 from reedbench.domains import rows
+from reedbench.encoders import Material
 from reedbench.metrics import Features
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.features import extract
 from reedbench.steps.material import gather, weights_of
 from reedbench.steps.work import measured
+
+LARGE_KINDS = ("residues", "pairs")  # of which a row may take megabytes
+FEW_ROWS = 256
 
 
 def represent(suite: Suite, arguments: Namespace) -> Made:
@@ -28,19 +35,29 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     with measured() as work:  # gathering runs the encoders that this one reads
         material, inputs = gather(suite, dataset, encoder, rows.TRAIN)
         weights, read = weights_of(suite, dataset, name)
-        representation = encoder.represent(weights, material)
-    out = paths.representation(dataset, name)
-    shards.write(paths.shards(out), {"representation": representation.astype(np.float16)})
+        out = paths.representation(dataset, name)
+        shards.write_parts(paths.shards(out), _parts(encoder, weights, material))
     index = {
         "encoder": name,
         "kind": encoder.kind,
-        "rows": len(representation),
-        "shape": list(representation.shape[1:]),
+        "rows": len(material.rows),
+        "shape": list(shards.Shards(staged(paths.shards(out))).shape("representation")),
         "train_ids": rows.ids_digest(material.rows.ids),
         "shards": io.sha256(staged(paths.shards(out))),
     }
     io.write_json(paths.index(out), index)
     return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)
+
+
+def _parts(encoder: Any, weights: Mapping[str, np.ndarray], material: Material) -> Iterator[dict[str, Any]]:
+    """The representation shard by shard, in half precision."""
+    count = len(material.rows)
+    size = FEW_ROWS if encoder.kind in LARGE_KINDS else shards.ROWS_PER_SHARD
+    with Track(f"represent by {encoder.uses}", count, unit="row") as track:
+        for begin in range(0, count, size):
+            rows_of_part = range(begin, min(begin + size, count))
+            yield {"representation": encoder.represent(weights, material.take(rows_of_part)).astype(np.float16)}
+            track.update(rows_of_part.stop)
 
 
 def _statistics(suite: Suite, dataset: str, name: str) -> Made:

@@ -6,7 +6,6 @@ from reedbench.core import io, paths, provenance
 from reedbench.report import tables
 from reedbench.schema import planning, settings
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES
 from reedbench.steps.gather import facts, load, with_baseline
 
 
@@ -23,7 +22,7 @@ def summary(suite: Suite, b: str) -> tuple[list[list[str]], list[str]]:
     shown = tables.digest(table, source, words)
     rows = [["", *shown["method"]]] + [[name, *shown[name].astype(str)] for name in shown.columns[1:]]
     lines = [*tables.notes(table, source, words), f"table    {file} (.md, .tex)"]
-    lines += [f"figure   {paths.figure(b, figure, '.png')} (.pdf, .svg, .csv)" for figure in FIGURES]
+    lines += [f"figure   {paths.figure(b, figure, '.png')} (.pdf, .svg, .csv)" for figure in settings.figures(suite, b)]
     return rows, [*lines, _costs(suite, b)]
 
 

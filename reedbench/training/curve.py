@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from reedbench.core.errors import Diverged
+from reedbench.training.order import Order
 from reedbench.training.ranks import Ranks
 
 COUNTS = ("step", "samples_seen")
@@ -41,8 +42,9 @@ class Journal:
 class Curve:
     """Collects values step by step without waiting for the device, and turns them into rows."""
 
-    def __init__(self, journal: Journal, batch: int, flops_per_step: float, ranks: Ranks) -> None:
-        self.journal, self.batch, self.flops_per_step, self.ranks = journal, batch, flops_per_step, ranks
+    def __init__(self, journal: Journal, order: Order, flops_of_first: float, ranks: Ranks) -> None:
+        """With the floating-point operations of step 0: other steps take more or fewer as they have entries."""
+        self.journal, self.order, self.flops_of_first, self.ranks = journal, order, flops_of_first, ranks
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
         self.wall, self.cpu = time.monotonic(), time.process_time()
 
@@ -65,15 +67,15 @@ class Curve:
             if not all(abs(number) < float("inf") for number in numbers):  # NaN compares false
                 raise Diverged(f"step {step}: loss is not finite: " + ", ".join(f"{n} {row[n]:.6g}" for n in names))
             self.journal.pending.append(row)
-        self._charge(len(self.fresh))
+        self._charge(sum(self.order.entries(step - 1) for step, _ in self.fresh))
         self.fresh = []
 
-    def _charge(self, steps: int) -> None:
+    def _charge(self, entries: int) -> None:
         now, cpu, costs = time.monotonic(), time.process_time(), self.journal.costs
         spent = torch.tensor([now - self.wall, cpu - self.cpu], dtype=torch.float64)
         for name, seconds in zip(("device_seconds", "cpu_seconds"), self.ranks.total(spent).tolist(), strict=True):
             costs[name] += seconds
-        costs["flops"] += self.flops_per_step * steps
+        costs["flops"] += self.flops_of_first * (entries / self.order.entries(0))
         self.wall, self.cpu = now, cpu
 
     def row(self, step: int) -> dict[str, float]:
@@ -83,9 +85,10 @@ class Curve:
         names = [name for name in pending[0] if name != "step"]
         means = {name: sum(row[name] for row in pending) / len(pending) for name in names}
         seconds = (self.journal.costs["device_seconds"] - self.journal.since) / self.ranks.world
-        rate = self.batch * len(pending) / max(seconds, 1e-9)
+        seen = self.order.seen(step)
+        rate = (seen - self.order.seen(step - len(pending))) / max(seconds, 1e-9)
         self.journal.since = self.journal.costs["device_seconds"]
-        counts = {"step": float(step), "samples_seen": float(step * self.batch)}
+        counts = {"step": float(step), "samples_seen": float(seen)}
         row = {**counts, **means, RATE: rate, **self.journal.costs}
         self.journal.rows.append(row)
         self.journal.pending = []

@@ -1,40 +1,20 @@
-"""Training rows: the order in which they come, and batches with their representations.
-
-The order is a function of benchmark, seed and step alone, so that every method sees the same rows and any number of
-ranks draws the same global batch.
-"""
+"""Training rows in the backbone's space, batch by batch, with their representations."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from reedbench.codecs import AbstractCodec
-from reedbench.core import seeds, shards
+from reedbench.core import shards
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.nn.learner import Batch
 
-
-class DataOrder:
-    """Rows of step s: positions s*batch .. (s+1)*batch of an endless chain of shuffled epochs."""
-
-    def __init__(self, size: int, batch: int, benchmark: str, seed: int) -> None:
-        self.size, self.batch, self.benchmark, self.seed = size, batch, benchmark, seed
-        self.epochs: dict[int, np.ndarray] = {}
-
-    def rows(self, step: int) -> np.ndarray:
-        """Row numbers of the global batch of a step (0 is the first)."""
-        positions = np.arange(step * self.batch, (step + 1) * self.batch)
-        epochs = positions // self.size
-        return np.concatenate([self._epoch(e)[positions[epochs == e] % self.size] for e in np.unique(epochs)])
-
-    def _epoch(self, epoch: int) -> np.ndarray:
-        if epoch not in self.epochs:
-            self.epochs = {e: order for e, order in self.epochs.items() if e >= epoch - 1}  # two are enough
-            self.epochs[epoch] = seeds.numpy_stream("order", self.benchmark, self.seed, epoch).permutation(self.size)
-        return self.epochs[epoch]
+PAIRS = "pairs"  # kind of a representation with one entry per pair of a datum's entries
 
 
 class TrainingData:
@@ -48,8 +28,9 @@ class TrainingData:
         self.facts = rows.index(data)
         train = rows.read(data, rows.TRAIN)
         self.codec, self.arrays, self.size = codec, train.arrays, len(train)
-        self.labels = torch.from_numpy(train.arrays["labels"].astype(np.int64))
+        self.lengths = train.arrays[codec.lengths_of].lengths if codec.lengths_of else None
         self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
+        self.kinds = {name: rows.index(folder).get("kind") for name, folder in representations.items()}
         for name, folder in representations.items():
             if rows.index(folder)["train_ids"] != self.facts["train_ids"] or len(self.stores[name]) != self.size:
                 raise MissingArtefact(
@@ -57,21 +38,35 @@ class TrainingData:
                 )
 
     def shape(self) -> tuple[int, ...]:
-        """Shape of one latent."""
-        return self.codec.shape(tuple(self.facts["shapes"]["images"]))
+        """Shape of one datum in the backbone's space."""
+        return self.codec.shape(self.facts)
 
     def target_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of one representation per encoder."""
-        return {name: store.shape("representation") for name, store in self.stores.items()}
+        """Shape of one representation per encoder; -1 where it is as long as the datum."""
+        shapes = {name: store.shape("representation") for name, store in self.stores.items()}
+        return {name: (-1, *shape) if self.kinds[name] == PAIRS else shape for name, shape in shapes.items()}
 
     def batch(self, chosen: np.ndarray) -> Batch:
-        """Latents and labels of some rows: what every rank looks at."""
-        return {
-            "x_1": torch.from_numpy(self.codec.encode(self.arrays["images"][chosen])),
-            "labels": self.labels[torch.from_numpy(chosen)],
-        }
+        """Some rows without their representations: what every rank looks at."""
+        return self.codec.batch({name: array[chosen] for name, array in self.arrays.items()})
 
-    def targets(self, chosen: np.ndarray) -> Batch:
-        """Representations of some rows: large, so that a rank reads its own alone."""
-        read = {name: store.read("representation", chosen) for name, store in self.stores.items()}
-        return {f"target/{name}": torch.from_numpy(target.astype(np.float32)) for name, target in read.items()}
+    def targets(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
+        """Representations of some rows of a batch, padded like it: large, so that a rank reads its own alone."""
+        return {f"target/{name}": self._target(name, chosen, batch) for name in self.stores}
+
+    def _target(self, name: str, chosen: np.ndarray, batch: np.ndarray) -> torch.Tensor:
+        read: Any = self.stores[name].read("representation", chosen)
+        if isinstance(read, Ragged):
+            assert self.lengths is not None, "rows of different lengths come with a codec that knows them"
+            longest = int(self.lengths[batch].max())
+            read = _square(read, longest) if self.kinds[name] == PAIRS else read.padded(longest)
+        return torch.from_numpy(read.astype(np.float32))
+
+
+def _square(pairs: Ragged, longest: int) -> np.ndarray:
+    """Rows of length^2 entries -> (n, longest, longest, dim), zero beyond each datum."""
+    out = np.zeros((len(pairs), longest, longest, pairs.values.shape[-1]), pairs.dtype)
+    for row, full in zip(pairs, out, strict=True):
+        side = round(len(row) ** 0.5)
+        full[:side, :side] = row.reshape(side, side, -1)
+    return out

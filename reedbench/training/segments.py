@@ -134,7 +134,7 @@ def _say_where(segment: Segment, step: int) -> None:
 def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journal: curve.Journal) -> None:
     ranks, last_state = trainer.ranks, begin
     journal.rows = [row for row in journal.rows if row["step"] > segment.start]
-    counted = curve.Curve(journal, trainer.settings.batch, trainer.flops_per_step(), ranks)
+    counted = curve.Curve(journal, trainer.order, trainer.flops_of_first(), ranks)
     events = store.folder / "events.jsonl" if ranks.first else None
     with interruption.deferred(), Track(segment.title, segment.stop, start=begin, events=events) as track:
         for done in range(begin + 1, segment.stop + 1):

@@ -20,7 +20,8 @@ from reedbench.core.errors import ConfigError
 from reedbench.nn.learner import Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.checkpoint import restore
-from reedbench.training.loaders import DataOrder, TrainingData
+from reedbench.training.loaders import TrainingData
+from reedbench.training.order import Order, PackedOrder, RowOrder
 from reedbench.training.ranks import Ranks, part
 from reedbench.training.summed import Summed, held_back
 
@@ -54,8 +55,8 @@ class Trainer:
     ) -> None:
         self.learner, self.data, self.settings = learner, data, settings
         self.benchmark, self.seed, self.ranks, self.device = benchmark, seed, ranks, ranks.device
+        self.order = self._order()
         self._check_batch()
-        self.order = DataOrder(data.size, settings.batch, benchmark, seed)
         self.network = learner.network.to(self.device).train()
         self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
         self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
@@ -85,8 +86,8 @@ class Trainer:
         self._move_average(list(self.average.values()), list(self.parameters.values()), None)
         return values
 
-    def flops_per_step(self) -> float:
-        """Floating-point operations of a forward and backward pass on all ranks, counted on the first batch.
+    def flops_of_first(self) -> float:
+        """Floating-point operations of a forward and backward pass on all ranks, counted on the batch of step 0.
 
         Changes nothing. To be called before the first update on several ranks.
         """
@@ -122,8 +123,16 @@ class Trainer:
                 _, moment, name = key.split("/", 2)
                 self.optimiser.state[self.parameters[name]][moment] = tensor.to(self.device)
 
+    def _order(self) -> Order:
+        settings, lengths = self.settings, self.data.lengths
+        if settings.tokens is None:
+            return RowOrder(self.data.size, settings.batch, self.benchmark, self.seed)
+        if lengths is None:
+            raise ConfigError(f"{self.benchmark}: train.tokens is for data of different lengths; give train.batch")
+        return PackedOrder(lengths, settings.tokens, self.benchmark, self.seed)
+
     def _check_batch(self) -> None:
-        batch, world, accumulation = self.settings.batch, self.ranks.world, self.settings.accumulation
+        batch, world, accumulation = self.order.least, self.ranks.world, self.settings.accumulation
         if batch // world < accumulation:
             raise self.ranks.together(
                 ConfigError(
@@ -140,8 +149,9 @@ class Trainer:
         mine = self.ranks.mine(len(rows))
         batch = {name: tensor[mine] for name, tensor in drawn.items()}
         own, whole = self.learner.weights(batch), self.learner.weights(drawn)
-        batch |= self.data.targets(rows[mine])
-        return Share({name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}, own, whole)
+        batch |= self.data.targets(rows[mine], rows)
+        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        return Share(self.learner.completed(batch, self.ranks.total), own, whole)
 
     def _backward(self, share: Share, coefficients: dict[str, float], network: nn.Module) -> dict[str, Tensor]:
         """Add up the gradients of the share; returns every term, divided by its weight over the global batch."""

@@ -38,11 +38,12 @@ class Halves(AbstractEncoder):
 '''
 OBJECTIVE = '''
 """The absolute error of the velocity, with a probe of the last block towards a vector."""
-from typing import Literal
+from typing import ClassVar, Literal
 from reedbench.objectives import AbstractObjective
 
 class Absolute(AbstractObjective):
     """The velocity loss in the L1 norm."""
+    domain: ClassVar[str] = "image"
     uses: Literal["toy-absolute"] = "toy-absolute"
     target: str
     """Encoder whose vector the network is asked for, too."""
@@ -97,6 +98,9 @@ class Absolute(AbstractObjective):
             def coefficients(self, step):
                 return {"absolute": 1.0, "probe": 0.1}
 
+            def completed(self, batch, total):
+                return batch
+
             def sampling_parameters(self):
                 return sum(parameter.numel() for parameter in backbone.parameters())
 
@@ -110,9 +114,9 @@ METRIC = '''
 """How far the mean of the features is off."""
 from typing import ClassVar, Literal
 import numpy as np
-from reedbench.metrics import AbstractMetric
+from reedbench.metrics import FeatureMetric
 
-class MeanGap(AbstractMetric):
+class MeanGap(FeatureMetric):
     """Euclidean distance of the means."""
     direction: ClassVar[str] = "lower"
     version: ClassVar[int] = 3
@@ -300,7 +304,10 @@ def test_a_plugin_folder_that_does_not_exist_is_named(tmp_path):
         ({"target": "pixels"}, ["'pixels' is an extractor"]),
         ({"block": 2}, ["2 is beyond the backbone, which has 1 blocks"]),
         ({"blok": 1}, ["unknown key 'blok'", "did you mean 'block'?"]),
-        ({"uses": "toy-absolut"}, ["did you mean 'toy-absolute'?", "(allowed: aligned, toy-absolute)"]),
+        (
+            {"uses": "toy-absolut"},
+            ["did you mean 'toy-absolute'?", "(allowed: aligned, masked-diffusion, toy-absolute)"],
+        ),
     ],
 )
 def test_settings_of_a_dropped_in_objective_are_checked_like_those_of_a_built_in_one(tmp_path, change, words):

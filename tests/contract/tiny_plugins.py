@@ -6,26 +6,51 @@ import pytest
 from pydantic import ValidationError
 
 from reedbench.core import plugins
+from reedbench.metrics import FeatureMetric
+
+
+def of_features() -> list[str]:
+    """Metrics that compare features."""
+    return [name for name, metric in plugins.discover("metrics").items() if issubclass(metric, FeatureMetric)]
+
 
 # Constructor arguments that make a plugin tiny, or that it cannot do without.
 MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("codecs", "pixels"): {"rounding": "round"},
+    ("datasets", "backbones"): {"chains": 6, "test_chains": 2},
+    ("datasets", "chains-jsonl"): {"file": "x.jsonl"},
+    ("datasets", "pdb-folder"): {"folder": "x"},
+    ("datasets", "proteinmpnn-set"): {"folder": "x"},
     ("encoders", "invariant-patches"): {"dim": 8, "steps": 2, "batch": 16},
     ("encoders", "small-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
+    ("encoders", "af3-export"): {"folder": "x"},
+    ("encoders", "mpnn-structure"): {"weights": "x.pt"},
+    ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
+    ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},
     ("objectives", "aligned"): {
         "label": "REPA",
         "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
     },
-    **{("metrics", name): {"extractor": "eye"} for name in plugins.discover("metrics")},
+    ("objectives", "masked-diffusion"): {
+        "label": "REPA",
+        "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],
+    },
+    ("metrics", "masked-perplexity"): {"at": 0.5},
+    ("folders", "command"): {"command": "fold {fasta} {out}"},
+    ("folders", "predicted"): {"folder": "x"},
+    **{("metrics", name): {"extractor": "eye"} for name in of_features()},
+    **{("metrics", name): {"folder": "esm"} for name in ("designable", "plddt", "sc-rmsd", "sc-tm")},
     **{("samplers", name): {"steps": 20} for name in plugins.discover("samplers")},
 }
 
 
-def each(kind: str, *leave_out: str):
-    """Parametrise over the names of the plugins of a kind."""
-    return pytest.mark.parametrize("name", [name for name in plugins.discover(kind) if name not in leave_out])
+def each(kind: str, *leave_out: str, domain: str = "image"):
+    """Parametrise over the names of the plugins of a kind and domain."""
+    found = {name: getattr(plugin, "domain", None) for name, plugin in plugins.discover(kind).items()}
+    names = [name for name, own in found.items() if own in (domain, None) and name not in leave_out]
+    return pytest.mark.parametrize("name", names)
 
 
 def make(kind: str, name: str, **more: Any) -> Any:

@@ -14,9 +14,7 @@ def test_names_of_steps_sort_like_their_numbers():
 
 
 def test_a_wildcard_stays_as_it_is():
-    assert paths.samples("{b}", "{m}", "{k}", "{step}", "{s}") == (
-        "results/samples/{b}/{m}/seed{k}/step-{step}/{s}/samples.npz"
-    )
+    assert paths.samples("{b}", "{m}", "{k}", "{step}", "{s}") == ("results/samples/{b}/{m}/seed{k}/step-{step}/{s}")
     assert paths.receipt("{b}", "{m}", "{k}", "{i}") == "results/runs/{b}/{m}/seed{k}/segment-{i}.json"
 
 

@@ -153,7 +153,7 @@ def test_statistics_hold_the_moments_of_the_training_features(work):
 
 def test_samples_are_one_file_of_balanced_classes(work):
     assert sample() == 0
-    images, labels = image.read_samples(samples())
+    images, labels = image.read_samples(f"{samples()}/samples.npz")
     assert (images.shape, images.dtype) == ((64, 1, 8, 8), np.uint8)
     assert labels.tolist() == [i % 10 for i in range(64)]
     key = settings.key(settings.recipe(suite.load(), "tiny", "sit", 0))
@@ -163,10 +163,10 @@ def test_samples_are_one_file_of_balanced_classes(work):
 
 def test_samples_are_the_same_whatever_the_batch(work):
     assert sample() == 0
-    whole, _ = image.read_samples(samples())
+    whole, _ = image.read_samples(f"{samples()}/samples.npz")
     edit("batch: 64", "batch: 16")
     assert sample() == 0
-    parts, _ = image.read_samples(samples())
+    parts, _ = image.read_samples(f"{samples()}/samples.npz")
     assert int(np.abs(whole.astype(int) - parts.astype(int)).max()) <= 1
 
 

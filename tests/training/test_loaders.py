@@ -8,45 +8,46 @@ from reedbench.core import io, shards
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import image, rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
-from reedbench.training.loaders import DataOrder, TrainingData
+from reedbench.training.loaders import TrainingData
+from reedbench.training.order import RowOrder
 
 ROWS, TRAINING = 12, 9
 
 
-def drawn(order: DataOrder, steps: range) -> list[int]:
+def drawn(order: RowOrder, steps: range) -> list[int]:
     return [int(row) for step in steps for row in order.rows(step)]
 
 
 @pytest.mark.parametrize("batch", [1, 4, 10, 25])
 def test_every_row_comes_once_per_epoch_whatever_the_batch(batch):
-    order = DataOrder(10, batch, "b", 0)
+    order = RowOrder(10, batch, "b", 0)
     chain = drawn(order, range(20 * 10 // batch))
     for epoch in range(len(chain) // 10):
         assert sorted(chain[epoch * 10 : (epoch + 1) * 10]) == list(range(10))
 
 
 def test_a_batch_straddles_epochs_and_has_its_full_size():
-    chain = drawn(DataOrder(10, 1, "b", 0), range(30))
-    straddling = DataOrder(10, 8, "b", 0)
+    chain = drawn(RowOrder(10, 1, "b", 0), range(30))
+    straddling = RowOrder(10, 8, "b", 0)
     assert [len(straddling.rows(step)) for step in range(3)] == [8, 8, 8]
     assert drawn(straddling, range(3)) == chain[:24]
 
 
 def test_epochs_differ():
-    chain = drawn(DataOrder(50, 50, "b", 0), range(2))
+    chain = drawn(RowOrder(50, 50, "b", 0), range(2))
     assert chain[:50] != chain[50:]
 
 
 def test_a_step_has_the_same_rows_whatever_was_asked_before():
-    order = DataOrder(10, 4, "b", 0)
+    order = RowOrder(10, 4, "b", 0)
     forward = {step: order.rows(step).tolist() for step in range(12)}
     backward = {step: order.rows(step).tolist() for step in reversed(range(12))}
-    fresh = {step: DataOrder(10, 4, "b", 0).rows(step).tolist() for step in range(12)}
+    fresh = {step: RowOrder(10, 4, "b", 0).rows(step).tolist() for step in range(12)}
     assert forward == backward == fresh
 
 
 def test_another_seed_or_benchmark_has_another_order():
-    orders = {tuple(drawn(DataOrder(50, 50, b, k), range(1))) for b, k in (("b", 0), ("b", 1), ("c", 0))}
+    orders = {tuple(drawn(RowOrder(50, 50, b, k), range(1))) for b, k in (("b", 0), ("b", 1), ("c", 0))}
     assert len(orders) == 3
 
 
@@ -71,7 +72,7 @@ def test_a_batch_holds_latents_labels_and_representations_of_the_same_training_r
     data = TrainingData(folders[0], {"enc": folders[1]}, Pixels())
     assert (data.size, data.shape(), data.target_shapes()) == (TRAINING, (1, 2, 2), {"enc": (4,)})
     chosen = np.array([8, 0, 3])
-    batch = data.batch(chosen) | data.targets(chosen)
+    batch = data.batch(chosen) | data.targets(chosen, chosen)
     ids = np.array([i for i in range(ROWS) if i % 4 != 1])[[8, 0, 3]]
     expected = image.to_signed(ids.astype(np.uint8))
     np.testing.assert_array_equal(batch["x_1"].numpy(), np.broadcast_to(expected[:, None, None, None], (3, 1, 2, 2)))

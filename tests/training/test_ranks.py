@@ -19,6 +19,7 @@ from reedbench.core.errors import ConfigError, Diverged, Paused, ReedbenchError,
 from reedbench.objectives.aligned import Aligned
 from reedbench.training.checkpoint import Store
 from reedbench.training.curve import Curve, Journal
+from reedbench.training.order import RowOrder
 from reedbench.training.ranks import Ranks, joined, part
 from reedbench.training.segments import Segment, train_segment
 
@@ -218,7 +219,7 @@ def test_two_ranks_end_in_equal_weights_near_those_of_one_with_its_curve_and_its
 
 def test_costs_are_those_of_all_ranks_and_the_rate_is_that_of_the_clock():
     def work(ranks: Ranks) -> dict[str, float]:
-        counted = Curve(Journal(), batch=6, flops_per_step=5.0, ranks=ranks)
+        counted = Curve(Journal(), RowOrder(6, 6, "b", 0), flops_of_first=5.0, ranks=ranks)
         counted.add(1, {"loss": torch.tensor(1.0 + ranks.rank)})
         counted.wall -= 10.0
         counted.cpu -= 1.0 + ranks.rank

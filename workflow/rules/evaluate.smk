@@ -1,6 +1,7 @@
 rule evaluate:
     input:
         samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
+        data=data_index,
         statistics=reference_statistics,
     output:
         paths.metrics("{b}", "{m}", "{k}", "{step}", "{s}"),
@@ -20,10 +21,11 @@ rule evaluate:
         )
 
 
-# One half of the training split against the other: real against real, at half the n.
+# What real data score: one half of the training split against the other, or the best possible where it is known.
 rule floor:
     input:
-        reference_statistics,
+        data=data_index,
+        statistics=reference_statistics,
     output:
         paths.floor("{b}"),
     log:

@@ -5,8 +5,7 @@ rule sample:
         receipt=segment_receipt,
         weights=ancient(segment_folder),
     output:
-        samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
-        preview=paths.preview("{b}", "{m}", "{k}", "{step}", "{s}"),
+        directory(paths.samples("{b}", "{m}", "{k}", "{step}", "{s}")),
     log:
         paths.log("sample", "{b}", "{m}", "seed{k}", "step-{step}", "{s}"),
     threads: resource("sample", "cpus")
@@ -17,7 +16,7 @@ rule sample:
     shell:
         launch(
             "--key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
-            " --output {output.samples} --output {output.preview}",
+            " --output {output}",
             "step sample --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
             " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]}",
         )

@@ -1,0 +1,78 @@
+"""What codecs of images share: labels that are asked for, noise to start from, npz files of samples."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from reedbench.codecs import AbstractCodec, Batch, Facts
+from reedbench.domains import image
+from reedbench.domains.rows import Rows
+
+PREVIEW = 10  # images that figures show
+FILE = "samples.npz"
+
+
+class ImageCodec(AbstractCodec):
+    """Images <-> latents on which a flow runs; a subclass says how one becomes the other."""
+
+    domain: ClassVar[str] = "image"
+
+    @abstractmethod
+    def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one latent, given the shape of one image."""
+
+    @abstractmethod
+    def encode(self, data: np.ndarray) -> np.ndarray:
+        """(n, channels, height, width) uint8 -> float32 latents."""
+
+    @abstractmethod
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Sampled latents -> uint8 images."""
+
+    def shape(self, facts: Facts) -> tuple[int, ...]:
+        """Shape of one latent."""
+        return self.latent_shape(tuple(facts["shapes"]["images"]))
+
+    def batch(self, arrays: Mapping[str, Any]) -> Batch:
+        """`x_1`, the latents, and `labels`."""
+        import torch
+
+        return {
+            "x_1": torch.from_numpy(self.encode(arrays["images"])),
+            "labels": torch.from_numpy(arrays["labels"].astype(np.int64)),
+        }
+
+    def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
+        """Classes in equal shares: sample i is asked for class i mod classes."""
+        labels = np.arange(count) % int(facts["classes"])
+        return Rows([str(i) for i in range(count)], ["asked"] * count, {"labels": labels})
+
+    def condition(self, asked: Rows, facts: Facts, streams: Sequence[Any]) -> Batch:
+        """`x_0`, noise, and `labels`."""
+        import torch
+
+        noise = [torch.randn(self.shape(facts), generator=stream) for stream in streams]
+        return {"x_0": torch.stack(noise), "labels": torch.from_numpy(asked.arrays["labels"])}
+
+    def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:
+        """`images` (n, channels, height, width) uint8 and the `labels` that were asked for."""
+        images = self.decode(drawn["x_1"].numpy())
+        return Rows(asked.ids, ["sample"] * len(asked), {"images": images, "labels": asked.arrays["labels"]})
+
+    def write(self, folder: Path | str, samples: Rows) -> None:
+        """`samples.npz`, as the ADM evaluator reads it."""
+        image.write_samples(Path(folder) / FILE, samples.arrays["images"], samples.arrays["labels"])
+
+    def read(self, folder: Path | str) -> Rows:
+        """Images and labels."""
+        images, labels = image.read_samples(Path(folder) / FILE)
+        ids = [str(i) for i in range(len(labels))]
+        return Rows(ids, ["sample"] * len(ids), {"images": images, "labels": labels})
+
+    def preview(self, samples: Rows, asked: Rows) -> np.ndarray:
+        """(10, height, width, channels) uint8."""
+        first: np.ndarray = samples.arrays["images"][:PREVIEW].transpose(0, 2, 3, 1)
+        return first

@@ -1,0 +1,78 @@
+"""The codec of inverse folding: backbones condition, residues are what is denoised; nothing is compressed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from reedbench.codecs import AbstractCodec, Batch, Facts
+from reedbench.core.errors import ConfigError
+from reedbench.core.ragged import Ragged
+from reedbench.core.residues import MASK, UNKNOWN
+from reedbench.domains import protein, rows
+from reedbench.domains.rows import TEST, Rows
+
+PREVIEW = 10  # chains that figures show
+NOTHING = 255  # token of a preview beyond the end of a chain
+
+
+class Residues(AbstractCodec):
+    """Padded coordinates and tokens; samples are asked for the chains of the test split, in order."""
+
+    domain: ClassVar[str] = "protein"
+    lengths_of: ClassVar[str | None] = "tokens"
+    uses: Literal["residues"] = "residues"
+
+    def shape(self, facts: Facts) -> tuple[int, ...]:
+        """One token per residue."""
+        return (-1,)
+
+    def batch(self, arrays: Mapping[str, Any]) -> Batch:
+        """Tensors of `domains.protein.padded`."""
+        import torch
+
+        return {name: torch.from_numpy(array) for name, array in protein.padded(arrays).items()}
+
+    def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
+        """The first count / streams chains of the test split, once per stream; ids are `<chain>/<stream>`."""
+        wanted, there = count // streams, int(facts["splits"].get(TEST, 0))
+        if wanted > there:
+            raise ConfigError(
+                f"sampling.count {count} in {streams} stream(s) asks for {wanted} chains, and the test split of "
+                f"{folder} has {there}: lower it to {there * streams}"
+            )
+        once = rows.read(folder, TEST).take(np.arange(wanted))
+        every = once.take(np.tile(np.arange(wanted), streams))
+        ids = [f"{name}/{j}" for j in range(streams) for name in once.ids]
+        return Rows(ids, ["asked"] * count, every.arrays)
+
+    def condition(self, asked: Rows, facts: Facts, streams: Sequence[Any]) -> Batch:
+        """The chains as for training; nothing is random."""
+        return self.batch(asked.arrays)
+
+    def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:
+        """Sequences at their own length, X where nothing was designed; see `domains.protein.write_samples`."""
+        lengths = asked.arrays["tokens"].lengths
+        arrays: dict[str, Any] = {}
+        for name, tensor in drawn.items():
+            array = tensor.numpy()
+            if name in protein.SEQUENCES:
+                array = np.where(array == MASK, UNKNOWN, array).astype(np.uint8)
+                array = Ragged.of([row[:length] for row, length in zip(array, lengths, strict=True)])
+            arrays[name] = array
+        return Rows(asked.ids, ["sample"] * len(asked), arrays)
+
+    def write(self, folder: Path | str, samples: Rows) -> None:
+        """FASTA and parquet."""
+        protein.write_samples(folder, samples)
+
+    def read(self, folder: Path | str) -> Rows:
+        """From the parquet."""
+        return protein.read_samples(folder)
+
+    def preview(self, samples: Rows, asked: Rows) -> np.ndarray:
+        """(10, 2, length) uint8: designed and native tokens of the first chains, 255 beyond their end."""
+        pair = [data.arrays["tokens"][slice(0, PREVIEW)] for data in (samples, asked)]
+        longest = int(pair[0].lengths.max())
+        return np.stack([tokens.padded(longest, NOTHING) for tokens in pair], axis=1)

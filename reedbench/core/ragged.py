@@ -1,0 +1,77 @@
+"""Rows of different lengths in one array: row i is `values[starts[i] : starts[i] + lengths[i]]`."""
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+
+
+class Ragged:
+    """Rows (length, ...) that share a dtype and all axes but the first; indexed like an array of rows.
+
+    Attributes:
+        values: all rows, one after the other.
+        lengths: (n,) int64, number of entries of each row.
+
+    Raises:
+        ValueError: the lengths do not add up to the number of values.
+    """
+
+    def __init__(self, values: np.ndarray, lengths: np.ndarray) -> None:
+        self.values, self.lengths = values, np.asarray(lengths, np.int64)
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        if self.starts[-1] != len(values):
+            raise ValueError(f"rows of {self.starts[-1]} entries in all, and {len(values)} values")
+
+    @classmethod
+    def of(cls, rows: Sequence[np.ndarray]) -> "Ragged":
+        """One row per array; there must be at least one."""
+        return cls(np.concatenate(list(rows)), np.array([len(row) for row in rows]))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self.values.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array of rows, -1 where they differ: (n, -1, ...)."""
+        return (len(self.lengths), -1, *self.values.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    @overload
+    def __getitem__(self, rows: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, rows: slice | np.ndarray | Sequence[int]) -> "Ragged": ...
+
+    def __getitem__(self, rows: "int | slice | np.ndarray | Sequence[int]") -> "np.ndarray | Ragged":
+        """One row as an array, or several as another `Ragged`."""
+        if isinstance(rows, (int, np.integer)):
+            i = range(len(self))[rows]
+            return self.values[self.starts[i] : self.starts[i + 1]]
+        chosen = np.arange(len(self))[rows]
+        parts = [self.values[self.starts[i] : self.starts[i + 1]] for i in chosen]
+        return Ragged(np.concatenate(parts) if parts else self.values[:0], self.lengths[chosen])
+
+    def astype(self, dtype: type | np.dtype) -> "Ragged":
+        """The same rows in another type."""
+        return Ragged(self.values.astype(dtype), self.lengths)
+
+    def padded(self, length: int, value: float = 0) -> np.ndarray:
+        """(n, length, ...): every row, then `value` up to `length`.
+
+        Raises:
+            ValueError: a row is longer.
+        """
+        if len(self) and self.lengths.max() > length:
+            raise ValueError(f"a row of {self.lengths.max()} entries does not fit into {length}")
+        out = np.full((len(self), length, *self.values.shape[1:]), value, self.dtype)
+        for row, full in zip(self, out, strict=True):
+            full[: len(row)] = row
+        return out

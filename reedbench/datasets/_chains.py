@@ -1,0 +1,255 @@
+"""What all datasets of real chains share: the record of one chain, filters, splits by cluster, rows, and the counts.
+
+Selection follows REED's loader (REED 0a4527e protein/fmif/utils.py:166-217, 239, 374-376): native length and
+resolution are limited, His tags are cut, what is left must have four residues, and clusters are never divided.
+"""
+
+import hashlib
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import io, paths, residues, seeds
+from reedbench.core.errors import ConfigError
+from reedbench.core.ragged import Ragged
+from reedbench.datasets import AbstractDataset
+from reedbench.domains import peptide
+from reedbench.domains.rows import TEST, TRAIN, Rows
+
+VALID = "valid"
+NO_RESOLUTION = -1.0  # in the manifest, where the source gives none (NMR, models)
+TAG = "HHHHHH"
+TAG_OFFSETS = range(5)  # residues that may lie outside of a tag
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One chain as its source has it.
+
+    Attributes:
+        name: unique, without spaces.
+        sequence: (length) letters of `residues.ALPHABET`.
+        coordinates: (length, 4, 3) float32, N, CA, C, O in Angstrom, NaN where an atom is missing.
+        cluster: chains of the same cluster are homologues.
+        resolution: Angstrom, `NO_RESOLUTION` if unknown.
+    """
+
+    name: str
+    sequence: str
+    coordinates: np.ndarray
+    cluster: str
+    resolution: float = NO_RESOLUTION
+
+    def cut(self, part: slice) -> "Chain":
+        """Some of its residues."""
+        return replace(self, sequence=self.sequence[part], coordinates=self.coordinates[part])
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader found.
+
+    Attributes:
+        chains: in the order of the source, before the filters that need coordinates.
+        dropped: chains that the reader itself left out, by reason.
+        facts: where they come from, for the index.
+    """
+
+    chains: Sequence[Chain]
+    dropped: Mapping[str, int]
+    facts: Mapping[str, Any]
+
+
+class AbstractChains(AbstractDataset):
+    """Single chains of real proteins.
+
+    The manifest has these columns: `cluster` (the source's number, or one by first appearance where the source has
+    text), `resolution` (Angstrom, -1 if unknown), `breaks` (neighbouring rows whose C and N are no bond) and
+    `placed_oxygen` (oxygens that the source lacks, put into the peptide plane).
+    """
+
+    domain: ClassVar[str] = "protein"
+
+    max_length: int = Field(256, ge=1)
+    """Longest chain in residues, missing ones included, before a tag is cut."""
+    min_length: int = Field(4, ge=1)
+    """Shortest chain in residues, after a tag is cut."""
+    max_resolution: float | None = Field(None, gt=0)
+    """Worst resolution in Angstrom. Chains whose source gives none (NMR) stay."""
+    least_resolved: float = Field(0.0, ge=0, le=1)
+    """Least share of residues with N, CA and C; a chain without any is always left out."""
+    max_breaks: int | None = Field(None, ge=0)
+    """Most chain breaks: neighbouring rows with C and N more than 2 Angstrom apart."""
+    his_tag: Literal["keep", "fixed", "reference"] = "fixed"
+    """Tags of six H at most four residues from an end: kept, cut once so that the whole tag goes, or cut as REED does
+    (once per place that matches, so that seven H at an end take six further residues along)."""
+
+    @abstractmethod
+    def read(self) -> Source:
+        """All chains of the source."""
+
+    @abstractmethod
+    def split_of(self, clusters: Iterable[str]) -> Mapping[str, str]:
+        """The split of each cluster: train, valid or test."""
+
+    @abstractmethod
+    def wanted(self) -> tuple[str, ...]:
+        """Splits that must not be empty."""
+
+    def rows(self) -> Rows:
+        """All chains that pass the filters, in the order of the source; arrays as in `domains.protein`.
+
+        Raises:
+            ConfigError: a file is absent, damaged or not what it should be, or a split is empty.
+        """
+        return self.made[0]
+
+    def facts(self) -> dict[str, Any]:
+        """Source, chains that were left out by reason, and what was changed in the others."""
+        return self.made[1]
+
+    @cached_property
+    def made(self) -> tuple[Rows, dict[str, Any]]:
+        """Rows and facts, which come from one pass over the source."""
+        source = self.read()
+        self._check_names(source.chains)
+        dropped, tags = Counter(source.dropped), 0
+        kept: list[Chain] = []
+        for chain in source.chains:
+            whole, chain = chain, chain.cut(trimmed(chain.sequence, self.his_tag))
+            if reason := self._objection(whole, chain):
+                dropped[reason] += 1
+            else:
+                kept.append(chain)
+                tags += len(chain.sequence) < len(whole.sequence)
+        rows = _rows(kept, self._splits(kept, dropped))
+        return rows, {**source.facts, **_counts(rows), "left_out": dict(sorted((+dropped).items())), "tags_cut": tags}
+
+    def _splits(self, chains: Sequence[Chain], dropped: Counter[str]) -> list[str]:
+        """The split of each chain."""
+        split_of = self.split_of(chain.cluster for chain in chains)
+        splits = [split_of[chain.cluster] for chain in chains]
+        if empty := [split for split in self.wanted() if split not in splits]:
+            raise ConfigError(
+                f"dataset {self.id}: no chain in split '{empty[0]}' ({len(chains)} chains in {len(split_of)} clusters "
+                f"pass the filters, left out: {dict(+dropped) or 'none'}); loosen the filters, or divide the clusters "
+                "differently"
+            )
+        return splits
+
+    def _check_names(self, chains: Sequence[Chain]) -> None:
+        names = Counter(chain.name for chain in chains)
+        if bad := next((name for name in names if names[name] > 1 or name.split() != [name]), None):
+            why = f"is there {names[bad]} times" if names[bad] > 1 else "has white space, which FASTA files cannot hold"
+            raise ConfigError(f"dataset {self.id}: chain '{bad}' {why}; rename it")
+
+    def _objection(self, whole: Chain, chain: Chain) -> str:
+        """The filter that a chain fails, or nothing."""
+        resolved = peptide.has_backbone(chain.coordinates)
+        failed = {
+            "max_length": len(whole.sequence) > self.max_length,
+            "min_length": len(chain.sequence) < self.min_length,
+            "max_resolution": self.max_resolution is not None and chain.resolution > self.max_resolution,
+            "nothing resolved": not resolved.any(),
+            "least_resolved": resolved.sum() < self.least_resolved * len(resolved),
+            "max_breaks": self.max_breaks is not None and peptide.breaks(chain.coordinates) > self.max_breaks,
+        }
+        return next((reason for reason, fails in failed.items() if fails), "")
+
+
+class AbstractSharedOut(AbstractChains):
+    """Chains whose source has clusters but no split: clusters are dealt out."""
+
+    test_share: float = Field(0.1, ge=0, lt=1)
+    """Share of clusters that are held out for testing."""
+    valid_share: float = Field(0.05, ge=0, lt=1)
+    """Share of clusters that are held out for choices made while training."""
+    split_seed: int = 0
+    """Another seed deals the clusters out differently."""
+
+    def split_of(self, clusters: Iterable[str]) -> Mapping[str, str]:
+        """Clusters in the order of a digest of their names, so that a filter moves few of them to another split."""
+        order = sorted(set(clusters), key=lambda name: (seeds.of("split", self.id, self.split_seed, name), name))
+        test, valid = (round(share * len(order)) for share in (self.test_share, self.valid_share))
+        splits = [TEST] * test + [VALID] * valid + [TRAIN] * len(order)
+        return dict(zip(order, splits, strict=False))
+
+    def wanted(self) -> tuple[str, ...]:
+        """Training, and those with a share."""
+        return (TRAIN, *([VALID] if self.valid_share else []), *([TEST] if self.test_share else []))
+
+
+def trimmed(sequence: str, rule: str) -> slice:
+    """The part of a chain that stays when its His tags are cut; see `AbstractChains.his_tag`.
+
+    The reference looks for HHHHHH at 0..4 residues from either end of the untrimmed chain and cuts once for each match
+    (REED 0a4527e protein/fmif/utils.py:171-190). 'fixed' cuts once, at the match that reaches deepest.
+    """
+    ends = []
+    for text in (sequence, sequence[::-1]):
+        cuts = [offset + len(TAG) for offset in TAG_OFFSETS if text.startswith(TAG, offset)] or [0]
+        ends.append({"keep": 0, "fixed": max(cuts), "reference": sum(cuts)}[rule])
+    return slice(ends[0], max(ends[0], len(sequence) - ends[1]))
+
+
+def existing(dataset: AbstractDataset, key: str) -> Path:
+    """The file or folder that a key of the configuration names.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not (path := paths.external(getattr(dataset, key))).exists():
+        raise ConfigError(
+            f"dataset {dataset.id}: {key}: no such file or folder: {path}; relative paths start "
+            "from the working directory or $REEDBENCH_DATA"
+        )
+    return path
+
+
+def digest(files: Iterable[Path], folder: Path) -> str:
+    """One sha256 for the names and contents of several files of a folder."""
+    lines = (f"{file.relative_to(folder).as_posix()} {io.sha256(file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _rows(chains: Sequence[Chain], split: Sequence[str]) -> Rows:
+    whole = [peptide.place_oxygens(chain.coordinates) for chain in chains]
+    arrays = {
+        "coordinates": Ragged.of([coordinates for coordinates, _ in whole]),
+        "tokens": Ragged.of([residues.tokens(chain.sequence) for chain in chains]),
+        "chain": Ragged.of([np.ones(len(chain.sequence), np.uint8) for chain in chains]),
+        "cluster": _numbers([chain.cluster for chain in chains]),
+        "resolution": np.array([chain.resolution for chain in chains], np.float32),
+        "breaks": np.array([peptide.breaks(chain.coordinates) for chain in chains], np.int32),
+        "placed_oxygen": np.array([placed.sum() for _, placed in whole], np.int32),
+    }
+    return Rows([chain.name for chain in chains], split, arrays)
+
+
+def _numbers(clusters: Sequence[str]) -> np.ndarray:
+    """(n,) int64: names that are all numbers stand for themselves, others are counted by first appearance."""
+    if all(name.isascii() and name.isdecimal() and name == str(int(name)) and len(name) < 19 for name in clusters):
+        return np.array([int(name) for name in clusters], np.int64)
+    number = {name: i for i, name in enumerate(dict.fromkeys(clusters))}
+    return np.array([number[name] for name in clusters], np.int64)
+
+
+def _counts(rows: Rows) -> dict[str, Any]:
+    arrays = rows.arrays
+    return {
+        "residues": len(arrays["tokens"].values),
+        "unknown_residues": int((arrays["tokens"].values == residues.UNKNOWN).sum()),
+        "unresolved_residues": int((~peptide.has_backbone(arrays["coordinates"].values)).sum()),
+        "clusters": len(set(arrays["cluster"].tolist())),
+        "chains_without_resolution": int((arrays["resolution"] == NO_RESOLUTION).sum()),
+        "placed_oxygens": int(arrays["placed_oxygen"].sum()),
+        "chains_with_placed_oxygens": int((arrays["placed_oxygen"] > 0).sum()),
+        "breaks": int(arrays["breaks"].sum()),
+    }

@@ -1,0 +1,166 @@
+"""ProteinMPNN's training set in its own layout: list.csv, cluster files and one .pt file per chain.
+
+Source: Dauparas et al. 2022, https://doi.org/10.1126/science.add2187; 16.5 GB at
+https://files.ipd.uw.edu/pub/training_sets/pdb_2021aug02.tar.gz. REED (0a4527e protein/fmif/utils.py:239, 276) takes
+the first chain of every cluster and loads it alone, without its assembly; so does this dataset.
+"""
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import io, residues
+from reedbench.core.errors import ConfigError, unknown
+from reedbench.datasets import _chains
+from reedbench.datasets._chains import VALID, AbstractChains, Chain, Source
+from reedbench.domains.protein import ATOMS
+from reedbench.domains.rows import TEST, TRAIN
+
+COLUMNS = ("CHAINID", "RESOLUTION", "CLUSTER", "SEQUENCE")
+CHAIN_ID = re.compile(r"([0-9a-z]{4,})_([0-9a-z]+)", re.IGNORECASE)  # it becomes a path
+CLUSTER_FILES = {VALID: "valid_clusters.txt", TEST: "test_clusters.txt"}
+
+
+class ProteinmpnnSet(AbstractChains):
+    """The folder pdb_2021aug02, whole or as the 47 MB sample."""
+
+    uses: Literal["proteinmpnn-set"] = "proteinmpnn-set"
+
+    folder: str
+    """The unpacked archive, from the working directory or $REEDBENCH_DATA. It has list.csv, valid_clusters.txt,
+    test_clusters.txt and pdb/<letters 2 and 3>/<entry>_<chain>.pt."""
+    table: str = "list.csv"
+    """File in the folder that lists the chains, such as REED's list_filtered.csv."""
+    per_cluster: Literal["first", "all"] = "first"
+    """Take the first listed chain of a cluster that has the length and resolution, as REED does, or all of them."""
+    max_resolution: float | None = Field(3.5, gt=0)
+    """Worst resolution in Angstrom, as in REED."""
+
+    def read(self) -> Source:
+        """Chains in the order of the table.
+
+        Raises:
+            ConfigError: a file of the set is absent, damaged or unsafe; it is named. A chain without a .pt file is
+                left out and counted.
+        """
+        folder = _chains.existing(self, "folder")
+        self._held_out()  # what is wrong with it is said before thousands of files are read
+        dropped: Counter[str] = Counter()
+        entries = folder / "pdb" if (folder / "pdb").is_dir() else folder
+        contents, chains = hashlib.sha256(), []
+        for row in self._chosen(_table(folder / self.table), dropped):
+            entry, _ = row["CHAINID"].split("_")
+            file = entries / entry[1:3] / f"{row['CHAINID']}.pt"
+            if not file.exists():
+                dropped["no file"] += 1
+                continue
+            sequence, coordinates = _loaded(file)
+            if set(sequence) - set(residues.ALPHABET):
+                dropped["unknown letters"] += 1
+                continue
+            contents.update(f"{file.name} {io.sha256(file)}\n".encode())
+            chains.append(Chain(row["CHAINID"], sequence, coordinates, row["CLUSTER"], row["RESOLUTION"]))
+        files = {name: io.sha256(folder / name) for name in (self.table, *CLUSTER_FILES.values())}
+        return Source(chains, dropped, {"source": self.folder, "sha256": {**files, "chains": contents.hexdigest()}})
+
+    def split_of(self, clusters: Iterable[str]) -> Mapping[str, str]:
+        """As the cluster files say; what they do not name is for training."""
+        held_out = self._held_out()
+        return {cluster: held_out.get(cluster, TRAIN) for cluster in clusters}
+
+    def wanted(self) -> tuple[str, ...]:
+        """Training, and those whose file names a cluster."""
+        return (TRAIN, *sorted(set(self._held_out().values())))
+
+    def _held_out(self) -> dict[str, str]:
+        folder = _chains.existing(self, "folder")
+        split_of: dict[str, str] = {}
+        for split, name in CLUSTER_FILES.items():
+            for number, line in enumerate(_text(folder / name).split("\n"), 1):
+                if not (cluster := line.strip()):
+                    continue
+                if not cluster.isdecimal():
+                    raise ConfigError(f"{folder / name}: line {number}: '{cluster}' is no cluster number")
+                if split_of.setdefault(str(int(cluster)), split) != split:
+                    raise ConfigError(f"{folder / name}: line {number}: cluster {cluster} is in {CLUSTER_FILES[VALID]}")
+        return split_of
+
+    def _chosen(self, rows: Iterable[dict[str, Any]], dropped: Counter[str]) -> Iterator[dict[str, Any]]:
+        """Rows whose file is worth reading; the others are counted."""
+        seen: set[str] = set()
+        for row in rows:
+            if self.max_resolution is not None and row["RESOLUTION"] > self.max_resolution:
+                dropped["max_resolution"] += 1
+            elif len(row["SEQUENCE"]) > self.max_length:
+                dropped["max_length"] += 1
+            elif self.per_cluster == "first" and row["CLUSTER"] in seen:
+                dropped["not first of its cluster"] += 1
+            else:
+                seen.add(row["CLUSTER"])
+                yield row
+
+
+def _table(file: Path) -> Iterator[dict[str, Any]]:
+    """Rows of list.csv with resolution as a number and cluster as canonical text.
+
+    Raises:
+        ConfigError: it is absent, or a line is wrong; the line is named.
+    """
+    reader = csv.DictReader(_text(file).split("\n"))
+    if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+        raise ConfigError(f"{file}: {unknown('column', missing[0], reader.fieldnames or ())}")
+    for row in reader:
+        where = f"{file}: line {reader.line_num}"
+        if None in row.values() or not CHAIN_ID.fullmatch(row["CHAINID"]):
+            raise ConfigError(f"{where}: needs {', '.join(COLUMNS)}, and a CHAINID such as 5l33_A: {row['CHAINID']!r}")
+        try:
+            resolution, cluster = float(row["RESOLUTION"]), int(row["CLUSTER"])
+        except ValueError as error:
+            raise ConfigError(f"{where}: RESOLUTION and CLUSTER must be numbers ({error})") from error
+        resolution = resolution if np.isfinite(resolution) and resolution > 0 else _chains.NO_RESOLUTION
+        yield {**row, "RESOLUTION": resolution, "CLUSTER": str(cluster)}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); every set has one: unpack the archive again") from error
+
+
+def _loaded(file: Path) -> tuple[str, np.ndarray]:
+    """Sequence and (length, 4, 3) float32 backbone of a .pt file; only tensors and plain values are read.
+
+    Raises:
+        ConfigError: the file asks for code, is damaged or cut short, or holds something else.
+    """
+    import pickle
+
+    import torch
+
+    again = "unpack it from the archive again, or delete it (its chain is then left out and counted)"
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"asks for `{asked[1]}`" if asked else "is no pickle of tensors"
+        raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read: {again}") from error
+    except Exception as error:  # damaged files raise whatever the reader stumbles on
+        raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {again}") from error
+    if not (isinstance(found, dict) and isinstance(found.get("seq"), str) and torch.is_tensor(found.get("xyz"))):
+        raise ConfigError(f"{file}: must hold a dict with text `seq` and tensor `xyz`; {again}")
+    sequence, xyz = found["seq"], found["xyz"]
+    if xyz.ndim != 3 or xyz.shape[0] != len(sequence) or xyz.shape[1] < len(ATOMS) or xyz.shape[2] != 3:
+        raise ConfigError(f"{file}: xyz {tuple(xyz.shape)} does not fit {len(sequence)} letters in seq; {again}")
+    backbone: np.ndarray = xyz[:, : len(ATOMS)].detach().to(torch.float32).numpy().copy()
+    if len(bad := np.flatnonzero(np.isinf(backbone).any((1, 2)))):
+        raise ConfigError(f"{file}: xyz is infinite at residue {bad[0] + 1}; {again}")
+    backbone[np.isnan(backbone).any(-1)] = np.nan  # an atom is there with three numbers or not at all
+    return sequence, backbone

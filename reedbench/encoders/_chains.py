@@ -1,0 +1,64 @@
+"""What encoders of proteins share: chains of like length in one pass, padded arrays, and results put into row order."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from reedbench.core.ragged import Ragged
+from reedbench.domains import protein
+from reedbench.domains.rows import Rows
+
+
+def passes(
+    lengths: np.ndarray,
+    most: int,
+    *,
+    pairs: bool = False,
+    chains: int | None = None,
+    order: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Divide chains into passes; every chain is in exactly one.
+
+    Args:
+        lengths: (n,) residues of each chain.
+        most: padded residues of a pass; a longer chain is a pass of its own.
+        pairs: `most` counts padded pairs of residues instead.
+        chains: most chains of a pass.
+        order: (n,) row numbers, of which each pass takes the next few; None: from the shortest chain to the longest.
+
+    Returns:
+        Row numbers of each pass.
+    """
+    found: list[list[int]] = []
+    longest = 0
+    for row in (np.argsort(lengths, kind="stable") if order is None else order).tolist():
+        longest = max(longest, int(lengths[row]))
+        padded = (len(found[-1]) + 1) * (longest**2 if pairs else longest) if found else 0
+        if not found or padded > most or len(found[-1]) == chains:
+            found.append([])
+            longest = int(lengths[row])
+        found[-1].append(row)
+    return [np.array(rows, np.int64) for rows in found]
+
+
+def padded(rows: Rows) -> dict[str, Any]:
+    """Chains as tensors, see `domains.protein.padded`."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in protein.padded(rows.arrays).items()}
+
+
+def collected(lengths: np.ndarray, found: Iterable[tuple[int, np.ndarray]]) -> Ragged:
+    """Results of single rows, in any order, as float32 rows (length, dim) in row order.
+
+    They are written in place: pairs of residues are too many to be held twice.
+    """
+    starts, values = np.concatenate([[0], np.cumsum(lengths)]), None
+    for row, result in found:
+        flat = result.reshape(-1, result.shape[-1])
+        if values is None:
+            values = np.empty((starts[-1], flat.shape[1]), np.float32)
+        values[starts[row] : starts[row + 1]] = flat
+    assert values is not None, "a data set has training rows"
+    return Ragged(values, lengths)

@@ -1,0 +1,37 @@
+"""Weights files of others: read without ever running what they contain."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reedbench.core.errors import ConfigError, MissingArtefact
+
+
+def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
+    """What a .pt file holds, on the CPU; only tensors, plain values and the `allowed` types are read.
+
+    Args:
+        file: as torch.save wrote it.
+        how: a clause that says how to get such a file.
+        allowed: further types that may be in it.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        ConfigError: the file asks for another type, or is damaged.
+    """
+    import pickle
+
+    import torch
+
+    if not file.is_file():
+        raise MissingArtefact(f"{file}: no such weights file; {how}")
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"asks for `{asked[1]}`" if asked else "is no checkpoint of tensors"
+        raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read; {how}") from error
+    except Exception as error:  # damaged files raise whatever the reader stumbles on
+        raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {how}") from error

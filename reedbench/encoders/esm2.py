@@ -1,0 +1,206 @@
+"""ESM-2: a protein language model, by fair-esm. Lin et al. 2023, https://doi.org/10.1126/science.ade2574.
+
+Facts about the interface and the files are those of fair-esm 2.0.0 (esm/pretrained.py, esm/model/esm2.py @2b36991).
+ESM-2 was trained on UniRef50 of April 2021, which holds homologues of most test chains: only training chains are ever
+represented, and results should say what the target has seen.
+"""
+
+import argparse
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from reedbench.core import paths
+from reedbench.core.console import Track, say
+from reedbench.core.errors import ConfigError, MissingArtefact, unknown
+from reedbench.core.ragged import Ragged
+from reedbench.domains.rows import Rows
+from reedbench.encoders import AbstractEncoder, Kind, Material, _checkpoint
+from reedbench.encoders._chains import collected, passes
+
+URL = "https://dl.fbaipublicfiles.com/fair-esm"
+MODELS = (
+    "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D", "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D",
+    "esm2_t48_15B_UR50D",
+)  # fmt: skip
+# Tokens of ESM: first the marks around a chain, then the 21 letters of `core.residues` in its order.
+START, PADDING, END = 0, 1, 2
+LETTERS = (5, 23, 13, 9, 18, 6, 21, 12, 15, 4, 20, 17, 14, 16, 10, 8, 11, 7, 22, 19, 24)
+
+
+class Esm2(AbstractEncoder):
+    """Hidden states of residues, or maps of attention or contacts between pairs of them, from the native sequence."""
+
+    domain: ClassVar[str] = "protein"
+    pretrained: ClassVar[bool] = False
+    uses: Literal["esm2"] = "esm2"
+
+    weights: str = "esm2_t6_8M_UR50D"
+    """A .pt file of fair-esm (from the working directory or $REEDBENCH_DATA), or the name of a model, which is taken
+    from torch's hub folder and downloaded into it once."""
+    output: Literal["residues", "pairs"] = "residues"
+    """Hidden states of residues, or maps of pairs of residues."""
+    layer: int = Field(-1, ge=-1)
+    """Layer whose hidden states are given: 0 is the embedding, -1 the last layer, which is normalised."""
+    maps: Literal["attention", "contacts"] = "attention"
+    """What pairs get: attention, a channel per chosen layer and head, or the probability of a contact."""
+    layers: tuple[int, ...] = Field((-1,), min_length=1)
+    """Layers whose attention is given, in this order, counted from 1; -1 is the last one."""
+    tokens: int = Field(4096, ge=1)
+    """Padded residues of a pass; a longer chain is a pass of its own, as every chain is where pairs are wanted."""
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> "Esm2":
+        if wrong := [layer for layer in self.layers if layer == 0 or layer < -1]:
+            raise ValueError(f"layers: {wrong[0]} has no attention; layers are counted from 1, and -1 is the last one")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """As `output` says."""
+        return self.output
+
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
+        """Plain values of the model, float32.
+
+        Raises:
+            ConfigError: fair-esm is not installed, a row has several chains, or the weights file is not one of ESM-2.
+            MissingArtefact: the weights are not there and cannot be downloaded.
+        """
+        rows = material.rows
+        if several := [i for i, chain in enumerate(rows.arrays["chain"]) if len(np.unique(chain)) > 1]:
+            raise ConfigError(f"encoder esm2 reads single chains, and row '{rows.ids[several[0]]}' has several")
+        model = self._model()
+        lengths = rows.arrays["tokens"].lengths
+        if self.output == "pairs":
+            return collected(lengths**2, self._pairs(model, rows))
+        return collected(lengths, self._residues(model, rows))
+
+    def _residues(self, model: Any, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
+        """Row number and hidden states (L, dim) of every chain, shortest chains first."""
+        import torch
+
+        layer, lengths, count = _existing(self.layer, model), rows.arrays["tokens"].lengths, 0
+        with torch.no_grad(), Track("esm2", len(rows), unit="chain") as track:
+            for chosen in passes(lengths, self.tokens):
+                out = model(_tokens(rows, chosen), repr_layers=[layer])
+                for row, values in zip(chosen.tolist(), out["representations"][layer].numpy(), strict=True):
+                    yield row, values[1 : lengths[row] + 1]
+                track.update(count := count + len(chosen))
+
+    def _pairs(self, model: Any, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
+        """Row number and maps (L, L, channels) of every chain."""
+        import torch
+
+        chosen = [_existing(layer, model) - 1 for layer in self.layers]
+        contacts = self.maps == "contacts"
+        with torch.no_grad(), Track("esm2", len(rows), unit="chain") as track:
+            for row in range(len(rows)):
+                out = model(_tokens(rows, np.array([row])), need_head_weights=True, return_contacts=contacts)
+                if contacts:
+                    maps = out["contacts"][0][..., None]
+                else:
+                    maps = out["attentions"][0, chosen, :, 1:-1, 1:-1].flatten(0, 1).permute(1, 2, 0)
+                yield row, maps.numpy()
+                track.update(row + 1)
+
+    def _model(self) -> Any:
+        """The network, for use.
+
+        Raises:
+            ConfigError: fair-esm is not installed, or a file is not one of ESM-2.
+            MissingArtefact: a file is not there.
+        """
+        import torch
+
+        try:
+            from esm.pretrained import load_model_and_alphabet_core
+        except ImportError as error:  # absent, or the other package that is called esm
+            raise ConfigError(
+                "encoder esm2 needs fair-esm, and it is not installed: pip install 'reedbench[protein]'"
+            ) from error
+
+        file = _file(self.weights)
+        how = f"the models of ESM-2 are at {URL}/models/<name>.pt, with names {', '.join(MODELS)}"
+        found = _checkpoint.load(file, how, [argparse.Namespace])
+        regression = self._regression(file)
+        try:
+            # fair-esm draws weights before it loads them, and warns of a contact head without any that nobody reads.
+            with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                model, _ = load_model_and_alphabet_core("esm2", found, regression)
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            why = " ".join(str(error).split())[:200]
+            raise ConfigError(f"{file}: is no checkpoint of ESM-2 ({type(error).__name__}: {why}); {how}") from error
+        return model.eval().requires_grad_(False)
+
+    def _regression(self, file: Path) -> Any:
+        """Weights of the contact head, which lie beside those of the model, if contacts are wanted."""
+        if (self.output, self.maps) != ("pairs", "contacts"):
+            return None
+        beside = file.with_name(f"{file.stem}-contact-regression.pt")
+        address = f"{URL}/regression/{beside.name}"
+        if not beside.is_file() and _is_name(self.weights):
+            _download(address, beside)
+        return _checkpoint.load(beside, f"contacts need it beside the model: get {address}")
+
+
+def _is_name(weights: str) -> bool:
+    return not weights.endswith(".pt") and Path(weights).name == weights
+
+
+def _file(weights: str) -> Path:
+    """The weights file that is meant; one that has a name is downloaded if need be.
+
+    Raises:
+        ConfigError: there is no model of that name.
+        MissingArtefact: the file is not there, and cannot be downloaded.
+    """
+    if not _is_name(weights):
+        return paths.external(weights)
+    if weights not in MODELS:
+        raise ConfigError(unknown("model of ESM-2", weights, MODELS) + "; a path must end in .pt")
+    import torch
+
+    file = Path(torch.hub.get_dir()) / "checkpoints" / f"{weights}.pt"
+    if not file.is_file():
+        _download(f"{URL}/models/{weights}.pt", file)
+    return file
+
+
+def _download(address: str, file: Path) -> None:
+    """Fetch a file. fair-esm's own download would also unpickle it."""
+    import torch
+
+    say(f"{address} -> {file}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(file), progress=False)
+    except OSError as error:  # no network, no such address, no place
+        raise MissingArtefact(
+            f"{file}: not there, and not to be downloaded ({error}); get {address} where there is a network, and put "
+            "it there or give `weights` its path"
+        ) from error
+
+
+def _existing(layer: int, model: Any) -> int:
+    """A layer of the model, -1 being the last one."""
+    if layer > model.num_layers:
+        raise ConfigError(f"encoder esm2: layer {layer} does not exist, this model has {model.num_layers}")
+    return int(model.num_layers) if layer == -1 else layer
+
+
+def _tokens(rows: Rows, chosen: np.ndarray) -> Any:
+    """(b, longest + 2) int64: chains in the tokens of ESM, between start and end, then padding."""
+    import torch
+
+    native = rows.arrays["tokens"]
+    out = np.full((len(chosen), native.lengths[chosen].max() + 2), PADDING, np.int64)
+    for row, full in zip(chosen.tolist(), out, strict=True):
+        letters = np.array(LETTERS)[native[row]]
+        full[: len(letters) + 2] = [START, *letters, END]
+    return torch.from_numpy(out)

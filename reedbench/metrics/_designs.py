@@ -1,0 +1,204 @@
+"""Designed sequences beside the chains that they were designed for, and the bases of metrics on them.
+
+A residue counts where all of N, CA, C, O are there and the native one is known: elsewhere nothing was designed, or
+nothing says what is right.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.core.errors import MetricError
+from reedbench.core.residues import UNKNOWN
+from reedbench.domains import protein, superposition
+from reedbench.domains.rows import Rows
+from reedbench.domains.superposition import Folds
+from reedbench.metrics import AbstractMetric, Evidence
+
+Statistic = Literal["mean", "median"]
+ARRAYS = {"state": "tokens", "argmax": "argmax"}  # arrays of samples
+STATISTICS: dict[Statistic, Callable[[np.ndarray], np.floating]] = {"mean": np.mean, "median": np.median}
+
+
+@dataclass(frozen=True, eq=False)
+class Designs:
+    """Designs and what was asked for; row i of everything belongs together.
+
+    Attributes:
+        samples: as `domains.protein.write_samples` takes them.
+        asked: the native chains, with the samples' ids.
+        folds: structures that were predicted for the samples, where a metric needs them.
+
+    Raises:
+        MetricError: rows do not belong together, lengths differ, or a chain has no residue that counts.
+    """
+
+    samples: Rows
+    asked: Rows
+    folds: Folds | None = None
+
+    def __post_init__(self) -> None:
+        if list(self.samples.ids) != list(self.asked.ids):
+            raise MetricError("the samples are not those that were asked for: their ids or their order differ")
+        natives = self.asked.arrays["tokens"].lengths
+        self._same_lengths("the design", self.samples.arrays["tokens"].lengths, natives)
+        if self.folds is not None:
+            self._same_lengths("the predicted structure", self.folds.coordinates.lengths, natives)
+        for i, name in enumerate(self.asked.ids):
+            if not self.weight(i).any():
+                raise MetricError(f"{name}: no residue counts, each is X or lacks an atom; leave the chain out")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def weight(self, i: int) -> np.ndarray:
+        """(length,) bool: the residues of sample i that count."""
+        coordinates, tokens = (self.asked.arrays[name][i] for name in ("coordinates", "tokens"))
+        return protein.resolved(coordinates) & (tokens != UNKNOWN)
+
+    def counted(self, of: Literal["state", "argmax"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Designed and native tokens (m,) of each sample, at the residues that count."""
+        for i, designed in enumerate(self.samples.arrays[ARRAYS[of]]):
+            weight = self.weight(i)
+            yield designed[weight], self.asked.arrays["tokens"][i][weight]
+
+    def structures(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Native and predicted N, CA, C (m, 3, 3) of each sample, at the residues that count.
+
+        Raises:
+            MetricError: too few count for a superposition.
+        """
+        assert self.folds is not None, "metrics that need a folder ask for its structures first"
+        for i, predicted in enumerate(self.folds.coordinates):
+            weight = self.weight(i)
+            if weight.sum() < superposition.LEAST:
+                least = superposition.LEAST
+                raise MetricError(
+                    f"{self.asked.ids[i]}: a superposition needs {least} residues, and {weight.sum()} count"
+                )
+            yield self.asked.arrays["coordinates"][i][weight][:, :3], predicted[weight]
+
+    def by_chain(self) -> list[np.ndarray]:
+        """Rows of the samples of each chain; the id of a sample is `<chain>/<stream>`."""
+        rows: dict[str, list[int]] = {}
+        for i, name in enumerate(self.samples.ids):
+            rows.setdefault(name.rpartition("/")[0] or name, []).append(i)
+        return [np.array(found) for found in rows.values()]
+
+    def _same_lengths(self, what: str, found: np.ndarray, natives: np.ndarray) -> None:
+        for name, length, native in zip(self.asked.ids, found, natives, strict=True):
+            if length != native:
+                raise MetricError(f"{name}: {what} has {length} residues, and the native chain {native}")
+
+
+class DesignMetric(AbstractMetric):
+    """A number on designed sequences."""
+
+    domain: ClassVar[str | None] = "protein"
+
+    def least_n(self) -> int:
+        """One chain has a value."""
+        return 1
+
+    @abstractmethod
+    def value(self, designs: Designs) -> float:
+        """The number itself, float64."""
+
+    def measured(self, evidence: Evidence) -> float:
+        """The value on the samples of the evidence."""
+        return self.finite(self.value(self.designs(evidence)))
+
+    def designs(self, evidence: Evidence) -> Designs:
+        """What it looks at.
+
+        Raises:
+            MetricError: samples and chains do not belong together.
+        """
+        return Designs(evidence.samples, evidence.asked)
+
+
+class SequenceMetric(DesignMetric):
+    """A number on the letters of the designs."""
+
+    of: Literal["state", "argmax"] = "state"
+    """Which sequence: the sampler's final state, or the argmax of its last prediction, as REED reports."""
+
+    @property
+    def under(self) -> str:
+        """Which sequence."""
+        return self.of
+
+
+class FoldedMetric(DesignMetric):
+    """A number on the structures that a folder predicts for the designs (the sampler's final states)."""
+
+    folder: str
+    """Name of one of the benchmark's folders."""
+    best: bool = False
+    """Of several samples of a chain take only the best, as MultiFlow does; sampling.streams is then their number."""
+
+    @property
+    def under(self) -> str:
+        """The folder, and `best`."""
+        return f"{self.folder}-best" if self.best else self.folder
+
+    def folders(self) -> tuple[str, ...]:
+        """The folder."""
+        return (self.folder,)
+
+    def pools(self) -> bool:
+        """The best of all is not that of one stream."""
+        return self.best
+
+    def designs(self, evidence: Evidence) -> Designs:
+        """With predicted structures.
+
+        Raises:
+            MetricError: a sample has several chains, which a folder would join to one.
+        """
+        designs = super().designs(evidence)
+        for name, chain in zip(designs.asked.ids, designs.asked.arrays["chain"], strict=True):
+            if (chain != chain[0]).any():
+                raise MetricError(
+                    f"{name}: has several chains, and folders predict single ones; leave {self.family} out"
+                )
+        return replace(designs, folds=evidence.folds(self.folder))
+
+    def kept(self, designs: Designs, values: np.ndarray, best: Callable[[np.ndarray], float]) -> np.ndarray:
+        """Values (n,) of the samples, or `best` of each chain's where that is asked for."""
+        if not self.best:
+            return values
+        return np.array([best(values[rows]) for rows in designs.by_chain()])
+
+
+class SummarisedMetric(FoldedMetric):
+    """One number per sample, and their mean or median."""
+
+    statistic: Statistic = "mean"
+    """Over samples, or over chains with `best`."""
+
+    @property
+    def under(self) -> str:
+        """The folder, `best` and `median`."""
+        return super().under if self.statistic == "mean" else f"{super().under}-{self.statistic}"
+
+    @abstractmethod
+    def each(self, designs: Designs) -> np.ndarray:
+        """(n,) float64, one number per sample."""
+
+    def value(self, designs: Designs) -> float:
+        """The statistic of the numbers that are kept."""
+        best = np.min if self.direction == "lower" else np.max
+        return float(STATISTICS[self.statistic](self.kept(designs, self.each(designs), best)))
+
+
+def backbone_rmsds(designs: Designs) -> np.ndarray:
+    """(n,) RMSD in Angstrom over N, CA and C of the residues that count, after superposition.
+
+    The atoms of Rosetta's `bb_rmsd`, which REED reports (protein/fmif/train_fmif.py @0a4527e).
+    """
+    pairs = designs.structures()
+    return np.array([superposition.rmsd(native.reshape(-1, 3), other.reshape(-1, 3)) for native, other in pairs])

@@ -1,0 +1,34 @@
+"""Recovery up to likely substitutions: a letter is right if it replaces the native one with a positive BLOSUM62 score.
+
+Henikoff and Henikoff 1992, https://doi.org/10.1073/pnas.89.22.10915; the matrix is biotite's.
+"""
+
+from functools import cache
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.core.residues import ALPHABET
+from reedbench.metrics._designs import Designs, SequenceMetric
+
+
+class BlosumRecovery(SequenceMetric):
+    """Share of residues whose designed letter scores above 0 with the native one, over all residues at once."""
+
+    unit: ClassVar[str] = "share"
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    uses: Literal["blosum-recovery"] = "blosum-recovery"
+
+    def value(self, designs: Designs) -> float:
+        """A share between 0 and 1, never below the recovery."""
+        pairs = designs.counted(self.of)
+        return float(np.concatenate([similar()[designed, native] for designed, native in pairs]).mean())
+
+
+@cache
+def similar() -> np.ndarray:
+    """(21, 21) bool: which letters replace each other with a positive score; X replaces none, not even itself."""
+    from biotite.sequence.align import SubstitutionMatrix
+
+    matrix = SubstitutionMatrix.std_protein_matrix()  # BLOSUM62
+    return np.array([[matrix.get_score(one, other) > 0 for other in ALPHABET] for one in ALPHABET])

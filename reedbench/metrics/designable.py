@@ -1,0 +1,21 @@
+"""Designability: share of designs that are predicted to fold to the backbone that was asked for."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.metrics._designs import Designs, FoldedMetric, backbone_rmsds
+
+DESIGNABLE = 2.0  # Angstrom: the limit of REED and MultiFlow (Campbell et al. 2024, arXiv:2402.04997)
+
+
+class Designable(FoldedMetric):
+    """Share of samples with self-consistency RMSD below 2 Angstrom; with `best`, of chains that have such a sample."""
+
+    unit: ClassVar[str] = "share"
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    uses: Literal["designable"] = "designable"
+
+    def value(self, designs: Designs) -> float:
+        """A share between 0 and 1."""
+        return float((self.kept(designs, backbone_rmsds(designs), np.min) < DESIGNABLE).mean())

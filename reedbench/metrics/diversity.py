@@ -1,0 +1,50 @@
+"""Diversity: how much the samples of one chain differ from each other."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from reedbench.core.errors import MetricError
+from reedbench.core.residues import VOCABULARY
+from reedbench.metrics._designs import Designs, SequenceMetric
+
+
+class Diversity(SequenceMetric):
+    """1 - identity of two samples of a chain: the mean over all pairs, then over chains."""
+
+    unit: ClassVar[str] = "share"
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    uses: Literal["diversity"] = "diversity"
+
+    def least_n(self) -> int:
+        """One pair."""
+        return 2
+
+    def pools(self) -> bool:
+        """Pairs are made across sampling streams."""
+        return True
+
+    def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
+        """One sample of each chain."""
+        return (
+            None if sampling.streams > 1 else "needs several samples of a chain: set sampling.streams to 2 or more"
+        )
+
+    def value(self, designs: Designs) -> float:
+        """A share between 0 and 1.
+
+        Raises:
+            MetricError: a chain has a single sample.
+        """
+        samples = [designed for designed, _ in designs.counted(self.of)]
+        return float(np.mean([self._of_chain([samples[i] for i in rows]) for rows in designs.by_chain()]))
+
+    def _of_chain(self, samples: list[np.ndarray]) -> float:
+        if (k := len(samples)) < 2:
+            raise MetricError(
+                f"{self.family}: needs at least two samples of every chain; set sampling.streams to 2 or more"
+            )
+        here = np.stack(samples)[:, :, None] == np.arange(VOCABULARY)
+        counts = here.sum(axis=0)  # (m, letters): how many samples have each letter
+        return 1 - float((counts * (counts - 1)).sum() / (k * (k - 1) * len(counts)))

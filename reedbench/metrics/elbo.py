@@ -1,0 +1,52 @@
+"""The likelihood bound of masked diffusion: -log p of the native sequence is at most this, in nats per residue.
+
+With masks of probability 1 - t the bound is the integral over t in [0, 1] of E[sum over masked residues of -log p]
+/ (1 - t): Sahoo et al. 2024, arXiv:2406.07524; Shi et al. 2024, arXiv:2406.04329.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from reedbench.core.errors import MetricError
+from reedbench.metrics._designs import DesignMetric, Designs
+
+SAME = 1e-9  # times closer than this are one time
+ADVICE = "set its scored_at to the midpoints (i + 0.5) / k of k equal parts, for example [0.1, 0.3, 0.5, 0.7, 0.9]"
+
+
+class Elbo(DesignMetric):
+    """The negative evidence lower bound, estimated: midpoints in place of the integral, one mask at each and sample."""
+
+    unit: ClassVar[str] = "nats per residue"
+    direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    uses: Literal["elbo"] = "elbo"
+
+    @property
+    def under(self) -> str:
+        """It is the native sequence that is scored."""
+        return "native"
+
+    def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
+        """A sampler that scores the native sequence at other times."""
+        others = [name for name, sampler in samplers.items() if not _midpoints(getattr(sampler, "scored_at", ()))]
+        return f"sampler '{others[0]}' scores the native sequence at other times: {ADVICE}" if others else None
+
+    def value(self, designs: Designs) -> float:
+        """The mean over times of the weighted sums, over all residues that count; log 20 for blind guesses.
+
+        Raises:
+            MetricError: the times are not the midpoints (i + 0.5) / k of k equal parts.
+        """
+        times, nll = (designs.samples.arrays[name] for name in ("times", "nll"))
+        if not all(map(_midpoints, times)):
+            there = ", ".join(f"{time:g}" for time in np.unique(times))
+            raise MetricError(f"{self.family}: the sampler scored the native sequence at {there}; {ADVICE}")
+        residues = sum(int(designs.weight(i).sum()) for i in range(len(designs)))
+        return float((nll / (1 - times)).mean(axis=1).sum() / residues)
+
+
+def _midpoints(times: Sequence[float] | np.ndarray) -> bool:
+    k = len(times)
+    return k > 0 and bool(np.abs(np.sort(times) - (np.arange(k) + 0.5) / k).max() <= SAME)

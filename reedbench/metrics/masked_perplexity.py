@@ -1,0 +1,53 @@
+"""Perplexity of masked native residues at one time, from all others and the structure.
+
+At time t every residue was masked with probability 1 - t, once per sample, and the network asked for native letters.
+Not comparable with the perplexity of autoregressive models, nor with numbers that average over random times.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core.errors import MetricError
+from reedbench.metrics._designs import DesignMetric, Designs
+
+SAME = 1e-9  # times closer than this are one time
+
+
+class MaskedPerplexity(DesignMetric):
+    """exp of the mean -log p of native letters that were masked, over all of them at once."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    uses: Literal["masked-perplexity"] = "masked-perplexity"
+
+    at: float = Field(gt=0, lt=1)
+    """The time, one of those in the sampler's `scored_at`; 1 - at is the share that is masked."""
+
+    @property
+    def under(self) -> str:
+        """The time."""
+        return f"{self.at:g}"
+
+    def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
+        """A sampler that does not score the native sequence at this time."""
+        for name, sampler in samplers.items():
+            if all(abs(time - self.at) > SAME for time in getattr(sampler, "scored_at", ())):
+                return f"sampler '{name}' does not score the native sequence at {self.at:g}: add it to its scored_at"
+        return None
+
+    def value(self, designs: Designs) -> float:
+        """At least 1; 20 for blind guesses.
+
+        Raises:
+            MetricError: the native sequences were not scored at this time, or nothing was masked.
+        """
+        times, nll, masked = (designs.samples.arrays[name] for name in ("times", "nll", "masked"))
+        chosen = np.abs(times - self.at) < SAME
+        if not chosen.any(axis=1).all():
+            there = ", ".join(f"{time:g}" for time in np.unique(times))
+            raise MetricError(f"{self.family}: the sampler scored the native sequence at {there}; set its scored_at")
+        if not (number := masked[chosen].sum()):
+            raise MetricError(f"{self.family}: no residue was masked at this time; take more chains or an earlier time")
+        return float(np.exp(nll[chosen].sum() / number))

@@ -1,0 +1,20 @@
+"""The folder's own confidence in the structures that it predicts for the designs."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.metrics._designs import Designs, SummarisedMetric
+
+
+class Plddt(SummarisedMetric):
+    """Mean pLDDT of each predicted structure, 0 to 100, over all its residues; a mean or median over samples."""
+
+    unit: ClassVar[str] = "of 100"
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    uses: Literal["plddt"] = "plddt"
+
+    def each(self, designs: Designs) -> np.ndarray:
+        """(n,) between 0 and 100."""
+        assert designs.folds is not None, "a metric with a folder asks for its structures first"
+        return designs.folds.plddt

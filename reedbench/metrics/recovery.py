@@ -1,0 +1,23 @@
+"""Sequence recovery: share of residues whose designed letter is the native one, over all residues at once.
+
+As REED reports it (protein/fmif/train_fmif.py:472-483 @0a4527e): long chains weigh more than short ones. REED takes
+`of: argmax`, the likeliest letters under the last prediction, which need not be what was sampled.
+"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.metrics._designs import Designs, SequenceMetric
+
+
+class Recovery(SequenceMetric):
+    """Sequence recovery over residues; an X in a design is wrong."""
+
+    unit: ClassVar[str] = "share"
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    uses: Literal["recovery"] = "recovery"
+
+    def value(self, designs: Designs) -> float:
+        """A share between 0 and 1."""
+        return float(np.concatenate([designed == native for designed, native in designs.counted(self.of)]).mean())

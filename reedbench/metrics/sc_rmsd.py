@@ -1,0 +1,19 @@
+"""Self-consistency: RMSD between the backbone that was asked for and the structure predicted for its design."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from reedbench.metrics._designs import Designs, SummarisedMetric, backbone_rmsds
+
+
+class ScRmsd(SummarisedMetric):
+    """RMSD over N, CA, C of the residues that count, after superposition; a mean or median over samples."""
+
+    unit: ClassVar[str] = "Angstrom"
+    direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    uses: Literal["sc-rmsd"] = "sc-rmsd"
+
+    def each(self, designs: Designs) -> np.ndarray:
+        """(n,) Angstrom."""
+        return backbone_rmsds(designs)

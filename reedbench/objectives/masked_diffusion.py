@@ -1,0 +1,135 @@
+"""Masking diffusion of protein sequences given a backbone, with zero, one or several aligned layers and a curriculum.
+
+Source: REED, arXiv:2507.08980; protein/fmif/{model_utils,train_fmif}.py @0a4527e.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from reedbench.core.constants import LOSS_DIVISOR
+from reedbench.core.errors import ConfigError
+from reedbench.core.frozen import Frozen
+from reedbench.objectives import AbstractObjective
+from reedbench.objectives._schedule import Schedule
+
+
+class ResidueAlignment(Frozen):
+    """One hidden layer pulled towards one representation of residues, or of pairs of them."""
+
+    encoder: str
+    """Name of one of the benchmark's encoders."""
+    site: Literal["node", "edge", "structure"] = "node"
+    """`node` and `edge`: after a decoder layer; `structure`: after the encoder, which does not see the sequence."""
+    depth: int = Field(1, ge=1)
+    """Decoder layer, 1-based; without meaning at `structure`."""
+    weight: float = Field(1.0, ge=0)
+    """Coefficient of the term; 0 switches it off."""
+    norm: Literal["batch", "reference", "none"] = "batch"
+    """Targets are standardised over the entries of the batch that count; `reference` takes REED's standard deviation,
+    to which the others add the squared mean; `none` leaves them as they are."""
+    masked_only: bool = False
+    """Only residues that are masked count."""
+    projector_width: int = Field(0, ge=0)
+    """Hidden width of the projector; 0 is twice the width of the representation, as in REED."""
+    probe: bool = False
+    """Train the projector only: the backbone's features are detached."""
+
+    @property
+    def term(self) -> str:
+        """Name of its loss term."""
+        return f"{self.encoder}@{self.site}" + ("" if self.site == "structure" else str(self.depth))
+
+
+class MaskedDiffusion(AbstractObjective):
+    """Denoising of masked residues plus alignments, each with its factor over training."""
+
+    domain: ClassVar[str] = "protein"
+    cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "campbell2024multiflow", "wang2025reed")
+    uses: Literal["masked-diffusion"] = "masked-diffusion"
+
+    alignments: tuple[ResidueAlignment, ...] = ()
+    """None for plain discrete diffusion; REED has three: a node, an edge and the structure."""
+    denoise: Schedule = Schedule()
+    """Factor of the denoising loss; REED ramps it in."""
+    align: Schedule = Schedule()
+    """Factor of all alignments; REED lets it decay."""
+    smoothing: float = Field(0.1, ge=0, lt=1)
+    """Label smoothing over the 22 tokens."""
+    least_time: float = Field(0.01, gt=0, lt=0.5)
+    """Times are uniform between this and 1 minus this."""
+    divisor: float | None = Field(LOSS_DIVISOR, gt=0)
+    """The sum over residues is divided by it, as in ProteinMPNN and REED; null takes the mean over residues."""
+    time_weight: Literal["constant", "schedule"] = "constant"
+    """`schedule` divides by 4.605 (1 - t), REED's optional weight."""
+    masked_only: bool = False
+    """The denoising loss counts masked residues only; REED counts all."""
+    coordinate_noise: float = Field(0.1, ge=0)
+    """Standard deviation of the noise on coordinates during training, in Angstrom."""
+
+    @model_validator(mode="after")
+    def _terms_have_distinct_names(self) -> "MaskedDiffusion":
+        names = [alignment.term for alignment in self.alignments]
+        if len(set(names)) < len(names):
+            raise ValueError("two alignments have the same encoder, site and depth; merge them into one")
+        return self
+
+    def encoders(self) -> tuple[str, ...]:
+        """Encoders in order of first use."""
+        return tuple(dict.fromkeys(alignment.encoder for alignment in self.alignments))
+
+    def depths(self) -> tuple[int, ...]:
+        """Tapped decoder layers."""
+        return tuple(alignment.depth for alignment in self.alignments)
+
+    def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
+        """The learner, with every parameter initialised from the stream of its published name."""
+        from reedbench.nn.masked_diffusion import Denoising, DesignLearner, DesignNetwork
+
+        for alignment in self.alignments:
+            _check_kind(alignment, targets[alignment.encoder])
+        backbone.initialise(generator)
+        backbone.tapped([(a.site, a.depth) for a in self.alignments if not a.probe])
+        projectors = [_projector(a, backbone.width, targets[a.encoder][-1], generator) for a in self.alignments]
+        network = DesignNetwork(backbone, projectors, [_tap(alignment) for alignment in self.alignments])
+        settings = Denoising(
+            self.smoothing, self.least_time, self.divisor, self.time_weight, self.masked_only, self.coordinate_noise
+        )
+        return DesignLearner(network, settings, self.denoise.function(), self.align.function())
+
+
+def _check_kind(alignment: ResidueAlignment, shape: tuple[int, ...]) -> None:
+    wanted = 3 if alignment.site == "edge" else 2
+    if len(shape) != wanted or shape[0] != -1:
+        what = "pairs of residues" if wanted == 3 else "residues"
+        raise ConfigError(
+            f"alignment {alignment.term}: its site needs a representation of {what}, and encoder "
+            f"'{alignment.encoder}' gives another kind (shape {list(shape)})"
+        )
+
+
+def _projector(alignment: ResidueAlignment, width: int, dim: int, generator: Callable[[str], Any]) -> Any:
+    from reedbench.nn.masked_diffusion import ResidueProjector
+
+    projector = ResidueProjector(
+        2 * width if alignment.site == "edge" else width, alignment.projector_width or 2 * dim, dim
+    )
+    # Named by what it aligns, not by position: a projector is the same in all methods that have it.
+    projector.initialise(lambda name: generator(f"projectors.{alignment.term}.{name}"))
+    return projector
+
+
+def _tap(alignment: ResidueAlignment) -> Any:
+    from reedbench.nn.masked_diffusion import ResidueTap
+
+    return ResidueTap(
+        term=alignment.term,
+        target=f"target/{alignment.encoder}",
+        site=alignment.site,
+        depth=alignment.depth,
+        weight=alignment.weight,
+        norm=alignment.norm,
+        masked_only=alignment.masked_only,
+        probe=alignment.probe,
+    )

@@ -1,0 +1,54 @@
+"""What metrics look at in one cell, each thing read or computed once; see `metrics.Evidence`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from reedbench.domains.rows import Rows
+from reedbench.metrics import Features
+
+
+class CellEvidence:
+    """The samples of a cell, or a part of them.
+
+    Attributes:
+        samples: as the codec reads them.
+        asked: what each was asked to be.
+    """
+
+    def __init__(
+        self,
+        samples: Rows,
+        asked: Rows,
+        features: Callable[[str], tuple[Features, Features]],
+        folds: Callable[[str], Any],
+    ) -> None:
+        self.samples, self.asked = samples, asked
+        self._features, self._folds = features, folds
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def features(self, extractor: str) -> tuple[Features, Features]:
+        """Samples and reference data under an extractor."""
+        return self._once("features", extractor, self._features)
+
+    def folds(self, folder: str) -> Any:
+        """What a folder predicts for the samples."""
+        return self._once("folds", folder, self._folds)
+
+    def part(self, rows: slice) -> "CellEvidence":
+        """The evidence of some of the samples; what was computed for all of them is not computed again."""
+
+        def features(extractor: str) -> tuple[Features, Features]:
+            generated, reference = self.features(extractor)
+            return generated.take(rows), reference
+
+        index = range(len(self))[rows]
+        taken = self.samples.take(index), self.asked.take(index)
+        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows))
+
+    def _once(self, what: str, name: str, make: Callable[[str], Any]) -> Any:
+        if (what, name) not in self._known:
+            self._known[what, name] = make(name)
+        return self._known[what, name]

@@ -1,0 +1,76 @@
+"""What encoders of proteins share: passes of like length, padding, results in row order."""
+
+import numpy as np
+import pytest
+import torch
+
+from reedbench.core.ragged import Ragged
+from reedbench.domains.rows import Rows
+from reedbench.encoders._chains import collected, padded, passes
+
+LENGTHS = np.array([5, 3, 9, 3, 4])
+
+
+def listed(found: list[np.ndarray]) -> list[list[int]]:
+    return [rows.tolist() for rows in found]
+
+
+def test_passes_go_from_short_to_long_within_the_limit():
+    assert listed(passes(LENGTHS, 10)) == [[1, 3], [4, 0], [2]]
+    assert listed(passes(LENGTHS, 12)) == [[1, 3, 4], [0], [2]]
+
+
+def test_a_chain_beyond_the_limit_is_a_pass_of_its_own():
+    assert listed(passes(LENGTHS, 1)) == [[1], [3], [4], [0], [2]]
+
+
+def test_pairs_count_squares_and_chains_are_limited():
+    assert listed(passes(LENGTHS, 27, pairs=True)) == [[1, 3], [4], [0], [2]]
+    assert listed(passes(LENGTHS, 10**6, chains=2)) == [[1, 3], [4, 0], [2]]
+
+
+def test_a_given_order_is_kept_and_the_longest_of_a_pass_counts():
+    assert listed(passes(LENGTHS, 18, order=np.array([2, 1, 0, 3, 4]))) == [[2, 1], [0, 3, 4]]
+
+
+@pytest.mark.parametrize("most", [1, 20, 100])
+def test_every_chain_is_in_exactly_one_pass(most):
+    lengths = np.random.default_rng(0).integers(1, 40, 50)
+    found = passes(lengths, most)
+    assert sorted(np.concatenate(found).tolist()) == list(range(50))
+    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= most for rows in found)
+
+
+def test_padded_chains():
+    coordinates = [np.ones((2, 4, 3), np.float32), np.ones((3, 4, 3), np.float32)]
+    coordinates[1][1, 3] = np.nan
+    rows = Rows(
+        ["a", "b"],
+        ["train"] * 2,
+        {
+            "coordinates": Ragged.of(coordinates),
+            "tokens": Ragged.of([np.array([4, 5], np.uint8), np.array([1, 2, 3], np.uint8)]),
+            "chain": Ragged.of([np.array([1, 1], np.uint8), np.array([1, 1, 2], np.uint8)]),
+        },
+    )
+    found = padded(rows)
+    assert found["tokens"].tolist() == [[4, 5, 0], [1, 2, 3]]
+    assert found["chain"].tolist() == [[1, 1, 0], [1, 1, 2]]
+    assert found["residue_index"].tolist() == [[0, 1, -100], [0, 1, 102]]
+    assert found["mask"].tolist() == [[1, 1, 0], [1, 0, 1]]
+    assert found["coordinates"].shape == (2, 3, 4, 3)
+    assert found["coordinates"].isfinite().all()
+    assert [found[name].dtype for name in ("coordinates", "mask", "tokens")] == [
+        torch.float32, torch.float32, torch.int64,
+    ]  # fmt: skip
+
+
+def test_results_are_put_into_row_order():
+    found = collected(np.array([2, 1]), iter([(1, np.array([[5.0, 6.0]])), (0, np.array([[1.0, 2.0], [3.0, 4.0]]))]))
+    assert found.values.dtype == np.float32
+    assert [row.tolist() for row in found] == [[[1, 2], [3, 4]], [[5, 6]]]
+
+
+def test_pairs_are_flattened_row_by_row():
+    pairs = np.arange(8).reshape(2, 2, 2)
+    assert collected(np.array([4]), [(0, pairs)])[0].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]

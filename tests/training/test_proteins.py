@@ -1,0 +1,91 @@
+"""Inverse folding in the training loop that images use: ragged batches, any number of ranks, the same bytes again."""
+
+import numpy as np
+import pytest
+import torch
+from forked import on_ranks
+from tiny_proteins import DISCRETE, LENGTHS, REED, TOKENS, trainer, write_data
+from torch import Tensor
+
+from reedbench.codecs.residues import Residues
+from reedbench.core.errors import ConfigError
+from reedbench.training.loaders import TrainingData
+from reedbench.training.ranks import Ranks
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("proteins")
+    write_data(made)
+    return made
+
+
+def gradient(trained) -> Tensor:
+    """All gradients of the first update in one vector, read from the optimiser: its first moment is 0.1 of them."""
+    trained.update(0)
+    moments = [moment for name, moment in trained.state().items() if name.startswith("optimiser/exp_avg/")]
+    return torch.cat([moment.flatten() for moment in moments]) / (1 - trained.settings.optimiser.betas[0])
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_gradient_is_that_of_one_process_but_for_rounding(folder, world, accumulation):
+    def of(ranks: Ranks | None) -> tuple[Tensor, Tensor]:
+        single, double = (
+            gradient(trainer(folder, REED, double=wide, accumulation=accumulation, ranks=ranks))
+            for wide in (False, True)
+        )
+        return single, double
+
+    whole = [gradient(trainer(folder, REED, double=wide)) for wide in (False, True)]
+    for found in (of(None), *on_ranks(world, of)):
+        for together, expected, bound in zip(found, whole, (1e-5, 1e-12), strict=True):
+            assert float((together - expected).norm() / expected.norm()) <= bound
+
+
+def test_the_same_steps_give_the_same_bytes(folder):
+    runs = []
+    for _ in range(2):
+        one = trainer(folder, REED)
+        for step in range(3):
+            one.update(step)
+        runs.append({name: tensor.numpy().tobytes() for name, tensor in one.published().items()})
+    assert runs[0] == runs[1]
+
+
+def test_every_parameter_that_trains_moves_and_the_others_stay(folder):
+    one = trainer(folder, REED)
+    before = {name: tensor.clone() for name, tensor in one.network.state_dict().items()}
+    for step in range(2):
+        one.update(step)
+    moved = {name for name, tensor in one.network.state_dict().items() if not torch.equal(tensor, before[name])}
+    trained = {name for name, parameter in one.network.named_parameters() if parameter.requires_grad}
+    assert moved == trained
+    assert any("decoder_layers.1.W_edge" in name for name in before.keys() - trained)  # nothing reads the last edges
+
+
+def test_batches_hold_their_representations_at_the_batch_length(folder):
+    data = TrainingData(folder / "data", {name: folder / name for name in ("one", "two")}, Residues())
+    assert data.target_shapes() == {"one": (-1, 6), "two": (-1, -1, 3)}
+    chosen = np.array([4, 0])
+    targets = data.targets(chosen, np.array([4, 0, 3]))
+    assert [tuple(x.shape) for x in targets.values()] == [(2, 20, 6), (2, 20, 20, 3)]
+    pairs = targets["target/two"][0]
+    assert (pairs[:7, :7] != 0).all()
+    assert not pairs[7:].any()
+    assert not pairs[:, 7:].any()
+    stored = data.stores["two"].read("representation", [4])[0].reshape(7, 7, 3)
+    np.testing.assert_array_equal(pairs[2, 5], stored[2, 5].astype(np.float32))
+
+
+def test_costs_follow_the_entries_of_each_batch(folder):
+    one = trainer(folder, DISCRETE)
+    count = len(one.order.sizes)
+    assert one.order.seen(count) == len(LENGTHS)
+    assert all(one.order.entries(step) <= TOKENS for step in range(count))
+    assert one.flops_of_first() > 0
+
+
+def test_batches_too_small_for_their_parts_are_one_line(folder):
+    with pytest.raises(ConfigError, match=r"a batch of \d+ rows is too small"):
+        trainer(folder, DISCRETE, accumulation=12)

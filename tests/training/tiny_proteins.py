@@ -1,0 +1,72 @@
+"""Tiny runs of inverse folding for the tests of training: random chains, and a REED with an alignment at every site."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reedbench.backbones.protein_mpnn import ProteinMPNNBackbone
+from reedbench.codecs.residues import Residues
+from reedbench.core import io, seeds, shards
+from reedbench.core.ragged import Ragged
+from reedbench.domains import rows
+from reedbench.domains.rows import TRAIN, Rows
+from reedbench.objectives.masked_diffusion import MaskedDiffusion, ResidueAlignment
+from reedbench.schema.benchmark import Optimiser, Training
+from reedbench.training.loaders import TrainingData
+from reedbench.training.ranks import Ranks
+from reedbench.training.trainer import Trainer
+
+LENGTHS = [9, 14, 11, 20, 7, 16, 12, 18, 10, 13, 15, 19, 8, 17]
+TOKENS = 120
+NODE = ResidueAlignment(encoder="one", site="node", depth=1)
+EDGE = ResidueAlignment(encoder="two", site="edge", depth=1, weight=2.0, masked_only=True)
+STRUCTURE = ResidueAlignment(encoder="one", site="structure", norm="reference")
+DISCRETE = MaskedDiffusion(label="discrete")
+REED = MaskedDiffusion(label="REED", alignments=(NODE, EDGE, STRUCTURE), masked_only=True, time_weight="schedule")
+
+
+def write_data(folder: Path) -> None:
+    """Random walks with random letters, two residues without structure, and representations of residues and pairs."""
+    rng = np.random.default_rng(0)
+    coordinates = [np.cumsum(rng.normal(0, 2, (n, 1, 3)), 0) + rng.normal(0, 1, (n, 4, 3)) for n in LENGTHS]
+    coordinates[3][5], coordinates[6][0, 1] = np.nan, np.nan
+    arrays = {
+        "coordinates": Ragged.of([x.astype(np.float32) for x in coordinates]),
+        "tokens": Ragged.of([rng.integers(0, 20, n).astype(np.uint8) for n in LENGTHS]),
+        "chain": Ragged.of([np.ones(n, np.uint8) for n in LENGTHS]),
+    }
+    made = Rows([f"{i:02d}" for i in range(len(LENGTHS))], [TRAIN] * len(LENGTHS), arrays)
+    rows.write(folder / "data", made, {})
+    for name, kind, power, dim in (("one", "residues", 1, 6), ("two", "pairs", 2, 3)):
+        values = Ragged.of([3 + rng.standard_normal((n**power, dim)).astype(np.float16) for n in LENGTHS])
+        shards.write(folder / name / "shards", {"representation": values})
+        io.write_json(folder / name / "index.json", {"train_ids": rows.ids_digest(made.ids), "kind": kind})
+
+
+def trainer(
+    folder: Path, method: MaskedDiffusion, *, double: bool = False, ranks: Ranks | None = None, **settings: Any
+) -> Trainer:
+    """A trainer of a method with dropout; nothing is clipped."""
+    torch.set_num_threads(1)
+    optimiser = Optimiser(lr=1e-3, clip=1e9)
+    backbone = {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 5, "dropout": 0.2}
+    training = Training(**{"tokens": TOKENS, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
+    data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Residues())
+    network = ProteinMPNNBackbone(**backbone).build(data.shape(), data.facts)
+    learner = method.build(network, data.target_shapes(), lambda name: seeds.stream("init", "b", 0, name))
+    if double:
+        _double(learner)
+    return Trainer(learner, data, training, "b", 0, ranks or Ranks.alone("cpu"))
+
+
+def _double(learner: Any) -> None:
+    """Make network and batches float64; what is drawn keeps its values."""
+    completed = learner.completed
+
+    def cast(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in batch.items()}
+
+    learner.network.double()
+    learner.completed = lambda batch, total: completed(cast(batch), total)
