@@ -27,9 +27,7 @@ class Diversity(SequenceMetric):
 
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """One sample of each chain."""
-        return (
-            None if sampling.streams > 1 else "needs several samples of a chain: set sampling.streams to 2 or more"
-        )
+        return None if sampling.streams > 1 else "needs several samples of a chain: set sampling.streams to 2 or more"
 
     def value(self, designs: Designs) -> float:
         """A share between 0 and 1.

@@ -150,8 +150,9 @@ def samples(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
         for i, method in enumerate(methods):
             for j, step in enumerate(steps):
                 preview = source.preview[f"{method}/{step}"]
+                shape = "auto" if pictures.stretch else "equal"
                 axes[i, j].imshow(
-                    pictures.draw(preview), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", aspect="auto"
+                    pictures.draw(preview), cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", aspect=shape
                 )
                 axes[i, j].set(xticks=[], yticks=[])
                 for spine in axes[i, j].spines.values():

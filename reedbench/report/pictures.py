@@ -19,11 +19,13 @@ class Pictures:
     draw: the preview of a cell -> (height, width) or (height, width, 3) uint8; 0 is white in the former.
     numbers: the preview of a cell -> one row per sample.
     caption: what is seen, where the picture does not say so itself.
+    stretch: fill the axes, where a pixel has no shape of its own.
     """
 
     draw: Callable[[np.ndarray], np.ndarray]
     numbers: Callable[[np.ndarray], list[dict[str, Any]]]
     caption: str = ""
+    stretch: bool = False
 
 
 def montage(images: np.ndarray) -> np.ndarray:
@@ -64,5 +66,7 @@ def sequences(pairs: np.ndarray) -> list[dict[str, Any]]:
 
 PICTURES = {
     "image": Pictures(montage, pixels),
-    "protein": Pictures(matches, sequences, "a line per test chain; dark: the designed residue equals the native one"),
+    "protein": Pictures(
+        matches, sequences, "a line per test chain; dark: the designed residue equals the native one", stretch=True
+    ),
 }
