@@ -23,6 +23,7 @@ class AbstractCodec(Plugin):
     version: ClassVar[int] = 1
     domain: ClassVar[str]
     lengths_of: ClassVar[str | None] = None  # ragged array whose rows say how long a datum is
+    repeats: ClassVar[bool] = False  # every sampling stream is asked the same anew: their number changes what is asked
 
     def recipe(self) -> dict[str, Any]:
         """The settings that change what a network is trained on."""
@@ -35,6 +36,14 @@ class AbstractCodec(Plugin):
     @abstractmethod
     def batch(self, arrays: Mapping[str, Any]) -> Batch:
         """Arrays of some rows as networks take them; rows of different lengths are padded to the longest."""
+
+    def check_asked(self, facts: Facts, count: int, streams: int) -> None:
+        """Whether data can ask for `count` samples, known before anything is trained.
+
+        Raises:
+            ConfigError: they cannot.
+        """
+        return None
 
     @abstractmethod
     def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:

@@ -22,6 +22,7 @@ class Residues(AbstractCodec):
 
     domain: ClassVar[str] = "protein"
     lengths_of: ClassVar[str | None] = "tokens"
+    repeats: ClassVar[bool] = True
     uses: Literal["residues"] = "residues"
 
     def shape(self, facts: Facts) -> tuple[int, ...]:
@@ -30,18 +31,21 @@ class Residues(AbstractCodec):
 
     def batch(self, arrays: Mapping[str, Any]) -> Batch:
         """Tensors of `domains.protein.padded`."""
-        import torch
+        return protein.padded(arrays)
 
-        return {name: torch.from_numpy(array) for name, array in protein.padded(arrays).items()}
-
-    def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
-        """The first count / streams chains of the test split, once per stream; ids are `<chain>/<stream>`."""
+    def check_asked(self, facts: Facts, count: int, streams: int) -> None:
+        """As many chains as the test split has, or fewer."""
         wanted, there = count // streams, int(facts["splits"].get(TEST, 0))
         if wanted > there:
             raise ConfigError(
-                f"sampling.count {count} in {streams} stream(s) asks for {wanted} chains, and the test split of "
-                f"{folder} has {there}: lower it to {there * streams}"
+                f"sampling.count {count} in {streams} stream(s) asks for {wanted} chains, and the test split has "
+                f"{there}: lower it to {there * streams}"
             )
+
+    def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
+        """The first count / streams chains of the test split, once per stream; ids are `<chain>/<stream>`."""
+        self.check_asked(facts, count, streams)
+        wanted = count // streams
         once = rows.read(folder, TEST).take(np.arange(wanted))
         every = once.take(np.tile(np.arange(wanted), streams))
         ids = [f"{name}/{j}" for j in range(streams) for name in once.ids]

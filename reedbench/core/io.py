@@ -152,8 +152,15 @@ def write_npz(path: Path | str, arrays: Mapping[str, Any], *, compressed: bool =
         (np.savez_compressed if compressed else np.savez)(file, **arrays)
 
 
-def read_npz(path: Path | str, names: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
+def read_npz(
+    path: Path | str, names: Sequence[str] | None = None, *, cure: str = "delete it and rerun"
+) -> "dict[str, np.ndarray]":
     """Read the named arrays of an npz file; all of them if none are named.
+
+    Args:
+        path: the file.
+        names: of the arrays that are wanted.
+        cure: a clause that says what to do about a wrong file.
 
     Raises:
         MissingArtefact: the file is absent or damaged, or lacks one of the arrays.
@@ -167,9 +174,9 @@ def read_npz(path: Path | str, names: Sequence[str] | None = None) -> "dict[str,
             missing = [name for name in names or () if name not in file.files]
             arrays = {} if missing else {name: file[name] for name in (file.files if names is None else names)}
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError, KeyError) as error:
-        raise MissingArtefact(f"{path}: not a whole npz file ({_line(error)}); delete it and rerun") from error
+        raise MissingArtefact(f"{path}: not a whole npz file ({_line(error)}); {cure}") from error
     if missing:
-        raise MissingArtefact(f"{path}: has no array {', '.join(missing)}; delete it and rerun")
+        raise MissingArtefact(f"{path}: has no array {', '.join(missing)}; {cure}")
     return arrays
 
 

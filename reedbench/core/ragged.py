@@ -14,12 +14,14 @@ class Ragged:
         lengths: (n,) int64, number of entries of each row.
 
     Raises:
-        ValueError: the lengths do not add up to the number of values.
+        ValueError: a length is negative, or they do not add up to the number of values.
     """
 
     def __init__(self, values: np.ndarray, lengths: np.ndarray) -> None:
         self.values, self.lengths = values, np.asarray(lengths, np.int64)
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        if (self.lengths < 0).any():
+            raise ValueError(f"a row of {self.lengths.min()} entries")
         if self.starts[-1] != len(values):
             raise ValueError(f"rows of {self.starts[-1]} entries in all, and {len(values)} values")
 

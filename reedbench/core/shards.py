@@ -19,7 +19,6 @@ from reedbench.core.ragged import Ragged
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
 LENGTHS = "#lengths"
-Array = np.ndarray | Ragged
 
 
 def write(folder: Path | str, arrays: Mapping[str, Any], rows_per_shard: int = ROWS_PER_SHARD) -> None:
@@ -61,7 +60,7 @@ class Shards:
         files = sorted(io.require(folder).glob("shard-*.safetensors"))
         if not files:
             raise MissingArtefact(f"{folder}: holds no shard; delete the folder and rerun the step that makes it")
-        self.maps = [_rows(_checked(file)) for file in files]
+        self.maps = [_checked(file) for file in files]
         self.starts = np.cumsum([0] + [len(next(iter(shard.values()))) for shard in self.maps])
 
     def __len__(self) -> int:
@@ -94,6 +93,11 @@ class Shards:
             out[here] = self.maps[number][name][rows[here] - self.starts[number]]
         return out
 
+    def row(self, name: str, row: int) -> np.ndarray:
+        """One row as it lies in the file, of which only what is looked at is read."""
+        shard = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return np.asarray(self.maps[shard][name][row - int(self.starts[shard])])
+
     def _read_ragged(self, name: str, rows: np.ndarray) -> Ragged:
         shard_of = np.searchsorted(self.starts, rows, side="right") - 1
         found = [self.maps[s][name][int(row - self.starts[s])] for s, row in zip(shard_of, rows, strict=True)]
@@ -110,9 +114,9 @@ def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _checked(file: Path) -> dict[str, np.ndarray]:
+def _checked(file: Path) -> dict[str, Any]:
     try:
-        return _map(file)
+        return _rows(_map(file))
     except (ValueError, KeyError, OverflowError, TypeError) as error:
         what = f"{type(error).__name__}: {error}"
         raise MissingArtefact(f"{file}: not a whole safetensors file ({what}); delete it and rerun") from error

@@ -5,6 +5,7 @@ resolution are limited, His tags are cut, what is left must have four residues, 
 """
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,11 +21,13 @@ from reedbench.core import io, paths, residues, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.datasets import AbstractDataset
-from reedbench.domains import peptide
+from reedbench.domains import peptide, protein
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 VALID = "valid"
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no file in UTF-8 can hold it
 NO_RESOLUTION = -1.0  # in the manifest, where the source gives none (NMR, models)
+FARTHEST = 1e6  # Angstrom from the origin that a coordinate may be
 TAG = "HHHHHH"
 TAG_OFFSETS = range(5)  # residues that may lie outside of a tag
 
@@ -34,9 +37,10 @@ class Chain:
     """One chain as its source has it.
 
     Attributes:
-        name: unique, without spaces.
+        name: must be unique and without white space; `AbstractChains` refuses others.
         sequence: (length) letters of `residues.ALPHABET`.
-        coordinates: (length, 4, 3) float32, N, CA, C, O in Angstrom, NaN where an atom is missing.
+        coordinates: (length, 4, 3) float32, N, CA, C, O in Angstrom, NaN where an atom is missing,
+            none beyond `FARTHEST`, which `AbstractChains` refuses.
         cluster: chains of the same cluster are homologues.
         resolution: Angstrom, `NO_RESOLUTION` if unknown.
     """
@@ -84,7 +88,8 @@ class AbstractChains(AbstractDataset):
     max_resolution: float | None = Field(None, gt=0)
     """Worst resolution in Angstrom. Chains whose source gives none (NMR) stay."""
     least_resolved: float = Field(0.0, ge=0, le=1)
-    """Least share of residues with N, CA and C; a chain without any is always left out."""
+    """Least share of residues with N, CA and C; a chain where none of them is one of the 20 amino acids is always left
+    out."""
     max_breaks: int | None = Field(None, ge=0)
     """Most chain breaks: neighbouring rows with C and N more than 2 Angstrom apart."""
     his_tag: Literal["keep", "fixed", "reference"] = "fixed"
@@ -120,6 +125,7 @@ class AbstractChains(AbstractDataset):
         """Rows and facts, which come from one pass over the source."""
         source = self.read()
         self._check_names(source.chains)
+        self._check_places(source.chains)
         dropped, tags = Counter(source.dropped), 0
         kept: list[Chain] = []
         for chain in source.chains:
@@ -146,18 +152,33 @@ class AbstractChains(AbstractDataset):
 
     def _check_names(self, chains: Sequence[Chain]) -> None:
         names = Counter(chain.name for chain in chains)
+        for text in (*names, *(chain.cluster for chain in chains)):
+            if SURROGATE.search(text):
+                raise ConfigError(f"dataset {self.id}: name {text!a} is no text: half a character; rename it")
         if bad := next((name for name in names if names[name] > 1 or name.split() != [name]), None):
             why = f"is there {names[bad]} times" if names[bad] > 1 else "has white space, which FASTA files cannot hold"
             raise ConfigError(f"dataset {self.id}: chain '{bad}' {why}; rename it")
 
+    def _check_places(self, chains: Sequence[Chain]) -> None:
+        for chain in chains:
+            far = (np.abs(chain.coordinates) > FARTHEST).any((1, 2))  # False where an atom is missing
+            if far.any():
+                raise ConfigError(
+                    f"dataset {self.id}: chain '{chain.name}': residue {far.argmax() + 1} has a coordinate beyond "
+                    f"{FARTHEST:g} Angstrom; correct it, or leave the chain out"
+                )
+
     def _objection(self, whole: Chain, chain: Chain) -> str:
         """The filter that a chain fails, or nothing."""
         resolved = peptide.has_backbone(chain.coordinates)
+        known = residues.tokens(chain.sequence) != residues.UNKNOWN
+        scored = known & protein.resolved(peptide.place_oxygens(chain.coordinates)[0])
         failed = {
             "max_length": len(whole.sequence) > self.max_length,
             "min_length": len(chain.sequence) < self.min_length,
             "max_resolution": self.max_resolution is not None and chain.resolution > self.max_resolution,
             "nothing resolved": not resolved.any(),
+            "no known residue resolved": not scored.any(),
             "least_resolved": resolved.sum() < self.least_resolved * len(resolved),
             "max_breaks": self.max_breaks is not None and peptide.breaks(chain.coordinates) > self.max_breaks,
         }

@@ -9,6 +9,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from reedbench.datasets._chains import AbstractSharedOut, Chain, Source
 from reedbench.domains.protein import ATOMS
 
 MISSING = [math.nan] * 3
-FARTHEST = 1e6  # Angstrom from the origin
+NO_CLUSTER = ""  # until the names of all clusters are known
 
 
 class ChainsJsonl(AbstractSharedOut):
@@ -42,13 +43,13 @@ class ChainsJsonl(AbstractSharedOut):
             ConfigError: there is no such file, or a line is no chain; the line is named.
         """
         file = _chains.existing(self, "file")
-        chains = []
+        chains: list[Chain] = []
         for number, line in _lines(file):
             try:
                 chains.append(_chain(line, self.cluster_key))
             except (ConfigError, ValueError, RecursionError) as error:  # no JSON, or one nested too deeply
                 raise ConfigError(f"{file}: line {number}: {error}") from error
-        return Source(chains, {}, {"source": self.file, "sha256": io.sha256(file)})
+        return Source(_own_clusters(chains), {}, {"source": self.file, "sha256": io.sha256(file)})
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -59,6 +60,14 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             yield from ((number, line) for number, line in enumerate(text, 1) if line.strip())
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: damaged or cut short ({error}); get it again") from error
+
+
+def _own_clusters(chains: list[Chain]) -> list[Chain]:
+    """The same chains; those without a cluster get one that has their name, marked where a cluster is called so."""
+    named, mark = {chain.cluster for chain in chains}, ""
+    while any(not chain.cluster and mark + chain.name in named for chain in chains):
+        mark += "="
+    return [chain if chain.cluster else replace(chain, cluster=mark + chain.name) for chain in chains]
 
 
 def _chain(line: str, cluster_key: str) -> Chain:
@@ -87,26 +96,26 @@ def _atom(column: Any, atom: str, length: int) -> np.ndarray:
         array = np.array([MISSING if entry is None else entry for entry in column])
     except ValueError:  # entries of different lengths
         array = np.empty(0)
-    if array.shape == (length, 3) and array.dtype.kind in "fi" and not (np.abs(array) > FARTHEST).any():
+    if array.shape == (length, 3) and array.dtype.kind in "fi" and not (np.abs(array) > _chains.FARTHEST).any():
         return array.astype(np.float32)
     bad = next(number for number, entry in enumerate(column, 1) if not _is_place(entry))
     raise ConfigError(
-        f"residue {bad}, atom {atom}: must be three numbers (no NaN, none beyond {FARTHEST:g} Angstrom), or null where "
-        "the atom is missing"
+        f"residue {bad}, atom {atom}: must be three numbers (no NaN, none beyond {_chains.FARTHEST:g} Angstrom), or "
+        "null where the atom is missing"
     )
 
 
 def _is_place(entry: Any) -> bool:
     numbers = isinstance(entry, list) and len(entry) == 3 and all(type(x) in (int, float) for x in entry)
-    return entry is None or (numbers and all(abs(x) <= FARTHEST for x in entry))
+    return entry is None or (numbers and all(abs(x) <= _chains.FARTHEST for x in entry))
 
 
 def _cluster(record: dict[str, Any], key: str) -> str:
     cluster = record.get(key)
     if cluster is None:
-        return str(record["name"])
-    if type(cluster) not in (str, int):
-        raise ConfigError(f"'{key}' must be text or a whole number, not {json.dumps(cluster)}")
+        return NO_CLUSTER
+    if type(cluster) not in (str, int) or cluster == NO_CLUSTER:
+        raise ConfigError(f"'{key}' must be a whole number, text that is not empty, or null, not {json.dumps(cluster)}")
     return str(cluster)
 
 

@@ -5,7 +5,6 @@ MET; the first atom of a name wins over alternatives; residue numbers are made c
 insertion codes follow their number in alphabetical order; other residues are X.
 """
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import numpy as np
 
 from reedbench.core import io
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _chains
+from reedbench.datasets import _chains, _tables
 from reedbench.datasets._chains import AbstractSharedOut, Chain, Source
 from reedbench.domains.protein import ATOMS
 
@@ -70,7 +69,7 @@ class PdbFolder(AbstractSharedOut):
         if not np.isfinite(atoms.coord).all():
             raise ConfigError(f"{file}: a coordinate of an atom is not a finite number; leave the atom out")
         names = [name for name in dict.fromkeys(atoms.chain_id.tolist()) if self.only_chain in ("", name)]
-        dropped["no such chain"] += not names
+        dropped[f"file without chain {self.only_chain}" if self.only_chain else "file without protein"] += not names
         for name in names:
             chain = atoms[atoms.chain_id == name]
             if int(np.ptp(chain.res_id)) >= self.max_length:  # numbers may be anything: no rows are made for them
@@ -81,11 +80,11 @@ class PdbFolder(AbstractSharedOut):
 
 def _grouped(chains: list[Chain], file: Path) -> list[Chain]:
     """The same chains with the clusters of a .csv file."""
-    try:
-        table = list(csv.DictReader(file.read_text(encoding="utf-8").split("\n")))
-        cluster_of = {row["name"]: row["cluster"] for row in table}
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise ConfigError(f"{file}: needs columns `name` and `cluster` ({type(error).__name__}: {error})") from error
+    cluster_of: dict[str, str] = {}
+    for where, row in _tables.rows(file, ("name", "cluster")):
+        if row["name"] in cluster_of:
+            raise ConfigError(f"{where}: '{row['name']}' is there a second time; give every chain one line")
+        cluster_of[row["name"]] = row["cluster"]
     if lacking := [chain.name for chain in chains if not cluster_of.get(chain.name)]:
         raise ConfigError(f"{file}: {len(lacking)} of {len(chains)} chains have no cluster, such as '{lacking[0]}'")
     return [replace(chain, cluster=cluster_of[chain.name]) for chain in chains]

@@ -5,7 +5,6 @@ https://files.ipd.uw.edu/pub/training_sets/pdb_2021aug02.tar.gz. REED (0a4527e p
 the first chain of every cluster and loads it alone, without its assembly; so does this dataset.
 """
 
-import csv
 import hashlib
 import re
 from collections import Counter
@@ -16,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import io, residues
-from reedbench.core.errors import ConfigError, unknown
-from reedbench.datasets import _chains
+from reedbench.core import checkpoint, io, residues
+from reedbench.core.errors import ConfigError
+from reedbench.datasets import _chains, _tables
 from reedbench.datasets._chains import VALID, AbstractChains, Chain, Source
 from reedbench.domains.protein import ATOMS
 from reedbench.domains.rows import TEST, TRAIN
@@ -83,7 +82,7 @@ class ProteinmpnnSet(AbstractChains):
         folder = _chains.existing(self, "folder")
         split_of: dict[str, str] = {}
         for split, name in CLUSTER_FILES.items():
-            for number, line in enumerate(_text(folder / name).split("\n"), 1):
+            for number, line in enumerate(_tables.text(folder / name).split("\n"), 1):
                 if not (cluster := line.strip()):
                     continue
                 if not cluster.isdecimal():
@@ -113,13 +112,9 @@ def _table(file: Path) -> Iterator[dict[str, Any]]:
     Raises:
         ConfigError: it is absent, or a line is wrong; the line is named.
     """
-    reader = csv.DictReader(_text(file).split("\n"))
-    if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-        raise ConfigError(f"{file}: {unknown('column', missing[0], reader.fieldnames or ())}")
-    for row in reader:
-        where = f"{file}: line {reader.line_num}"
-        if None in row.values() or not CHAIN_ID.fullmatch(row["CHAINID"]):
-            raise ConfigError(f"{where}: needs {', '.join(COLUMNS)}, and a CHAINID such as 5l33_A: {row['CHAINID']!r}")
+    for where, row in _tables.rows(file, COLUMNS):
+        if not CHAIN_ID.fullmatch(row["CHAINID"]):
+            raise ConfigError(f"{where}: needs a CHAINID such as 5l33_A: {row['CHAINID']!r}")
         try:
             resolution, cluster = float(row["RESOLUTION"]), int(row["CLUSTER"])
         except ValueError as error:
@@ -128,39 +123,23 @@ def _table(file: Path) -> Iterator[dict[str, Any]]:
         yield {**row, "RESOLUTION": resolution, "CLUSTER": str(cluster)}
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error}); every set has one: unpack the archive again") from error
-
-
 def _loaded(file: Path) -> tuple[str, np.ndarray]:
     """Sequence and (length, 4, 3) float32 backbone of a .pt file; only tensors and plain values are read.
 
     Raises:
         ConfigError: the file asks for code, is damaged or cut short, or holds something else.
     """
-    import pickle
-
     import torch
 
     again = "unpack it from the archive again, or delete it (its chain is then left out and counted)"
-    try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        why = f"asks for `{asked[1]}`" if asked else "is no pickle of tensors"
-        raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read: {again}") from error
-    except Exception as error:  # damaged files raise whatever the reader stumbles on
-        raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {again}") from error
+    found = checkpoint.load(file, again)
     if not (isinstance(found, dict) and isinstance(found.get("seq"), str) and torch.is_tensor(found.get("xyz"))):
         raise ConfigError(f"{file}: must hold a dict with text `seq` and tensor `xyz`; {again}")
     sequence, xyz = found["seq"], found["xyz"]
+    if xyz.layout != torch.strided or not xyz.is_floating_point():
+        raise ConfigError(f"{file}: xyz must be a dense tensor of floats, not {xyz.dtype}, {xyz.layout}; {again}")
     if xyz.ndim != 3 or xyz.shape[0] != len(sequence) or xyz.shape[1] < len(ATOMS) or xyz.shape[2] != 3:
         raise ConfigError(f"{file}: xyz {tuple(xyz.shape)} does not fit {len(sequence)} letters in seq; {again}")
     backbone: np.ndarray = xyz[:, : len(ATOMS)].detach().to(torch.float32).numpy().copy()
-    if len(bad := np.flatnonzero(np.isinf(backbone).any((1, 2)))):
-        raise ConfigError(f"{file}: xyz is infinite at residue {bad[0] + 1}; {again}")
     backbone[np.isnan(backbone).any(-1)] = np.nan  # an atom is there with three numbers or not at all
     return sequence, backbone

@@ -36,24 +36,28 @@ def residue_index(chain: np.ndarray) -> np.ndarray:
     return np.arange(len(chain)) + CHAIN_GAP * (chain.astype(np.int64) - 1)
 
 
-def padded(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def padded(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Rows as networks take them, padded to the longest.
 
     Returns:
+        Tensors on the CPU:
         `coordinates` (b, L, 4, 3) float32 with 0 for what is missing, `tokens` and `chain` (b, L) int64, `mask` (b, L)
         float32, 1 where all four atoms are there, `residue_index` (b, L) int64, -100 on padding.
     """
+    import torch
+
     coordinates, chain = arrays["coordinates"], arrays["chain"]
     longest = int(coordinates.lengths.max())
     mask = Ragged(resolved(coordinates.values).astype(np.float32), coordinates.lengths)
     index = Ragged.of([residue_index(row) for row in chain])
-    return {
+    whole = {
         "coordinates": np.nan_to_num(coordinates.padded(longest), nan=0.0),
         "tokens": arrays["tokens"].astype(np.int64).padded(longest),
         "mask": mask.padded(longest),
         "residue_index": index.padded(longest, -CHAIN_GAP),
         "chain": chain.astype(np.int64).padded(longest),
     }
+    return {name: torch.from_numpy(array) for name, array in whole.items()}
 
 
 def write_samples(folder: Path | str, samples: Rows) -> None:

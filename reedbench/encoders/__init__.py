@@ -5,8 +5,9 @@ in one benchmark.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -44,6 +45,9 @@ class Pretrained:
     card: dict[str, Any]
 
 
+Encode = Callable[[Material], np.ndarray | Ragged]
+
+
 class AbstractEncoder(Plugin):
     """A frozen encoder; trained in-suite by the `pretrain` step where `pretrained` is true.
 
@@ -74,6 +78,13 @@ class AbstractEncoder(Plugin):
     @abstractmethod
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray | Ragged:
         """One float32 representation per row, in row order, laid out as `kind` says."""
+
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Encode:
+        """`represent` for any part of the material.
+
+        Encoders that read a file of weights, or that can tell by all rows that they will fail, do so here, once.
+        """
+        return partial(self.represent, weights)
 
     def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""

@@ -1,13 +1,10 @@
-"""What encoders of proteins share: chains of like length in one pass, padded arrays, and results put into row order."""
+"""What encoders of proteins share: chains of like length in one pass, and results put into row order."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from reedbench.core.ragged import Ragged
-from reedbench.domains import protein
-from reedbench.domains.rows import Rows
 
 
 def passes(
@@ -40,13 +37,6 @@ def passes(
             longest = int(lengths[row])
         found[-1].append(row)
     return [np.array(rows, np.int64) for rows in found]
-
-
-def padded(rows: Rows) -> dict[str, Any]:
-    """Chains as tensors, see `domains.protein.padded`."""
-    import torch
-
-    return {name: torch.from_numpy(array) for name, array in protein.padded(rows.arrays).items()}
 
 
 def collected(lengths: np.ndarray, found: Iterable[tuple[int, np.ndarray]]) -> Ragged:

@@ -8,7 +8,7 @@ forbid passing its output on under other terms, and training structure predictor
 import string
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -64,18 +64,36 @@ class Af3Export(AbstractEncoder):
         """The exported values as float32.
 
         Raises:
-            MissingArtefact: a chain has no export.
             ConfigError: an export is damaged, has no such embedding, or has another length than its chain.
+        """
+        return self.prepared(weights, material)(material)
+
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Callable[[Material], Ragged]:
+        """Look for the files.
+
+        Raises:
+            MissingArtefact: a chain has no export.
+            ConfigError: two chains have the same.
         """
         rows = material.rows
         files = self._files(rows)
+        chain_of: dict[Path, str] = {}
+        for name, file in zip(rows.ids, files, strict=True):
+            if (other := chain_of.setdefault(file, name)) != name:
+                raise ConfigError(
+                    f"{file}: stands for both '{other}' and '{name}', which are different chains; use {{id}} in pattern"
+                )
         if missing := [i for i, file in enumerate(files) if not file.is_file()]:
             raise MissingArtefact(
                 f"{files[missing[0]]}: no AlphaFold3 export of chain '{rows.ids[missing[0]]}' ({len(missing)} of "
                 f"{len(rows)} chains have none); check folder and pattern, or export them"
             )
-        lengths = rows.arrays["tokens"].lengths
-        return collected(lengths**2 if self.kind == "pairs" else lengths, self._read(files, lengths))
+        return self._represented
+
+    def _represented(self, material: Material) -> Ragged:
+        lengths = material.rows.arrays["tokens"].lengths
+        found = self._read(self._files(material.rows), lengths)
+        return collected(lengths**2 if self.kind == "pairs" else lengths, found)
 
     def _files(self, rows: Rows) -> list[Path]:
         folder = paths.external(self.folder)

@@ -7,19 +7,20 @@ represented, and results should say what the target has seen.
 
 import argparse
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from reedbench.core import paths
+from reedbench.core import checkpoint, paths
 from reedbench.core.console import Track, say
 from reedbench.core.errors import ConfigError, MissingArtefact, unknown
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Kind, Material, _checkpoint
+from reedbench.encoders import AbstractEncoder, Kind, Material
 from reedbench.encoders._chains import collected, passes
 
 URL = "https://dl.fbaipublicfiles.com/fair-esm"
@@ -65,7 +66,11 @@ class Esm2(AbstractEncoder):
         return self.output
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
-        """Plain values of the model, float32.
+        """Plain values of the model, float32."""
+        return self.prepared(weights, material)(material)
+
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Callable[[Material], Ragged]:
+        """Read the weights.
 
         Raises:
             ConfigError: fair-esm is not installed, a row has several chains, or the weights file is not one of ESM-2.
@@ -74,8 +79,10 @@ class Esm2(AbstractEncoder):
         rows = material.rows
         if several := [i for i, chain in enumerate(rows.arrays["chain"]) if len(np.unique(chain)) > 1]:
             raise ConfigError(f"encoder esm2 reads single chains, and row '{rows.ids[several[0]]}' has several")
-        model = self._model()
-        lengths = rows.arrays["tokens"].lengths
+        return partial(self._represented, self._model())
+
+    def _represented(self, model: Any, material: Material) -> Ragged:
+        rows, lengths = material.rows, material.rows.arrays["tokens"].lengths
         if self.output == "pairs":
             return collected(lengths**2, self._pairs(model, rows))
         return collected(lengths, self._residues(model, rows))
@@ -126,7 +133,7 @@ class Esm2(AbstractEncoder):
 
         file = _file(self.weights)
         how = f"the models of ESM-2 are at {URL}/models/<name>.pt, with names {', '.join(MODELS)}"
-        found = _checkpoint.load(file, how, [argparse.Namespace])
+        found = checkpoint.load(file, how, [argparse.Namespace])
         regression = self._regression(file)
         try:
             # fair-esm draws weights before it loads them, and warns of a contact head without any that nobody reads.
@@ -146,7 +153,7 @@ class Esm2(AbstractEncoder):
         address = f"{URL}/regression/{beside.name}"
         if not beside.is_file() and _is_name(self.weights):
             _download(address, beside)
-        return _checkpoint.load(beside, f"contacts need it beside the model: get {address}")
+        return checkpoint.load(beside, f"contacts need it beside the model: get {address}")
 
 
 def _is_name(weights: str) -> bool:

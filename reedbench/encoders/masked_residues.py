@@ -15,9 +15,10 @@ from reedbench.core import seeds
 from reedbench.core.console import Track
 from reedbench.core.ragged import Ragged
 from reedbench.core.residues import AMINO_ACIDS
+from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
-from reedbench.encoders._chains import collected, padded, passes
+from reedbench.encoders._chains import collected, passes
 
 PAIRS = 2**19  # padded pairs of residues that one pass holds; memory grows with them
 SHARES = (0.15, 0.5)  # of a chain's residues that are masked in training, drawn uniformly per chain
@@ -117,7 +118,7 @@ class MaskedResidues(AbstractEncoder):
         batches = _batches(rows, self.batch, f"{stream}/batches")
         with Track(stream, self.steps) as track:
             for step in range(self.steps):
-                chains = padded(rows.take(next(batches)))
+                chains = padded(rows.take(next(batches)).arrays)
                 low, high = SHARES
                 share = low + (high - low) * torch.rand(len(chains["tokens"]), 1, generator=draws)
                 noisy, hidden = masked_at_random(chains["tokens"], share, draws)
@@ -141,7 +142,7 @@ class MaskedResidues(AbstractEncoder):
 
         with torch.no_grad():
             for chosen in passes(rows.arrays["tokens"].lengths, PAIRS, pairs=True):
-                chains = padded(rows.take(chosen))
+                chains = padded(rows.take(chosen).arrays)
                 found = network.attention(**chains) if self.output == "pairs" else network(**chains)[self.layer]
                 for row, values in zip(chosen.tolist(), found.numpy(), strict=True):
                     length = rows.arrays["tokens"].lengths[row]
@@ -155,7 +156,7 @@ class MaskedResidues(AbstractEncoder):
         draws, right, count = seeds.stream(stream), 0, 0
         with torch.no_grad():
             for chosen in passes(rows.arrays["tokens"].lengths, PAIRS, pairs=True):
-                chains = padded(rows.take(chosen))
+                chains = padded(rows.take(chosen).arrays)
                 noisy, hidden = masked_at_random(chains["tokens"], torch.tensor(SCORED), draws)
                 hidden &= chains["chain"] > 0
                 guess = network.head(network(**{**chains, "tokens": noisy})[-1][hidden]).argmax(-1)

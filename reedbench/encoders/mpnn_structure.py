@@ -3,19 +3,20 @@
 Source: Dauparas et al. 2022, https://doi.org/10.1126/science.add2187, code and weights @8907e66 (MIT).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import paths
+from reedbench.core import checkpoint, paths
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
+from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Kind, Material, _checkpoint
-from reedbench.encoders._chains import collected, padded, passes
+from reedbench.encoders import AbstractEncoder, Kind, Material
+from reedbench.encoders._chains import collected, passes
 
 HOW = (
     "get v_48_020.pt (or another one) from https://github.com/dauparas/ProteinMPNN, folder vanilla_model_weights, and "
@@ -38,13 +39,18 @@ class MpnnStructure(AbstractEncoder):
     """Padded residues of a pass; a longer chain is a pass of its own."""
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
-        """Plain values of the network, float32.
+        """Plain values of the network, float32."""
+        return self.prepared(weights, material)(material)
+
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Callable[[Material], Ragged]:
+        """Read the weights.
 
         Raises:
             ConfigError: the file holds something else, or asks for code.
             MissingArtefact: there is no such file.
         """
-        return collected(material.rows.arrays["chain"].lengths, self._nodes(self._network(), material.rows))
+        network = self._network()
+        return lambda part: collected(part.rows.arrays["chain"].lengths, self._nodes(network, part.rows))
 
     def _nodes(self, network: Any, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
         """Row number and nodes (L, 128) of every chain, shortest chains first."""
@@ -53,7 +59,7 @@ class MpnnStructure(AbstractEncoder):
         lengths, count = rows.arrays["chain"].lengths, 0
         with torch.no_grad(), Track("mpnn-structure", len(rows), unit="chain") as track:
             for chosen in passes(lengths, self.tokens):
-                chains = padded(rows.take(chosen))
+                chains = padded(rows.take(chosen).arrays)
                 del chains["tokens"]
                 for row, values in zip(chosen.tolist(), network.encode(**chains).nodes.numpy(), strict=True):
                     yield row, values[: lengths[row]]
@@ -66,7 +72,7 @@ class MpnnStructure(AbstractEncoder):
         from reedbench.nn.backbones.stock_mpnn import load_stock
 
         file = paths.external(self.weights)
-        found = _checkpoint.load(file, HOW)
+        found = checkpoint.load(file, HOW)
         state = found.get("model_state_dict") if isinstance(found, dict) else None
         neighbours = found.get("num_edges") if isinstance(found, dict) else None
         if not isinstance(state, dict) or not all(torch.is_tensor(x) for x in state.values()):

@@ -55,7 +55,7 @@ class Command(AbstractFolder):
         """Run the program and read what it leaves.
 
         Raises:
-            MetricError: it fails, or leaves out a sequence or an atom.
+            MetricError: it cannot be started, fails, or leaves out a sequence or an atom.
         """
         with tempfile.TemporaryDirectory(prefix="reedbench-fold-") as name:
             fasta, out = Path(name) / "sequences.fasta", Path(name) / "out"
@@ -69,7 +69,10 @@ class Command(AbstractFolder):
         parts = shlex.split(self.command)
         for name, value in values.items():
             parts = [part.replace(name, value) for part in parts]
-        done = subprocess.run(parts, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        try:
+            done = subprocess.run(parts, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        except OSError as error:  # a script without its first line `#!...`, or a program for another machine
+            raise MetricError(f"folding command cannot be started ({error.strerror}): {shlex.join(parts)}") from error
         if done.returncode:
             last = " | ".join(done.stderr.strip().splitlines()[-LAST_LINES:]) or "nothing on standard error"
             raise MetricError(f"folding command ended with {done.returncode}: {shlex.join(parts)}: {last}")

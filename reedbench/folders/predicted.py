@@ -31,8 +31,9 @@ class Predicted(AbstractFolder):
         """Read the files.
 
         Raises:
-            MissingArtefact: some sequences have no file; their number and the first are named.
-            MetricError: a file holds something else.
+            MissingArtefact: some sequences have no file (their number and the first are named), or one is damaged or
+                lacks an array.
+            MetricError: an array holds something else.
         """
         files = [self._path() / name_of(sequence) for sequence in sequences]
         if absent := [(file, sequence) for file, sequence in zip(files, sequences, strict=True) if not file.is_file()]:
@@ -42,7 +43,7 @@ class Predicted(AbstractFolder):
                 f"fold it and put it at {file}"
             )
         for file in files:
-            arrays = io.read_npz(file, ("coordinates", "plddt"))
+            arrays = io.read_npz(file, ("coordinates", "plddt"), cure="fold this sequence again")
             if arrays["plddt"].size != 1 or any(array.dtype.kind not in "fiu" for array in arrays.values()):
                 raise MetricError(f"{file}: `coordinates` must be numbers, and `plddt` one number, the mean")
             yield arrays["coordinates"], arrays["plddt"].item()

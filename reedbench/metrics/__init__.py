@@ -53,7 +53,7 @@ class Evidence(Protocol):
         ...
 
     def folds(self, folder: str) -> Any:
-        """What a folder predicts for the samples (`folders.Folds`)."""
+        """What a folder predicts for the samples (`domains.superposition.Folds`)."""
         ...
 
 

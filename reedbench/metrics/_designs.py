@@ -75,9 +75,10 @@ class Designs:
         for i, predicted in enumerate(self.folds.coordinates):
             weight = self.weight(i)
             if weight.sum() < superposition.LEAST:
-                least = superposition.LEAST
                 raise MetricError(
-                    f"{self.asked.ids[i]}: a superposition needs {least} residues, and {weight.sum()} count"
+                    f"{self.asked.ids[i]}: a superposition needs {superposition.LEAST} residues, and {weight.sum()} "
+                    "count (known, with all four atoms); raise the dataset's min_length or least_resolved until the "
+                    "chain is left out, or take it out of the source"
                 )
             yield self.asked.arrays["coordinates"][i][weight][:, :3], predicted[weight]
 

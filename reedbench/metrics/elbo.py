@@ -9,10 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from reedbench.core.errors import MetricError
 from reedbench.metrics._designs import DesignMetric, Designs
+from reedbench.metrics._scores import near, other_times
 
-SAME = 1e-9  # times closer than this are one time
 ADVICE = "set its scored_at to the midpoints (i + 0.5) / k of k equal parts, for example [0.1, 0.3, 0.5, 0.7, 0.9]"
 
 
@@ -41,12 +40,11 @@ class Elbo(DesignMetric):
         """
         times, nll = (designs.samples.arrays[name] for name in ("times", "nll"))
         if not all(map(_midpoints, times)):
-            there = ", ".join(f"{time:g}" for time in np.unique(times))
-            raise MetricError(f"{self.family}: the sampler scored the native sequence at {there}; {ADVICE}")
+            raise other_times(self.family, times, ADVICE)
         residues = sum(int(designs.weight(i).sum()) for i in range(len(designs)))
         return float((nll / (1 - times)).mean(axis=1).sum() / residues)
 
 
 def _midpoints(times: Sequence[float] | np.ndarray) -> bool:
     k = len(times)
-    return k > 0 and bool(np.abs(np.sort(times) - (np.arange(k) + 0.5) / k).max() <= SAME)
+    return k > 0 and bool(near(np.sort(times), (np.arange(k) + 0.5) / k).all())

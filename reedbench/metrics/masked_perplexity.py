@@ -12,8 +12,7 @@ from pydantic import Field
 
 from reedbench.core.errors import MetricError
 from reedbench.metrics._designs import DesignMetric, Designs
-
-SAME = 1e-9  # times closer than this are one time
+from reedbench.metrics._scores import near, other_times
 
 
 class MaskedPerplexity(DesignMetric):
@@ -33,7 +32,7 @@ class MaskedPerplexity(DesignMetric):
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """A sampler that does not score the native sequence at this time."""
         for name, sampler in samplers.items():
-            if all(abs(time - self.at) > SAME for time in getattr(sampler, "scored_at", ())):
+            if not near(getattr(sampler, "scored_at", ()), self.at).any():
                 return f"sampler '{name}' does not score the native sequence at {self.at:g}: add it to its scored_at"
         return None
 
@@ -44,10 +43,9 @@ class MaskedPerplexity(DesignMetric):
             MetricError: the native sequences were not scored at this time, or nothing was masked.
         """
         times, nll, masked = (designs.samples.arrays[name] for name in ("times", "nll", "masked"))
-        chosen = np.abs(times - self.at) < SAME
+        chosen = near(times, self.at)
         if not chosen.any(axis=1).all():
-            there = ", ".join(f"{time:g}" for time in np.unique(times))
-            raise MetricError(f"{self.family}: the sampler scored the native sequence at {there}; set its scored_at")
+            raise other_times(self.family, times, "set its scored_at")
         if not (number := masked[chosen].sum()):
             raise MetricError(f"{self.family}: no residue was masked at this time; take more chains or an earlier time")
         return float(np.exp(nll[chosen].sum() / number))

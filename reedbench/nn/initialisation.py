@@ -25,6 +25,14 @@ def xavier_uniform(parameter: Tensor, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
+def fan_in_uniform(parameter: Tensor, inputs: int, generator: torch.Generator) -> None:
+    """Fill with U(-a, a), a = 1 / sqrt(inputs): torch's law for weights and biases of a linear layer."""
+    bound = inputs**-0.5
+    draw = torch.rand(parameter.shape, generator=generator, dtype=torch.float32)
+    parameter.copy_(draw.mul_(2 * bound).sub_(bound))
+
+
+@torch.no_grad()
 def normal(parameter: Tensor, std: float, generator: torch.Generator) -> None:
     """Fill with N(0, std^2), drawn in float32 on the CPU."""
     parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float32).mul_(std))

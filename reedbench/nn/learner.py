@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
 Streams = Callable[[str], torch.Generator]  # name of a draw -> its generator at this step
+PARTNERS = "neighbours"  # (b, entries, k): of a representation of pairs, batches have those of each entry with these
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from reedbench.core.residues import MASK
 from reedbench.nn import unmasking
 from reedbench.nn.aligned import DENOISE
-from reedbench.nn.initialisation import GeneratorFor, fill, xavier_uniform
-from reedbench.nn.learner import Batch, LossTerm, Streams
+from reedbench.nn.initialisation import GeneratorFor, fan_in_uniform
+from reedbench.nn.learner import PARTNERS, Batch, LossTerm, Streams
 
 Site = Literal["node", "edge", "structure"]
-LEAST_WEIGHT = 1e-30  # of a term that no residue of a batch has: 0 / 0 would be NaN
 
 
 class ResidueProjector(nn.Sequential):
@@ -32,12 +31,10 @@ class ResidueProjector(nn.Sequential):
         super().__init__(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, dim))
 
     def initialise(self, generator_for: GeneratorFor) -> None:
-        """Set every parameter from the generator of its name: weights Xavier-uniform, biases 0."""
+        """Set every parameter from the generator of its name by torch's law, as the reference leaves it."""
         for name, parameter in self.named_parameters():
-            if name.endswith("weight"):
-                xavier_uniform(parameter, generator_for(name))
-            else:
-                fill(parameter, 0.0)
+            layer = self[int(name.split(".")[0])]
+            fan_in_uniform(parameter, layer.in_features, generator_for(name))
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class ResidueTap:
 
     Attributes:
         term: name of its loss term.
-        target: key of its representations in a batch: (b, L, dim), or (b, L, L, dim) at an edge.
+        target: key of its representations in a batch: (b, L, dim), or (b, L, K, dim) at an edge.
         site: nodes or edges after a decoder layer, or the nodes after the encoder, which see the structure alone.
         depth: decoder layer, 1-based.
         weight: coefficient.
@@ -76,7 +73,7 @@ class DesignNetwork(nn.Module):
         """Logits (b, L, 22), and the projection of every tap in order."""
         logits, hidden = self.backbone(
             batch["coordinates"], batch["mask"], batch["residue_index"], batch["chain"], batch["noisy"],
-            taps=[(tap.site, tap.depth) for tap in self.taps], neighbours=batch["neighbours"],
+            taps=[(tap.site, tap.depth) for tap in self.taps], neighbours=batch[PARTNERS],
             dropout=batch.get("dropout"),
         )  # fmt: skip
         projections = zip(self.taps, self.projectors, hidden, strict=True)
@@ -132,8 +129,8 @@ class DesignLearner:
             drawn["coordinates"] = coordinates + settings.noise * moved * mask[..., None, None]
         if getattr(self.network.backbone, "dropout", 0):
             drawn["dropout"] = torch.randint(2**62, (b,), generator=streams("dropout"))
-        if self._padding_takes_part():
-            drawn["neighbours"] = self._graph(drawn)
+        if self._padding_takes_part() or any(tap.site == "edge" for tap in self.taps):
+            drawn[PARTNERS] = self._graph(drawn)
         counted = self._counted(drawn, masked_only=settings.masked_only).sum()
         factor = 1.0 if settings.divisor is None else float(counted) / settings.divisor
         drawn["factor"] = torch.full((b,), factor)
@@ -143,23 +140,14 @@ class DesignLearner:
         """Residues that count, and pairs of neighbours that count."""
         weights = {DENOISE: self._counted(batch, masked_only=self.settings.masked_only).sum()}
         for tap in self.taps:
-            counted = self._counted(batch, masked_only=tap.masked_only)
-            if tap.site == "edge" and "neighbours" in batch:
-                counted = _edge_mask(counted, batch["mask"], batch["neighbours"])
-            elif tap.site == "edge":
-                # Neighbours that are there come first, so that every residue has as many of them as there can be.
-                counted = counted * batch["mask"].sum(1, keepdim=True).clamp(max=self._neighbours(batch))
-            weights[tap.term] = counted.sum()
-        return {name: max(float(weight), LEAST_WEIGHT) for name, weight in weights.items()}
+            weights[tap.term] = self._aligned(tap, batch).sum()
+        return {name: float(weight) for name, weight in weights.items()}
 
     def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
-        """Adds the graph, takes pairs of it alone, and standardises targets over the global batch."""
-        neighbours = batch["neighbours"] if "neighbours" in batch else self._graph(batch)
-        batch = {**batch, "neighbours": neighbours}
+        """Adds the graph where it is not drawn yet, and standardises targets over the global batch."""
+        batch = {**batch, PARTNERS: batch[PARTNERS] if PARTNERS in batch else self._graph(batch)}
         for tap in self.taps:
-            target = batch[tap.target]
-            target = _at_edges(target, neighbours) if tap.site == "edge" else target
-            target, weight = target.float(), self._valid(tap, batch)
+            target, weight = batch[tap.target], self._valid(tap, batch)
             if tap.norm != "none":
                 mean, scale = _moments(target, weight, total, reference=tap.norm == "reference")
                 target = (target - mean) / (scale + 1e-6)
@@ -207,23 +195,15 @@ class DesignLearner:
         neighbours: Tensor = self.network.backbone.graph(batch["coordinates"], mask)
         return neighbours
 
-    def _neighbours(self, batch: Batch) -> int:
-        return min(int(self.network.backbone.neighbours), batch["mask"].shape[1])
-
     def _valid(self, tap: ResidueTap, batch: Batch) -> Tensor:
         """(b, L) or (b, L, K): where a target is one."""
         mask = batch["mask"]
-        return _edge_mask(mask, mask, batch["neighbours"]) if tap.site == "edge" else mask
+        return _edge_mask(mask, mask, batch[PARTNERS]) if tap.site == "edge" else mask
 
     def _aligned(self, tap: ResidueTap, batch: Batch) -> Tensor:
         """(b, L) or (b, L, K): where a target counts; at an edge it is the receiver that must be masked."""
         counted = self._counted(batch, masked_only=tap.masked_only)
-        return _edge_mask(counted, batch["mask"], batch["neighbours"]) if tap.site == "edge" else counted
-
-
-def _at_edges(pairs: Tensor, neighbours: Tensor) -> Tensor:
-    """(b, L, L, d) at (b, L, K) neighbours -> (b, L, K, d)."""
-    return pairs.gather(2, neighbours[..., None].expand(*neighbours.shape, pairs.shape[-1]))
+        return _edge_mask(counted, batch["mask"], batch[PARTNERS]) if tap.site == "edge" else counted
 
 
 def _edge_mask(receiver: Tensor, sender: Tensor, neighbours: Tensor) -> Tensor:
@@ -242,7 +222,7 @@ def _moments(
     y, w = target.flatten(0, -2).double(), weight.flatten().double()
     entries = torch.full_like(w[:1], len(w))
     sums = total(torch.cat([w.sum()[None], entries, (w[:, None] * y).sum(0), (w[:, None] * y**2).sum(0)])).to(y.device)
-    count, everything = sums[0].clamp(min=LEAST_WEIGHT), sums[1]
+    count, everything = sums[0].clamp(min=1), sums[1]  # weights are 0 or 1
     mean, square = (part / count for part in sums[2:].chunk(2))
     others = (everything - count) / count * mean**2 if reference else 0.0
     return mean.to(target.dtype), (square - mean**2 + others).clamp(min=0).sqrt().to(target.dtype)

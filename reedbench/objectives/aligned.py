@@ -35,6 +35,11 @@ class Alignment(Frozen):
     probe: bool = False
     """Train the projector only: the backbone's features are detached."""
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Kinds of encoders that fit."""
+        return ("tokens", "vector")
+
     @model_validator(mode="after")
     def _window_of_the_cutoff(self) -> "Alignment":
         low, high = self.between

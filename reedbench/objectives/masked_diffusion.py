@@ -37,6 +37,11 @@ class ResidueAlignment(Frozen):
     """Train the projector only: the backbone's features are detached."""
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """Kinds of encoders that fit its site."""
+        return ("pairs",) if self.site == "edge" else ("residues",)
+
+    @property
     def term(self) -> str:
         """Name of its loss term."""
         return f"{self.encoder}@{self.site}" + ("" if self.site == "structure" else str(self.depth))
@@ -81,7 +86,7 @@ class MaskedDiffusion(AbstractObjective):
 
     def depths(self) -> tuple[int, ...]:
         """Tapped decoder layers."""
-        return tuple(alignment.depth for alignment in self.alignments)
+        return tuple(alignment.depth for alignment in self.alignments if alignment.site != "structure")
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""

@@ -1,7 +1,8 @@
 """The figures of a benchmark. Each is drawn from a `Source` alone and leaves its numbers beside it as CSV."""
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from reedbench.core.errors import MetricError
 from reedbench.report import style
 from reedbench.report.intervals import interval
 from reedbench.report.pictures import PICTURES
-from reedbench.report.source import HALVES, Source
+from reedbench.report.source import FLOOR, HALVES, Source
 from reedbench.report.speedup import speedups
 from reedbench.schema.versions import LEVELLED
+
+COSINE = {"image": "cosine to the target, time-weighted", "protein": "cosine to the target (training)"}  # by domain
 
 
 def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
@@ -21,22 +24,28 @@ def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     methods = list(facts["methods"])
     gains = speedups(source, family, baseline, methods)
-    samplers = list(dict.fromkeys(source.metrics["sampler"].dropna()))
     rows: list[dict[str, Any]] = []
     with style.styled() as plt:
-        width = 9.5 * len(samplers) * style.CENTIMETRE
-        figure, axes = plt.subplots(1, len(samplers), figsize=(width, 7.5 * style.CENTIMETRE), squeeze=False)
-        for axis, sampler in zip(axes[0], samplers, strict=True):
-            rows += _curves(axis, source, facts, family, str(sampler))
+        figure, panels = _panels(plt, source, facts["title"])
+        for sampler, axis in panels.items():
+            rows += _curves(axis, source, facts, family, sampler)
             rows += _mark_speedups(axis, gains[gains["sampler"] == sampler], facts)
             _floor_line(axis, source, family)
             better = _direction(source, family)
-            axis.set(xlabel="training steps", ylabel=f"{family} ({better} is better)", title=facts["title"])
-            if len(samplers) > 1:
-                axis.set_title(f"{facts['title']}, {sampler}")
+            axis.set(xlabel="training steps", ylabel=f"{family} ({better} is better)")
             axis.legend(loc="upper right" if better == "lower" else "lower right")
         rows += [{"kind": "speedup", **{str(k): v for k, v in row.items()}} for row in gains.to_dict("records")]
         return style.save(figure, stem, rows)
+
+
+def _panels(plt: Any, source: Source, title: str) -> tuple[Any, dict[str, Any]]:
+    """A figure, and one axis per sampler; the sampler is in the title where there are several."""
+    samplers = [str(sampler) for sampler in source.metrics["sampler"].dropna().unique()]
+    size = (9.5 * len(samplers) * style.CENTIMETRE, 7.5 * style.CENTIMETRE)
+    figure, axes = plt.subplots(1, len(samplers), figsize=size, squeeze=False)
+    for axis, sampler in zip(axes[0], samplers, strict=True):
+        axis.set_title(title if len(samplers) == 1 else f"{title}, {sampler}")
+    return figure, dict(zip(samplers, axes[0], strict=True))
 
 
 def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sampler: str) -> list[dict[str, Any]]:
@@ -53,20 +62,22 @@ def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sa
         steps, means, lows, highs = (list(column) for column in zip(*points, strict=True))
         axis.plot(steps, means, marker="o", markersize=3, color=colours[method], label=words["label"])
         axis.fill_between(steps, lows, highs, color=colours[method], alpha=0.2, linewidth=0)
-    if _direction(source, family) == "lower" and (own["value"] > 0).all():
+    measured = own["value"].dropna()
+    if _direction(source, family) == "lower" and len(measured) and (measured > 0).all():
         axis.set_yscale("log")
-        lowest = float(own["value"].min())
-        axis.set_ylim(bottom=lowest * 0.6)
+        axis.set_ylim(bottom=float(measured.min()) * 0.6)
     return rows
 
 
 def _mark_speedups(axis: Any, gains: pd.DataFrame, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The target as a line, and the step at which each other method reaches it."""
+    """The target as a line, and the step at which each other method reaches it; nothing if it was not measured."""
     colours = style.colours(list(facts["methods"]))
     steps = gains[gains["axis"] == "steps"]
     target = float(steps["target"].iloc[0])
+    if math.isnan(target):
+        return []
     axis.axhline(target, color="0.4", linewidth=0.8, linestyle=":")
-    marked = []
+    marked: list[dict[str, Any]] = []
     for _, row in steps.iterrows():
         if row["method"] == facts["speedup"]["baseline"] or pd.isna(row["value"]):
             continue
@@ -103,37 +114,38 @@ def _floor_words(record: pd.Series) -> str:
 
 def levels(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
     """A metric that is taken at several times, against time, per method at its last step; with the best possible."""
-    colours, rows = style.colours(list(facts["methods"])), []
-    times = {family: float(family.rsplit("@", 1)[1]) for family in levelled(facts["metrics"])}
+    times = {name: float(name.rsplit("@", 1)[1]) for name in facts["metrics"] if re.fullmatch(LEVELLED, name)}
     if not times:
         raise MetricError(f"{facts['benchmark']}: no metric is taken at several times, which figure levels shows")
-    name = next(iter(times)).rsplit("@", 1)[0]
-    own = source.metrics[source.metrics["family"].isin(list(times)) & (source.metrics["step"] >= 0)]
-    own = own[own["step"] == own["step"].max()].assign(time=own["family"].map(times))
+    own = source.metrics[source.metrics["family"].isin(list(times))]
+    own = own.assign(time=own["family"].map(times)).sort_values("time")
+    limits, own = own[own["method"] == FLOOR], own[own["step"] >= 0]
+    own = own[own["step"] == own["step"].max()]
+    rows: list[dict[str, Any]] = []
     with style.styled() as plt:
-        figure, axis = plt.subplots(figsize=(9.5 * style.CENTIMETRE, 7.5 * style.CENTIMETRE))
-        for method, words in facts["methods"].items():
-            cells = own[own["method"] == method].groupby("time")["value"]
-            for time, values in cells:
-                over = interval(values.tolist())
-                rows.append({"method": method, "time": time, "value": over.mean, "low": over.low, "high": over.high})
-            means = cells.mean()
-            axis.plot(means.index, means, marker="o", markersize=3, color=colours[method], label=words["label"])
-        limits = source.floor[source.floor["family"].isin(list(times))]
-        if len(limits):
-            limits = limits.assign(time=limits["family"].map(times)).sort_values("time")
-            label = _floor_words(limits.iloc[0])
-            axis.plot(limits["time"], limits["value"], color="0.4", linewidth=1, linestyle="--", label=label)
-            points = zip(limits["time"], limits["value"], strict=True)
-            rows += [{"method": "floor", "time": time, "value": value} for time, value in points]
-        axis.set(xlabel="time (0: all masked, 1: clean)", ylabel=name, title=f"{facts['title']}, last step")
-        axis.legend()
+        figure, panels = _panels(plt, source, f"{facts['title']}, last step")
+        for sampler, axis in panels.items():
+            rows += _levels(axis, own[own["sampler"] == sampler], facts, sampler)
+            if len(limits):
+                label = _floor_words(limits.iloc[0])
+                axis.plot(limits["time"], limits["value"], color="0.4", linewidth=1, linestyle="--", label=label)
+            axis.set(xlabel="time (0: all masked, 1: clean)", ylabel=next(iter(times)).rsplit("@", 1)[0])
+            axis.legend()
+        points = zip(limits["time"], limits["value"], strict=True)
+        rows += [{"method": FLOOR, "time": time, "value": value} for time, value in points]
         return style.save(figure, stem, rows)
 
 
-def levelled(families: Iterable[str]) -> list[str]:
-    """Metrics that are taken at a time, such as `masked-perplexity@0.5`."""
-    return [family for family in families if re.fullmatch(LEVELLED, family)]
+def _levels(axis: Any, own: pd.DataFrame, facts: Mapping[str, Any], sampler: str) -> list[dict[str, Any]]:
+    colours, rows = style.colours(list(facts["methods"])), []
+    for method, words in facts["methods"].items():
+        cells = own[own["method"] == method].groupby("time")["value"]
+        points = {time: interval(values.tolist()) for time, values in cells}
+        means = [over.mean for over in points.values()]
+        axis.plot(list(points), means, marker="o", markersize=3, color=colours[method], label=words["label"])
+        rows += [{"method": method, "sampler": sampler, "time": time, "value": over.mean, "low": over.low,
+                  "high": over.high, "interval": over.kind} for time, over in points.items()]  # fmt: skip
+    return rows
 
 
 def samples(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
@@ -185,7 +197,7 @@ def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> lis
                 axis.plot(values.index, values.to_numpy(), color=colours[method], linestyle=style_, label=name)
                 rows += [{"method": method, "term": term, "step": int(s), "value": float(v)} for s, v in values.items()]
         left.set(xlabel="training steps", ylabel="denoising loss (training)")
-        right.set(xlabel="training steps", ylabel="cosine to the target, time-weighted")
+        right.set(xlabel="training steps", ylabel=COSINE[facts["domain"]])
         left.legend()
         if right.lines:
             right.legend()

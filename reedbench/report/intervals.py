@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its bounds; `kind` is `t95`, `range` or `none`."""
+    """A mean with its bounds; `kind` is `t95`, `range` or `none`. The mean is NaN where it was not measured."""
 
     mean: float
     low: float | None
@@ -22,18 +22,23 @@ class Interval:
     kind: str
 
 
+def kind_of(seeds: int) -> str:
+    """What the interval over so many seeds is."""
+    return {1: "none", 2: "range"}.get(seeds, "t95")
+
+
 def interval(values: Sequence[float]) -> Interval:
-    """Over seeds, in float64."""
+    """Over seeds, in float64; nothing where a value is missing."""
     x = np.asarray(values, np.float64)
-    mean = float(x.mean())
-    if len(x) == 1:
+    mean, kind = float(x.mean()), kind_of(len(x))
+    if kind == "none" or math.isnan(mean):
         return Interval(mean, None, None, "none")
-    if len(x) == 2:
-        return Interval(mean, float(x.min()), float(x.max()), "range")
+    if kind == "range":
+        return Interval(mean, float(x.min()), float(x.max()), kind)
     from scipy.stats import t
 
     half = float(t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
-    return Interval(mean, mean - half, mean + half, "t95")
+    return Interval(mean, mean - half, mean + half, kind)
 
 
 def ratio_interval(ratios: Sequence[float]) -> Interval:

@@ -1,9 +1,10 @@
 """What tables and figures are made from: three plain collections, read from runs or from the committed cache.
 
 `metrics`: one row per metric record (benchmark, method, seed, step, sampler, nfe, guidance, weights, metric, family,
-value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). `curves`: one row
-per log interval of a run, with its loss terms, its costs so far, and constants of the run. `preview`: uint8 images by
-`method/step`.
+value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). There is `reason`
+where some value is missing: why it was not measured; and `what` where the floor says what it is. `curves`: one row per
+log interval of a run, with its loss terms, its costs so far, and constants of the run. `preview`: the first samples of
+a cell, uint8, by `method/step`.
 """
 
 import json
@@ -36,7 +37,7 @@ class Source:
 
     @property
     def floor(self) -> pd.DataFrame:
-        """Records of real data against real data."""
+        """What real data score against real data, or the best that is possible."""
         return self.metrics[self.metrics["method"] == FLOOR]
 
     def only(self, cells: Sequence[Cell]) -> "Source":

@@ -19,6 +19,8 @@ from reedbench.report.source import Source
 AXES = {"steps": "step", "samples": "samples_seen", "device_seconds": "device_seconds", "flops": "flops"}
 ONE_OFF = {"device_seconds": "oneoff_device_seconds", "flops": "oneoff_flops"}  # axes to which preparation is added
 
+Finals = Mapping[int, pd.Series]  # the baseline's last record, by seed
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -50,7 +52,8 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
 
     Columns: method, sampler, axis, value, low, high, interval, target (mean over seeds), reached (mean step), bracket,
     reason. `<axis>+oneoff` adds what must be prepared once (captions, pretrained encoders, representations). The
-    baseline is treated like the others: if its curve reaches its final value early, its own speed-up exceeds 1.
+    baseline is treated like the others: if its curve reaches its final value early, its own speed-up exceeds 1. Where
+    the metric was not measured there is a reason, and no target if that holds for the baseline's last step.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     rows: list[dict[str, object]] = []
@@ -58,29 +61,34 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
         finals = _finals(own[own["method"] == baseline])
         for method in methods:
             reaches = _reaches(own[own["method"] == method], finals)
-            head = {"method": method, "sampler": sampler, "target": _mean(value for _, value in finals.values())}
+            head = {"method": method, "sampler": sampler, "target": _mean(last["value"] for last in finals.values())}
             rows += [{**head, **row} for row in _ratios(source, baseline, method, finals, reaches)]
     return pd.DataFrame(rows)
 
 
-def _finals(own: pd.DataFrame) -> dict[int, tuple[int, float]]:
-    """Final step and value of the baseline per seed."""
-    last = own.sort_values("step").groupby("seed").last()
-    return {int(str(seed)): (int(row["step"]), float(row["value"])) for seed, row in last.iterrows()}
+def _finals(own: pd.DataFrame) -> Finals:
+    """The baseline's record at its last step, per seed."""
+    last = own.sort_values("step").drop_duplicates("seed", keep="last")
+    return {int(record["seed"]): record for _, record in last.iterrows()}
 
 
-def _reaches(own: pd.DataFrame, finals: Mapping[int, tuple[int, float]]) -> dict[int, Reach]:
+def _reaches(own: pd.DataFrame, finals: Finals) -> dict[int, Reach]:
     """Where each seed's curve reaches the baseline's final value of the same seed."""
-    reaches = {}
-    for seed, curve in own.sort_values("step").groupby("seed"):
-        if (key := int(str(seed))) in finals:
-            lower = bool((curve["direction"] == "lower").all())
-            reaches[key] = first_reach(list(curve["step"]), list(curve["value"]), finals[key][1], lower)
-    return reaches
+    curves = {int(str(seed)): curve for seed, curve in own.sort_values("step").groupby("seed")}
+    return {seed: _reach(curve, finals[seed]) for seed, curve in curves.items() if seed in finals}
+
+
+def _reach(curve: pd.DataFrame, final: pd.Series) -> Reach:
+    """Where a curve reaches a final value; nowhere if one of these was not measured."""
+    needed = [*(record for _, record in curve.iterrows()), final]
+    if missing := [record["reason"] for record in needed if pd.isna(record["value"])]:
+        return Reach(None, None, f"the metric was not measured: {missing[0]}")
+    lower = bool((curve["direction"] == "lower").all())
+    return first_reach(list(curve["step"]), list(curve["value"]), float(final["value"]), lower)
 
 
 def _ratios(
-    source: Source, baseline: str, method: str, finals: Mapping[int, tuple[int, float]], reaches: Mapping[int, Reach]
+    source: Source, baseline: str, method: str, finals: Finals, reaches: Mapping[int, Reach]
 ) -> list[dict[str, object]]:
     """One row per axis; no value unless every seed reaches the target."""
     reason = "; ".join(sorted({reach.reason for reach in reaches.values() if reach.reason}))
@@ -95,7 +103,7 @@ def _ratios(
     rows: list[dict[str, object]] = []
     for axis in _axes():
         costs = [
-            (_cost(source, baseline, seed, axis, finals[seed][0]), _cost(source, method, seed, axis, step))
+            (_cost(source, baseline, seed, axis, finals[seed]["step"]), _cost(source, method, seed, axis, step))
             for seed, step in reached.items()
         ]
         over = ratio_interval([ours / theirs for ours, theirs in costs])

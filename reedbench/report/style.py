@@ -48,7 +48,7 @@ def colours(methods: Sequence[str]) -> dict[str, Any]:
 def save(figure: Any, file: Path | str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Write the figure as pdf, svg and png and the plotted numbers as csv; returns the files, the PDF first.
 
-    The suffix of `file` is replaced by each of theirs.
+    The suffix of `file` is replaced by each of theirs. A number that is missing (NaN) is an empty cell.
     """
     pictures = paths.siblings(str(file), *SUFFIXES)
     for picture in pictures:
@@ -57,5 +57,6 @@ def save(figure: Any, file: Path | str, rows: Sequence[Mapping[str, Any]]) -> li
         with io.atomic(picture) as part:
             figure.savefig(part, format=kind, dpi=DPI, metadata=metadata)
     numbers = str(Path(file).with_suffix(".csv"))
-    io.write_csv(numbers, rows, list(dict.fromkeys(name for row in rows for name in row)))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    io.write_csv(numbers, ({key: value for key, value in row.items() if value == value} for row in rows), columns)
     return [*pictures, numbers]

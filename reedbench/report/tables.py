@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reedbench.core.errors import MetricError
-from reedbench.report.intervals import Interval, interval
+from reedbench.report.intervals import Interval, interval, kind_of
 from reedbench.report.source import HALVES, Source
 from reedbench.report.speedup import cost_at, speedups
 
@@ -95,9 +95,7 @@ def _metrics(cell: pd.DataFrame, ids: Sequence[str]) -> dict[str, Any]:
                 f"{name}: not one value per seed for {m}, step {step}, sampler {s}; evaluate its cells again"
             )
         if own["value"].isna().any():
-            columns |= {name: None, f"{name}.low": None, f"{name}.high": None, f"{name}.interval": "none"}
-            columns["unmeasured"].append(f"{name}: {own['reason'].iloc[0]}")
-            continue
+            columns["unmeasured"].append(f"{name}: {own.loc[own['value'].isna(), 'reason'].iloc[0]}")
         over = interval(own["value"].tolist())
         columns |= {name: over.mean, f"{name}.low": over.low, f"{name}.high": over.high, f"{name}.interval": over.kind}
     return columns
@@ -155,7 +153,7 @@ def text(value: Interval) -> str:
 def _times(row: pd.Series, name: str) -> str:
     value, low, high = (row[f"{name}{suffix}"] for suffix in ("", ".low", ".high"))
     if pd.isna(value):
-        return "not reached"
+        return "not reached" if "never reaches" in str(row["reason"]) else "–"
     sign = "≥ " if str(row["reason"]).startswith("reached before") else ""
     return f"{sign}{value:.2f}x" + ("" if pd.isna(low) or low == high else f" [{low:.2f}, {high:.2f}]")
 
@@ -164,13 +162,14 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     """What a reader must know to read the table right."""
     kinds = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",
              "none": "one seed, no interval"}  # fmt: skip
-    kind = str(table[f"{metric_ids(source, facts['metrics'])[0]}.interval"].iloc[0])
+    seeds = str(table["seeds"].iloc[0])
+    kind = kind_of(len(seeds.split()))
     primary, baseline = facts["speedup"]["metric"], facts["baseline_label"]
     targets = table.groupby("sampler", sort=False)["speedup_target"].first()
-    target = ", ".join(f"{value:.4g} with {sampler}" for sampler, value in targets.items())
+    target = ", ".join(f"{_target(value)} with {sampler}" for sampler, value in targets.items())
     n = int(source.metrics[source.metrics["step"] >= 0]["n"].max())
     lines = [
-        f"Values: mean [{kinds[kind]}], seeds {table['seeds'].iloc[0]}; n = {n} samples each.",
+        f"Values: mean [{kinds[kind]}], seeds {seeds}; n = {n} samples each.",
         f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that "
         f"{baseline} ends at (mean {target}), same seed; geometric mean.",
     ]
@@ -181,6 +180,10 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     lines += _unmeasured(source)
     lines += [f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"]]
     return [" ".join(line.split()) for line in lines]
+
+
+def _target(value: float) -> str:
+    return "not measured" if pd.isna(value) else f"{value:.4g}"
 
 
 def _floors(floor: pd.DataFrame) -> list[str]:

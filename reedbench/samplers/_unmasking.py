@@ -47,9 +47,11 @@ class UnmaskingSampler(AbstractSampler):
             return torch.log_softmax(logits.float(), -1)
 
         native = condition["residue_index"] >= 0
-        uniforms = _Uniforms(native.sum(1).tolist(), streams, native.shape[1], native.device)
-        scores = self._scores(predict, condition, uniforms)
-        found = self.run(predict, condition["mask"], uniforms)
+        scoring, designing = (
+            _Uniforms(native.sum(1).tolist(), part, native.shape[1], native.device) for part in _two(streams)
+        )
+        scores = self._scores(predict, condition, scoring)
+        found = self.run(predict, condition["mask"], designing)
         return {"tokens": found.tokens, "argmax": found.argmax, "evaluations": found.evaluations, **scores}
 
     @abstractmethod
@@ -81,6 +83,14 @@ class UnmaskingSampler(AbstractSampler):
             counts.append(hidden.sum(1).long())
         times = torch.tensor(self.scored_at, dtype=torch.float64).expand(len(tokens), -1)
         return {"times": times, "nll": torch.stack(sums, 1), "masked": torch.stack(counts, 1)}
+
+
+def _two(streams: Sequence[Any]) -> list[list[Any]]:
+    """Two streams from each, so that what is scored does not change what is designed."""
+    import torch
+
+    seeds = [torch.randint(2**62, (2,), generator=stream).tolist() for stream in streams]
+    return [[torch.Generator().manual_seed(pair[i]) for pair in seeds] for i in (0, 1)]
 
 
 class _Uniforms:

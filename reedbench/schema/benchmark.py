@@ -72,8 +72,9 @@ class Training(Frozen):
     """Grid of published weights; evaluation steps lie on it."""
 
     def plain(self) -> dict[str, Any]:
-        """What is not said is no setting: recipes from before `tokens` stay as they are."""
-        return {name: value for name, value in super().plain().items() if value is not None}
+        """Of `batch` and `tokens` the one that counts: recipes from before `tokens` stay as they are."""
+        left_out = "tokens" if self.tokens is None else "batch"
+        return {name: value for name, value in super().plain().items() if name != left_out}
 
 
 class Bookkeeping(Frozen):
@@ -89,9 +90,11 @@ class Sampling(Frozen):
     """How many samples are drawn from each checkpoint."""
 
     count: int = Field(50_000, ge=2)
-    """Samples per checkpoint; labels are balanced: sample i has class i mod classes."""
+    """Samples per checkpoint. Images: sample i is asked for class i mod classes. Proteins: the first count / streams
+    chains of the test split, once per stream."""
     streams: int = Field(1, ge=1)
-    """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none."""
+    """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none. Proteins:
+    designs per chain."""
     batch: int = Field(128, ge=1)
     """Samples per network call; changes nothing in the samples but rounding."""
 
@@ -100,7 +103,7 @@ class Speedup(Frozen):
     """The training speed-up: how much earlier a method reaches the baseline's final value."""
 
     metric: str
-    """Name and extractor, as in `fd@digits-clf`."""
+    """One of the metrics by its full name, as in `fd@digits-clf` or `recovery@state`."""
     baseline: str
     """Method whose final value is the target."""
 

@@ -1,6 +1,6 @@
 """What a benchmark file must satisfy beyond the types of its fields: names that exist, steps on the grid."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -8,7 +8,9 @@ from reedbench.core.errors import Problem, unknown
 from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
-RESERVED = "floor"  # real data against real data, in metric records
+RESERVED = "floor"  # what is known without a network, in metric records: real data, or the limits of a law
+KINDS = ("tokens", "vector", "residues", "pairs")  # of representations
+EXTRACTED = ("tokens", "vector")  # kinds that make features of a sample
 GPU_STEPS = ("train", "sample")
 
 
@@ -65,6 +67,8 @@ def _grid(b: Any) -> Iterator[Finding]:
         yield ("seeds",), "must not be negative"
     if b.train.tokens is not None and b.codec.lengths_of is None:
         yield ("train", "tokens"), "is for data of different lengths; give train.batch"
+    if b.train.tokens is not None and "batch" in b.train.model_fields_set:
+        yield ("train", "batch"), "has no effect beside train.tokens; leave one of them out"
     if b.train.tokens is None and b.train.batch % b.train.accumulation:
         yield ("train", "accumulation"), f"must divide the batch ({b.train.batch})"
 
@@ -91,8 +95,9 @@ def _alignments(b: Any) -> Iterator[Finding]:
         here: Key = ("methods", name)
         alignments = getattr(method, "alignments", ())
         for i, alignment in enumerate(alignments):
-            yield from _target(b, (*here, "alignments", i, "encoder"), alignment.encoder)
-            yield from _depth(b, (*here, "alignments", i, "depth"), alignment.depth)
+            yield from _target(b, (*here, "alignments", i, "encoder"), alignment.encoder, alignment.takes)
+            if alignment.depth in method.depths():  # where it has a meaning
+                yield from _depth(b, (*here, "alignments", i, "depth"), alignment.depth)
         if not alignments:  # an objective that calls them otherwise
             for encoder in method.encoders():
                 yield from _target(b, here, encoder)
@@ -100,11 +105,13 @@ def _alignments(b: Any) -> Iterator[Finding]:
                 yield from _depth(b, here, depth)
 
 
-def _target(b: Any, key: Key, encoder: str) -> Iterator[Finding]:
+def _target(b: Any, key: Key, encoder: str, kinds: Sequence[str] = KINDS) -> Iterator[Finding]:
     if encoder in b.extractors:
         yield key, f"'{encoder}' is an extractor: a metric must not judge by its own target"
     elif encoder not in b.encoders:
         yield key, unknown("encoder", encoder, b.encoders)
+    elif (kind := b.encoders[encoder].kind) not in kinds:
+        yield key, f"'{encoder}' gives {kind}, and this alignment takes {' or '.join(kinds)}"
 
 
 def _depth(b: Any, key: Key, depth: int) -> Iterator[Finding]:
@@ -126,6 +133,8 @@ def _encoders(b: Any) -> Iterator[Finding]:
     for name, extractor in b.extractors.items():
         if extractor.reads_captions_of() is not None or extractor.reads_encoders():
             yield ("extractors", name), f"{extractor.uses} reads captions or encoders, and samples have neither"
+        if extractor.kind not in EXTRACTED:
+            yield ("extractors", name), f"gives {extractor.kind}, and an extractor gives {' or '.join(EXTRACTED)}"
     for name in sorted(set(b.encoders) & set(b.extractors)):
         yield ("extractors", name), "is also an encoder; a metric must not judge by an alignment target, use two names"
 

@@ -124,6 +124,7 @@ def sampling(suite: Suite, b: str, s: str) -> Settings:
         "version": plugin.version,
         "count": benchmark.sampling.count,
         "batch": benchmark.sampling.batch,
+        **({"streams": benchmark.sampling.streams} if benchmark.codec.repeats else {}),
         "codec": {**benchmark.codec.plain(), "version": benchmark.codec.version},
     }
 

@@ -2,18 +2,19 @@
 reference statistics -> results/statistics/<dataset>/<extractor>.npz."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from reedbench.core import io, paths, provenance, shards
 from reedbench.core.console import Track
+from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
+from reedbench.core.ragged import Ragged
 from reedbench.core.staging import staged
 from reedbench.domains import rows
-from reedbench.encoders import Material
+from reedbench.encoders import AbstractEncoder, Material
 from reedbench.metrics import Features
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
@@ -49,15 +50,46 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)
 
 
-def _parts(encoder: Any, weights: Mapping[str, np.ndarray], material: Material) -> Iterator[dict[str, Any]]:
-    """The representation shard by shard, in half precision."""
+def _parts(
+    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], material: Material
+) -> Iterator[dict[str, np.ndarray | Ragged]]:
+    """The representation shard by shard, in half precision.
+
+    Raises:
+        ConfigError: a value does not fit, or parts differ in shape.
+    """
     count = len(material.rows)
     size = FEW_ROWS if encoder.kind in LARGE_KINDS else shards.ROWS_PER_SHARD
+    encode, shape = encoder.prepared(weights, material), None
     with Track(f"represent by {encoder.uses}", count, unit="row") as track:
         for begin in range(0, count, size):
-            rows_of_part = range(begin, min(begin + size, count))
-            yield {"representation": encoder.represent(weights, material.take(rows_of_part)).astype(np.float16)}
-            track.update(rows_of_part.stop)
+            part = material.take(range(begin, min(begin + size, count)))
+            found = _halved(encode(part), part.rows.ids, encoder)
+            shape = shape or found.shape[1:]
+            if found.shape[1:] != shape:
+                raise ConfigError(
+                    f"encoder {encoder.uses}: gives rows of shape {found.shape[1:]} from '{part.rows.ids[0]}' on, and "
+                    f"of {shape} before; all rows need the same"
+                )
+            yield {"representation": found}
+            track.update(begin + len(part.rows))
+
+
+def _halved(found: np.ndarray | Ragged, ids: Sequence[str], encoder: AbstractEncoder) -> np.ndarray | Ragged:
+    """Half precision.
+
+    Raises:
+        ConfigError: a value does not fit.
+    """
+    with np.errstate(over="ignore"):
+        half = found.astype(np.float16)
+    for name, row in zip(ids, half, strict=True):
+        if not np.isfinite(row).all():
+            raise ConfigError(
+                f"encoder {encoder.uses}: row '{name}' has a value beyond {np.finfo(np.float16).max:.0f}, the largest "
+                "in half precision, or one that is no number; scale what it gives"
+            )
+    return half
 
 
 def _statistics(suite: Suite, dataset: str, name: str) -> Made:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reedbench.core import io, paths, seeds
+from reedbench.core import io, paths, provenance, seeds
 from reedbench.core.console import Track
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.provenance import Made
@@ -33,23 +33,31 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
     weights = f"{folder}/{paths.step_name(step)}.safetensors"
     recipe = _recipe_of(suite, b, m, k, receipt)
     data = paths.data(benchmark.dataset.id)
+    provenance.require(paths.index(data), settings.key(settings.dataset(suite, benchmark.dataset.id)))
     facts = rows.index(data)
     network = _network(suite, b, facts, weights, receipt, device)
     asked = codec.asked(data, facts, benchmark.sampling.count, benchmark.sampling.streams)
-    parts = []
+    parts, order = [], _by_length(asked, codec.lengths_of)
     with Track(f"{b}/{m}/seed{k}/{step}/{s}", len(asked), unit="sample") as track, torch.no_grad():
         for begin in range(0, len(asked), size):
-            index = range(begin, min(begin + size, len(asked)))
-            chosen, streams = asked.take(index), [seeds.stream("sample", b, k, i) for i in index]
+            index = order[begin : begin + size]
+            chosen, streams = asked.take(index), [seeds.stream("sample", b, k, int(i)) for i in index]
             condition = {n: x.to(device) for n, x in codec.condition(chosen, facts, streams).items()}
             drawn = sampler.draw(network, condition, streams, objective)
             parts.append(codec.samples({name: x.cpu() for name, x in drawn.items()}, chosen))
-            track.update(index.stop)
-    samples, out = _joined(parts), paths.samples(b, m, k, step, s)
+            track.update(begin + len(index))
+    samples, out = _joined(parts).take(np.argsort(order)), paths.samples(b, m, k, step, s)
     with io.atomic_directory(out) as part:
         codec.write(part, samples)
         io.write_npz(part / paths.PREVIEW, {"arr_0": codec.preview(samples, asked)})
-    return Made([out], [receipt, weights], device=device, seeds=[k], notes={"nfe": sampler.nfe(), "recipe": recipe})
+    notes = {"nfe": sampler.nfe(), "recipe": recipe}
+    return Made([out], [receipt, weights, paths.index(data)], device=device, seeds=[k], notes=notes)
+
+
+def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:
+    """The order of drawing: rows of like length share a batch, so that little of it is padding."""
+    lengths = np.zeros(len(asked)) if lengths_of is None else asked.arrays[lengths_of].lengths
+    return np.argsort(lengths, kind="stable")
 
 
 def _joined(parts: list[Rows]) -> Rows:

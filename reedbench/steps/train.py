@@ -59,7 +59,7 @@ def build(suite: Suite, b: str, m: str, k: int, ranks: Ranks) -> tuple[Trainer, 
 
     Raises:
         MissingArtefact: data or representations have not been made, or were made under other settings.
-        ConfigError: the backbone does not fit the data, or the batch the ranks.
+        ConfigError: the backbone does not fit the data, the batch the ranks, or the samples the test split.
     """
     benchmark, objective = suite.benchmark(b), settings.method(suite, b, m)
     dataset = benchmark.dataset.id
@@ -68,6 +68,7 @@ def build(suite: Suite, b: str, m: str, k: int, ranks: Ranks) -> tuple[Trainer, 
     for name, folder in folders.items():
         provenance.require(paths.index(folder), settings.key(settings.encoder(suite, dataset, name)))
     data = TrainingData(paths.data(dataset), folders, benchmark.codec)
+    benchmark.codec.check_asked(data.facts, benchmark.sampling.count, benchmark.sampling.streams)
     try:
         backbone = benchmark.backbone.build(data.shape(), data.facts)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Training rows in the backbone's space, batch by batch, with their representations."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,23 +51,35 @@ class TrainingData:
         """Some rows without their representations: what every rank looks at."""
         return self.codec.batch({name: array[chosen] for name, array in self.arrays.items()})
 
-    def targets(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
-        """Representations of some rows of a batch, padded like it: large, so that a rank reads its own alone."""
-        return {f"target/{name}": self._target(name, chosen, batch) for name in self.stores}
+    def targets(self, chosen: np.ndarray, batch: np.ndarray, partners: torch.Tensor | None = None) -> Batch:
+        """Representations of some rows of a batch, padded like it: large, so that a rank reads its own alone.
 
-    def _target(self, name: str, chosen: np.ndarray, batch: np.ndarray) -> torch.Tensor:
+        Args:
+            chosen: the rows.
+            batch: all rows of the batch.
+            partners: (rows, entries, k); of pairs, those of each entry with these are read.
+        """
+        found = {}
+        for name, kind in self.kinds.items():
+            read = self._pairs(name, chosen, partners) if kind == PAIRS else self._padded(name, chosen, batch)
+            found[f"target/{name}"] = torch.from_numpy(read)
+        return found
+
+    def _padded(self, name: str, chosen: np.ndarray, batch: np.ndarray) -> np.ndarray:
         read: Any = self.stores[name].read("representation", chosen)
         if isinstance(read, Ragged):
             assert self.lengths is not None, "rows of different lengths come with a codec that knows them"
-            longest = int(self.lengths[batch].max())
-            read = _square(read, longest) if self.kinds[name] == PAIRS else read.padded(longest)
-        return torch.from_numpy(read.astype(np.float32))
+            read = read.padded(int(self.lengths[batch].max()))
+        return np.asarray(read)
 
-
-def _square(pairs: Ragged, longest: int) -> np.ndarray:
-    """Rows of length^2 entries -> (n, longest, longest, dim), zero beyond each datum."""
-    out = np.zeros((len(pairs), longest, longest, pairs.values.shape[-1]), pairs.dtype)
-    for row, full in zip(pairs, out, strict=True):
-        side = round(len(row) ** 0.5)
-        full[:side, :side] = row.reshape(side, side, -1)
-    return out
+    def _pairs(self, name: str, chosen: np.ndarray, partners: torch.Tensor | None) -> np.ndarray:
+        """(rows, entries, k, dim), zero beyond each datum; the other pairs, most of them, stay in the file."""
+        assert partners is not None, "objectives that read pairs draw which of them"
+        store = self.stores[name]
+        out = np.zeros((*partners.shape, store.shape("representation")[-1]), np.float16)
+        for row, near, full in zip(chosen, partners.numpy(), out, strict=True):
+            pairs = store.row("representation", int(row))
+            side = math.isqrt(len(pairs))
+            first, second = np.nonzero(near[:side] < side)
+            full[first, second] = pairs[first * side + near[first, second]]
+        return out

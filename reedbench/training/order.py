@@ -70,7 +70,9 @@ class PackedOrder(Order):
 
     The batches of an epoch come in a shuffled order, and which of several rows of one length go together is drawn
     anew in every epoch. Their number and sizes are the same in all epochs, since packing looks at lengths alone. The
-    reference loses the row that does not fit (REED protein/fmif/utils.py:66-78 @0a4527e); here it opens the next batch.
+    last batch, of the longest rows, shares with the one before it: what is left over may be a single row, which several
+    ranks could not divide. The reference loses the row that does not fit (REED protein/fmif/utils.py:66-78 @0a4527e);
+    here it opens the next batch.
 
     Raises:
         ConfigError: a row is longer than a batch.
@@ -123,4 +125,7 @@ def _packed(lengths: np.ndarray, tokens: int) -> np.ndarray:
     for i, length in enumerate(lengths):
         if (i + 1 - bounds[-1]) * length > tokens:
             bounds.append(i)
+    if len(bounds) > 1:
+        together = len(lengths) - bounds[-2]
+        bounds[-1] = len(lengths) - max(len(lengths) - bounds[-1], min(together // 2, int(tokens // lengths[-1])))
     return np.array([*bounds, len(lengths)])

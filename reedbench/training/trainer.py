@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
-from reedbench.nn.learner import Batch, Learner
+from reedbench.nn.learner import PARTNERS, Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.checkpoint import restore
 from reedbench.training.loaders import TrainingData
@@ -133,11 +133,12 @@ class Trainer:
 
     def _check_batch(self) -> None:
         batch, world, accumulation = self.order.least, self.ranks.world, self.settings.accumulation
+        given = "batch" if self.settings.tokens is None else "tokens"
         if batch // world < accumulation:
             raise self.ranks.together(
                 ConfigError(
                     f"{self.benchmark}: a batch of {batch} rows is too small for {world} rank(s) with {accumulation} "
-                    "micro-batch(es) each; raise train.batch, or lower train.accumulation or resources.train"
+                    f"micro-batch(es) each; raise train.{given}, or lower train.accumulation or resources.train"
                 )
             )
 
@@ -149,8 +150,10 @@ class Trainer:
         mine = self.ranks.mine(len(rows))
         batch = {name: tensor[mine] for name, tensor in drawn.items()}
         own, whole = self.learner.weights(batch), self.learner.weights(drawn)
-        batch |= self.data.targets(rows[mine], rows)
-        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS))
+        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in (batch | targets).items()}
+        # Representations are in half precision on disk, and stay so until they are on the device.
+        batch |= {name: batch[name].float() for name in targets if batch[name].dtype == torch.float16}
         return Share(self.learner.completed(batch, self.ranks.total), own, whole)
 
     def _backward(self, share: Share, coefficients: dict[str, float], network: nn.Module) -> dict[str, Tensor]:
@@ -175,13 +178,13 @@ class Trainer:
         """Forward and backward of a micro-batch; returns every term as in `_backward`, and the weight that it used."""
         with self._precision():
             terms = self.learner.terms(piece, network)
-        means = {name: term.sum / whole[name] for name, term in terms.items()}
+        means = {name: term.sum / (whole[name] or 1.0) for name, term in terms.items()}  # no weight: the sum is 0
         # A coefficient of 0 still gives gradients (of 0): the optimiser counts the step, as the reference does.
         torch.stack([coefficients[name] * mean for name, mean in means.items()]).sum().backward()  # type: ignore[no-untyped-call]
         return {name: (mean.detach(), terms[name].weight) for name, mean in means.items()}
 
     def _check_pass(self, seen: dict[str, float], announced: dict[str, float], network: nn.Module) -> None:
-        if any(not math.isclose(seen[name], announced[name]) for name in announced):
+        if any(not math.isclose(seen[name], announced[name], rel_tol=1e-6) for name in announced):
             raise ValueError(
                 f"the objective announced weights {announced} and used {seen}: gradients would be mis-scaled"
             )

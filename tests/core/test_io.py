@@ -240,6 +240,8 @@ def test_an_array_that_an_npz_file_lacks_is_named(tmp_path):
     io.write_npz(tmp_path / "a.npz", ARRAYS)
     with pytest.raises(MissingArtefact, match=r"a\.npz: has no array labels; delete it and rerun"):
         io.read_npz(tmp_path / "a.npz", ("b", "labels"))
+    with pytest.raises(MissingArtefact, match="has no array labels; fold it again"):
+        io.read_npz(tmp_path / "a.npz", ("b", "labels"), cure="fold it again")
 
 
 @pytest.fixture

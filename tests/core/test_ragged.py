@@ -43,6 +43,8 @@ def test_an_index_beyond_the_rows_is_an_error(ragged):
 def test_lengths_that_do_not_add_up_are_refused():
     with pytest.raises(ValueError, match="3 entries in all, and 4 values"):
         Ragged(np.zeros(4), np.array([1, 2]))
+    with pytest.raises(ValueError, match="a row of -1 entries"):
+        Ragged(np.zeros(4), np.array([-1, 5]))
 
 
 @pytest.mark.parametrize("rows_per_shard", [2, 100])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reedbench.core import shards
+from reedbench.core import io, shards
 from reedbench.core.errors import MissingArtefact
 
 ROWS = 23
@@ -112,3 +112,13 @@ def test_a_folder_without_shards_is_an_error(tmp_path):
         shards.Shards(tmp_path)
     with pytest.raises(MissingArtefact, match="no such file or folder"):
         shards.Shards(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("lengths", [[2, 2], [-1, 6]], ids=["short", "negative"])
+def test_lengths_that_do_not_fit_their_rows_are_named_in_one_line(tmp_path, lengths):
+    file = tmp_path / "shard-00000.safetensors"
+    io.write_tensors(file, {"x": np.zeros((5, 2)), "x#lengths": np.array(lengths)})
+    with pytest.raises(MissingArtefact) as caught:
+        shards.Shards(tmp_path)
+    assert str(caught.value).startswith(f"{file}: not a whole safetensors file")
+    assert "\n" not in str(caught.value)

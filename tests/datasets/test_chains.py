@@ -114,6 +114,15 @@ def test_each_filter_leaves_out_what_it_names_and_counts_it(record, lines, setti
     assert dataset.facts()["left_out"] == {"nothing resolved": 1} | {reason: 1}
 
 
+def test_a_chain_without_a_residue_that_can_be_scored_is_left_out_and_counted(record, lines):
+    poly, half, line = record("poly", "X" * 20), record("half", "X" * 10 + "A" * 10), record("line", "A" * 10)
+    half["coords"]["CA"][10:] = [None] * 10
+    line["coords"] = {atom: [[x, 0, 0]] * 10 for x, atom in enumerate(("N", "CA", "C"))}  # no place for O
+    dataset = ChainsJsonl(file=lines(record("a"), poly, half, line), **EVERYTHING)
+    assert dataset.rows().ids == ["a"]
+    assert dataset.facts()["left_out"] == {"no known residue resolved": 3}
+
+
 def test_a_limit_itself_is_allowed(record, lines):
     settings = {"max_length": 20, "min_length": 20, "max_resolution": 2.5, "least_resolved": 0.85, "max_breaks": 1}
     file = lines(record("a", resolution=2.5), holey(record, 3), broken(record))

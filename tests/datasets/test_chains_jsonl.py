@@ -38,6 +38,19 @@ def test_the_key_of_the_cluster_can_be_chosen_and_a_chain_without_is_alone(recor
     assert clusters.tolist() == [0, 0, 1, 2]
 
 
+def test_a_chain_without_a_cluster_is_alone_even_if_a_cluster_has_its_name(record, lines):
+    chains = [record("a"), record("b", cluster40="a"), record("c", cluster40="=a"), record("=a"), record("==a")]
+    clusters = ChainsJsonl(file=lines(*chains), **EVERYTHING).rows().arrays["cluster"]
+    assert clusters.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("change", [{"name": "a\ud800"}, {"cluster40": "a\ud800"}])
+def test_half_a_character_is_refused_in_a_line_that_can_be_printed(record, lines, change):
+    with pytest.raises(ConfigError, match=r"name 'a\\ud800' is no text") as caught:
+        ChainsJsonl(file=lines(record("a") | change)).rows()
+    assert str(caught.value).isascii()
+
+
 def test_an_atom_that_is_null_is_missing(record, lines, backbone):
     chain = record("a")
     chain["coords"]["C"][7] = None
@@ -71,7 +84,8 @@ def test_an_entry_that_is_no_place_is_named_with_line_residue_and_atom(record, l
         ({"coords": None}, "chain 'a': 'coords' must be an object"),
         ({"coords": {"N": []}}, "atom N has 0 entries for 20 letters"),
         ({"coords": {}}, "atom N has no entries for 20 letters"),
-        ({"cluster40": [1]}, r"'cluster40' must be text or a whole number, not \[1\]"),
+        ({"cluster40": [1]}, r"'cluster40' must be a whole number, text that is not empty, or null, not \[1\]"),
+        ({"cluster40": ""}, "'cluster40' must be a whole number, text that is not empty, or null"),
         ({"resolution": "2.0"}, "'resolution' must be Angstrom above 0 or null"),
     ],
 )

@@ -106,15 +106,22 @@ def test_one_chain_can_be_chosen_and_files_without_it_are_counted(folder, backbo
     (folder / "2xyz.pdb").write_text("\n".join(residue(backbone, 0, "A", "1", "GLY")))
     dataset = PdbFolder(folder=str(folder), only_chain="B", **EVERYTHING)
     assert dataset.rows().ids == ["1abc_B"]
-    assert dataset.facts()["left_out"] == {"no such chain": 1}
+    assert dataset.facts()["left_out"] == {"file without chain B": 1}
     assert dataset.facts()["files"] == 2
+
+
+def test_a_file_without_protein_is_counted(folder):
+    (folder / "2xyz.pdb").write_text(atom("A", "1", "HOH", "O", (0, 0, 0)).replace("ATOM  ", "HETATM"))
+    dataset = PdbFolder(folder=str(folder), **EVERYTHING)
+    assert dataset.rows().ids == ["1abc_A", "1abc_B"]
+    assert dataset.facts()["left_out"] == {"file without protein": 1, "nothing resolved": 1}
 
 
 def test_chains_of_a_file_stay_together_unless_a_file_groups_them(folder, tmp_path):
     alone = PdbFolder(folder=str(folder), **EVERYTHING)
     assert alone.rows().arrays["cluster"].tolist() == [0, 0]
     assert "homologues unknown" in alone.facts()["clusters_from"]
-    (tmp_path / "clusters.csv").write_text("name,cluster\n1abc_B,5\n1abc_A,9\n1abc_D,9\n")
+    (tmp_path / "clusters.csv").write_text("\ufeffname, cluster\n1abc_B,5 \n1abc_A,9\n1abc_D, 9\n")
     grouped = PdbFolder(folder=str(folder), clusters=str(tmp_path / "clusters.csv"), **EVERYTHING)
     assert grouped.rows().arrays["cluster"].tolist() == [9, 5]
     assert grouped.facts()["clusters_from"].endswith("clusters.csv")
@@ -122,7 +129,13 @@ def test_chains_of_a_file_stay_together_unless_a_file_groups_them(folder, tmp_pa
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("name,cluster\n1abc_A,1\n", "2 of 3 chains have no cluster, such as '1abc_B'"), ("a,b\n1,2\n", "needs columns")],
+    [
+        ("name,cluster\n1abc_A,1\n1abc_A,1\n", "line 3: '1abc_A' is there a second time"),
+        ("name,cluster\n1abc_A\n", "line 2: has no cluster"),
+        ("name,cluster\n1abc_A," + "1" * 140_000 + "\n", "after line 1: no row of a .csv file"),
+        ("name,cluster\n1abc_A,1\n", "2 of 3 chains have no cluster, such as '1abc_B'"),
+        ("a,b\n1,2\n", "unknown column 'name'"),
+    ],
 )
 def test_a_cluster_file_that_does_not_fit_is_refused(folder, tmp_path, text, message):
     (tmp_path / "clusters.csv").write_text(text)

@@ -83,6 +83,23 @@ def test_another_list_and_entries_beside_the_list_are_found(folder):
     assert len(ProteinmpnnSet(folder=str(folder), table="list_filtered.csv").rows()) == 4
 
 
+def test_marks_of_utf8_and_white_space_do_not_matter(folder):
+    whole = ProteinmpnnSet(folder=str(folder)).rows()
+    for name in ("list.csv", "valid_clusters.txt"):
+        (folder / name).write_text("\ufeff" + (folder / name).read_text().replace(",", ", "))
+    again = ProteinmpnnSet(folder=str(folder)).rows()
+    assert (again.ids, again.split) == (whole.ids, whole.split)
+
+
+@pytest.mark.parametrize("far", [torch.inf, -2e6])
+def test_a_place_that_no_atom_can_have_is_refused(folder, backbone, far):
+    held = entry("ACDEF", backbone)
+    held["xyz"][2, 1, 0] = far
+    torch.save(held, file_of(folder, "1abc_A"))
+    with pytest.raises(ConfigError, match="chain '1abc_A': residue 3 has a coordinate beyond 1e\\+06 Angstrom"):
+        ProteinmpnnSet(folder=str(folder)).rows()
+
+
 def test_an_absent_file_and_a_foreign_letter_are_counted(folder, backbone):
     file_of(folder, "1abc_A").unlink()
     torch.save(entry("AUACA", backbone), file_of(folder, "2bcd_B"))
@@ -145,9 +162,18 @@ def test_a_truncated_file_is_named(folder, backbone, zipped, kept):
         ({"xyz": torch.zeros(5, 14)}, r"xyz \(5, 14\) does not fit"),
         ({"xyz": [1.0]}, "must hold a dict with text `seq` and tensor `xyz`"),
         ({"seq": None}, "must hold a dict"),
-        ({"xyz": torch.full((5, 14, 3), torch.inf)}, "xyz is infinite at residue 1"),
+        (
+            {"xyz": torch.zeros(5, 14, 3).to_sparse()},
+            "xyz must be a dense tensor of floats, not torch.float32, torch.spa",
+        ),
+        (
+            {"xyz": torch.zeros(5, 14, 3, dtype=torch.complex64)},
+            "xyz must be a dense tensor of floats, not torch.compl",
+        ),
+        ({"xyz": torch.zeros(5, 14, 3, dtype=torch.int64)}, "xyz must be a dense tensor of floats, not torch.int64"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Validating sparse")
 def test_a_file_with_other_content_is_named(folder, backbone, change, message):
     torch.save({**entry("ACDEF", backbone), **change}, file_of(folder, "1abc_A"))
     with pytest.raises(ConfigError, match=rf"1abc_A\.pt: {message}"):
@@ -159,9 +185,10 @@ def test_a_file_with_other_content_is_named(folder, backbone, change, message):
     [
         ("CHAINID,RESOLUTION,SEQUENCE\n", "unknown column 'CLUSTER'"),
         (f"{HEAD}\n1abc_A,x,2.0,1,ten,ACDEF\n", "line 2: RESOLUTION and CLUSTER must be numbers"),
-        (f"{HEAD}\n1abc_A,x,2.0,1,10\n", "line 2: needs CHAINID"),
-        (f"{HEAD}\n../../etc_A,x,2.0,1,10,ACDEF\n", "line 2: needs CHAINID"),
-        (f"{HEAD}\n1abc_../A,x,2.0,1,10,ACDEF\n", "line 2: needs CHAINID"),
+        (f"{HEAD}\n1abc_A,x,2.0,1,10\n", "line 2: has no SEQUENCE"),
+        (f"{HEAD}\n../../etc_A,x,2.0,1,10,ACDEF\n", "line 2: needs a CHAINID"),
+        (f"{HEAD}\n1abc_../A,x,2.0,1,10,ACDEF\n", "line 2: needs a CHAINID"),
+        (f"{HEAD}\n1abc_A,x,2.0,1,10," + "A" * 140_000 + "\n", "after line 1: no row of a .csv file"),
     ],
 )
 def test_a_list_that_is_none_is_named(folder, text, message):

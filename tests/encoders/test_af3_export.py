@@ -183,3 +183,18 @@ def test_all_exports_have_the_same_channels(tmp_path, rows):
 def test_patterns_must_name_the_chain(pattern):
     with pytest.raises(ValidationError, match="pattern"):
         Af3Export(folder="x", pattern=pattern)
+
+
+def test_chains_of_one_cluster_do_not_share_an_export(tmp_path, rows):
+    export(tmp_path)
+    same = Rows(rows.ids, rows.split, {**rows.arrays, "cluster": np.array([31, 31])})
+    words = r"cluster_31/.*: stands for both '1abc_A' and '2xyz_B', .*use \{id\} in pattern"
+    with pytest.raises(ConfigError, match=words):
+        Af3Export(folder=str(tmp_path)).prepared({}, Material(same))
+
+
+def test_missing_exports_are_counted_over_all_parts_before_the_first(tmp_path, rows):
+    export(tmp_path)
+    (tmp_path / "cluster_5" / "seed-0_embeddings" / "embeddings.npz").unlink()
+    with pytest.raises(MissingArtefact, match="1 of 2 chains"):
+        Af3Export(folder=str(tmp_path)).prepared({}, Material(rows))

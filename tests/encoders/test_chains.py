@@ -1,12 +1,9 @@
-"""What encoders of proteins share: passes of like length, padding, results in row order."""
+"""What encoders of proteins share: passes of like length, results in row order."""
 
 import numpy as np
 import pytest
-import torch
 
-from reedbench.core.ragged import Ragged
-from reedbench.domains.rows import Rows
-from reedbench.encoders._chains import collected, padded, passes
+from reedbench.encoders._chains import collected, passes
 
 LENGTHS = np.array([5, 3, 9, 3, 4])
 
@@ -39,30 +36,6 @@ def test_every_chain_is_in_exactly_one_pass(most):
     found = passes(lengths, most)
     assert sorted(np.concatenate(found).tolist()) == list(range(50))
     assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= most for rows in found)
-
-
-def test_padded_chains():
-    coordinates = [np.ones((2, 4, 3), np.float32), np.ones((3, 4, 3), np.float32)]
-    coordinates[1][1, 3] = np.nan
-    rows = Rows(
-        ["a", "b"],
-        ["train"] * 2,
-        {
-            "coordinates": Ragged.of(coordinates),
-            "tokens": Ragged.of([np.array([4, 5], np.uint8), np.array([1, 2, 3], np.uint8)]),
-            "chain": Ragged.of([np.array([1, 1], np.uint8), np.array([1, 1, 2], np.uint8)]),
-        },
-    )
-    found = padded(rows)
-    assert found["tokens"].tolist() == [[4, 5, 0], [1, 2, 3]]
-    assert found["chain"].tolist() == [[1, 1, 0], [1, 1, 2]]
-    assert found["residue_index"].tolist() == [[0, 1, -100], [0, 1, 102]]
-    assert found["mask"].tolist() == [[1, 1, 0], [1, 0, 1]]
-    assert found["coordinates"].shape == (2, 3, 4, 3)
-    assert found["coordinates"].isfinite().all()
-    assert [found[name].dtype for name in ("coordinates", "mask", "tokens")] == [
-        torch.float32, torch.float32, torch.int64,
-    ]  # fmt: skip
 
 
 def test_results_are_put_into_row_order():

@@ -119,7 +119,7 @@ def test_contacts_need_the_file_of_their_head_and_attention_does_not(file):
     beside = file.with_name("esm2_tiny-contact-regression.pt")
     beside.unlink()
     assert represented(file, output="pairs").values.shape[1] == HEADS
-    with pytest.raises(MissingArtefact, match=rf"{beside.name}: no such weights file; contacts need it .*/regression/"):
+    with pytest.raises(MissingArtefact, match=rf"{beside.name}: no such file; contacts need it .*/regression/"):
         represented(file, output="pairs", maps="contacts")
 
 
@@ -130,7 +130,7 @@ def test_loading_leaves_the_global_generator_alone(file):
 
 
 def test_a_missing_file_says_where_to_get_it(tmp_path):
-    with pytest.raises(MissingArtefact, match=r"none\.pt: no such weights file; .*https://.*/models/<name>\.pt"):
+    with pytest.raises(MissingArtefact, match=r"none\.pt: no such file; .*https://.*/models/<name>\.pt"):
         represented(tmp_path / "none.pt")
 
 
@@ -246,3 +246,18 @@ def test_without_fair_esm_the_reason_says_what_to_install(module, file, monkeypa
 def test_layers_that_no_model_has_are_refused(settings):
     with pytest.raises(ValidationError, match="layer"):
         Esm2(**settings)
+
+
+def test_the_files_are_read_once_for_all_parts(file):
+    material, whole = Material(rows()), represented(file)
+    encode = Esm2(weights=str(file)).prepared({}, material)
+    file.unlink()
+    for part in (range(3), range(3, 4)):
+        np.testing.assert_allclose(encode(material.take(part)).values, whole[part].values, atol=1e-5)
+
+
+def test_several_chains_anywhere_are_refused_before_the_weights_are_read():
+    whole = rows()
+    whole.arrays["chain"].values[-1] = 2
+    with pytest.raises(ConfigError, match="row 'chain-3' has several"):
+        Esm2(weights="absent.pt").prepared({}, Material(whole))

@@ -9,7 +9,7 @@ from torch import Tensor
 from reedbench.core import seeds
 from reedbench.core.residues import MASK, UNKNOWN
 from reedbench.datasets.backbones import Backbones
-from reedbench.encoders._chains import padded
+from reedbench.domains.protein import padded
 from reedbench.nn.masked_residues import (
     MaskedResidues,
     dihedral,
@@ -24,7 +24,7 @@ POINTS = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 0, 1]])
 @pytest.fixture(scope="module")
 def chains() -> dict[str, Tensor]:
     """Three chains of 20 to 30 residues."""
-    return padded(Backbones(chains=3, test_chains=1, min_length=20, max_length=30).rows().where("train"))
+    return padded(Backbones(chains=3, test_chains=1, min_length=20, max_length=30).rows().where("train").arrays)
 
 
 @pytest.fixture(scope="module")

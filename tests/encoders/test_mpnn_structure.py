@@ -10,9 +10,9 @@ import torch
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.datasets.backbones import Backbones
+from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Material
-from reedbench.encoders._chains import padded
 from reedbench.encoders.mpnn_structure import MpnnStructure
 from reedbench.nn.backbones.stock_mpnn import StockMPNN
 
@@ -51,7 +51,7 @@ def test_residues_are_the_nodes_of_the_published_encoder(tokens, file, network, 
     assert found.dtype == np.float32
     assert found.lengths.tolist() == rows.arrays["tokens"].lengths.tolist()
     for i, row in enumerate(found):
-        chains = padded(rows.take(np.array([i])))
+        chains = padded(rows.take(np.array([i])).arrays)
         del chains["tokens"]
         with torch.no_grad():
             expected = network.encode(**chains).nodes[0].numpy()
@@ -75,9 +75,7 @@ def test_the_sequence_is_not_seen_and_unresolved_residues_are_zero(file, rows):
 
 
 def test_a_missing_file_says_where_to_get_it(tmp_path, rows):
-    with pytest.raises(
-        MissingArtefact, match=r"none\.pt: no such weights file; get v_48_020\.pt .*dauparas/ProteinMPNN"
-    ):
+    with pytest.raises(MissingArtefact, match=r"none\.pt: no such file; get v_48_020\.pt .*dauparas/ProteinMPNN"):
         represented(tmp_path / "none.pt", rows)
 
 
@@ -132,3 +130,12 @@ def test_other_weights_are_refused(change, words, network, tmp_path, rows):
 def test_the_file_says_how_many_neighbours_there_are(network, tmp_path, file, rows):
     torch.save({**whole(network), "num_edges": 3}, tmp_path / "few.pt")
     assert np.abs(represented(tmp_path / "few.pt", rows).values - represented(file, rows).values).max() > 1e-3
+
+
+def test_the_file_is_read_once_for_all_parts(file, rows):
+    material = Material(rows)
+    encode = MpnnStructure(weights=str(file)).prepared({}, material)
+    whole = represented(file, rows)
+    file.unlink()
+    for part in (range(3), range(3, 4)):
+        np.testing.assert_allclose(encode(material.take(part)).values, whole[part].values, atol=1e-5)

@@ -133,6 +133,16 @@ def test_a_command_that_fails_shows_its_last_words():
         folder.fold(["ACD"], "cpu")
 
 
+def test_a_program_that_the_system_cannot_start_is_an_error(tmp_path):
+    program = tmp_path / "fold"
+    program.write_text("print('no first line that names an interpreter')\n")
+    program.chmod(0o755)
+    folder = Command(command=f"{program} {{fasta}} {{out}}")
+    assert folder.missing() is None
+    with pytest.raises(MetricError, match=r"folding command cannot be started \(Exec format error\): .*/fold "):
+        folder.fold(["ACD"], "cpu")
+
+
 def test_a_command_that_leaves_nothing_or_no_structure_is_an_error():
     with pytest.raises(MetricError, match=r"left no 0\.pdb in \{out\}"):
         Command(command=f"{sys.executable} -c pass {{fasta}} {{out}}").fold(["ACD"], "cpu")
@@ -173,6 +183,12 @@ def test_absent_predictions_are_counted_and_the_first_is_named(tmp_path):
         MissingArtefact, match=f"1 of 2 sequences have no predicted structure; the first is MK: .*{name_of('MK')}"
     ):
         Predicted(folder=str(tmp_path)).fold(["ACA", "MK"], "cpu")
+
+
+def test_a_damaged_prediction_is_to_be_made_again(tmp_path):
+    (tmp_path / name_of("ACA")).write_bytes(b"PK")
+    with pytest.raises(MissingArtefact, match=r"not a whole npz file .*; fold this sequence again"):
+        Predicted(folder=str(tmp_path)).fold(["ACA"], "cpu")
 
 
 @pytest.mark.parametrize("plddt", [np.array([1.0, 2.0, 3.0]), np.array("high")])

@@ -96,8 +96,9 @@ def batch(names: list[str], keep_rows: int, *, padded_takes_part: bool = False) 
         made["target/pair"][i, :n, :n] = torch.from_numpy(target["pair"])
     hidden = ~torch.from_numpy(keep) | (made["mask"] == 0)
     made["noisy"] = torch.where(hidden, MASK, made["tokens"])
-    if padded_takes_part:
-        made["neighbours"] = ProteinMPNN().graph(made["coordinates"], torch.ones(b, longest))
+    there = torch.ones(b, longest) if padded_takes_part else made["mask"]
+    near = made["neighbours"] = ProteinMPNN().graph(made["coordinates"], there)
+    made["target/pair"] = made["target/pair"].gather(2, near[..., None].expand(*near.shape, 128))
     made["factor"] = torch.full((b,), float(made["mask"].sum()) / 2000)
     return made
 

@@ -1,5 +1,6 @@
 """A hand-made source: runs with known curves, of which every number of a report can be worked out by hand."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,10 +64,25 @@ def _source(
     return Source(sources.records(bodies), pd.concat(curves, ignore_index=True), preview)
 
 
+def _lost(source: Source, reason: str, **where: Any) -> Source:
+    """The same, but for values that were not measured: those of `fd@x` with these columns."""
+    metrics = source.metrics.assign(reason=None)
+    rows = (metrics["family"] == "fd@x") & (metrics[list(where)] == pd.Series(where)).all(axis=1)
+    assert rows.any()
+    metrics.loc[rows, ["value", "reason"]] = [np.nan, reason]
+    return dataclasses.replace(source, metrics=metrics)
+
+
 @pytest.fixture
 def make_source() -> Callable[..., Source]:
     """Makes a source from the values of one metric per (method, seed) over steps."""
     return _source
+
+
+@pytest.fixture
+def lose() -> Callable[..., Source]:
+    """Takes values of one metric away, with a reason: `lose(source, reason, method=..., step=...)`."""
+    return _lost
 
 
 @pytest.fixture

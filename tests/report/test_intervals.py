@@ -38,3 +38,10 @@ def test_ratios_are_averaged_on_the_logarithm():
     low, high = stats.t.interval(0.95, 2, loc=math.log(2), scale=stats.sem(np.log([1, 2, 4])))
     assert (over.mean, over.low, over.high) == pytest.approx((2.0, math.exp(low), math.exp(high)))
     assert ratio_interval([3.0]).low is None
+
+
+def test_a_missing_value_leaves_neither_mean_nor_bounds():
+    for values in ([math.nan], [1.0, math.nan], [1.0, 2.0, math.nan]):
+        over = interval(values)
+        assert math.isnan(over.mean)
+        assert (over.low, over.high, over.kind) == (None, None, "none")

@@ -64,7 +64,7 @@ def test_a_selection_holds_its_cells_the_floor_and_what_belongs_to_its_methods(t
     assert len(chosen.preview) == 4
 
 
-def test_the_floor_is_real_data_against_real_data(three_seeds):
+def test_the_floor_is_what_is_recorded_under_its_name(three_seeds):
     assert three_seeds.floor[["method", "value", "n"]].to_numpy().tolist() == [["floor", 0.25, 30]]
 
 

@@ -134,3 +134,20 @@ def test_a_bound_keeps_its_reason_beside_its_value(make_source):
 def test_a_metric_where_higher_is_better_gives_the_same_speed_up(make_source):
     source = make_source({("sit", 0): [1.0, 2.0, 4.0, 8.0], ("repa", 0): [2.0, 8.0, 9.0, 9.0]}, direction="higher")
     assert of(speedups(source, "fd@x", "sit", ["repa"]), "repa", "steps")["value"] == 2.0
+
+
+@pytest.mark.parametrize("where", [{"method": "sit", "step": 400}, {"method": "repa", "step": 100}])
+def test_a_value_that_was_not_measured_gives_its_reason_and_no_number(make_source, lose, where):
+    whole = make_source({("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [20.0, 10.0, 8.0, 7.0]})
+    row = of(speedups(lose(whole, "no folder", **where), "fd@x", "sit", ["repa"]), "repa", "steps")
+    assert row["value"] is None
+    assert row["reason"] == "1 of 1 seeds: the metric was not measured: no folder"
+
+
+def test_the_target_is_the_last_step_even_where_that_was_not_measured(make_source, lose):
+    whole = make_source({("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [20.0, 10.0, 8.0, 7.0]})
+    gains = speedups(lose(whole, "no folder", method="sit", step=400), "fd@x", "sit", ["repa"])
+    assert gains["target"].isna().all()
+    gains = speedups(lose(whole, "no folder", method="sit", step=300), "fd@x", "sit", ["repa"])
+    assert set(gains["target"]) == {10.0}
+    assert of(gains, "repa", "steps")["value"] == 2.0

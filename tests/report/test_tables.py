@@ -174,3 +174,27 @@ def test_csv_keeps_full_precision_and_leaves_empty_what_does_not_apply():
 )
 def test_digits_suit_the_size(value, shown):
     assert tables.text(value) == shown
+
+
+def test_the_kind_of_interval_is_said_right_where_the_first_metric_was_not_measured(three_seeds, lose, facts):
+    source = lose(three_seeds, "no folder", sampler="ode")
+    facts["speedup"]["metric"] = "accuracy@x"
+    table = tidy(source, facts)
+    assert set(table["fd@x.v1-n64.interval"]) == {"none"}
+    notes = tables.notes(table, source, facts)
+    assert notes[0].startswith("Values: mean [95 % t interval over seeds], seeds 0 1 2")
+    assert "fd@x was not measured: no folder." in notes
+
+
+def test_a_speed_up_on_a_metric_that_was_not_measured_is_a_dash_and_its_reason(three_seeds, lose, facts):
+    source = lose(three_seeds, "no folder", sampler="ode")
+    table = tidy(source, facts)
+    assert set(table["reason"]) == {
+        "3 of 3 seeds: the metric was not measured: no folder; fd@x.v1-n64: no folder"
+    }  # fmt: skip
+    shown, lines = tables.digest(table, source, facts), tables.notes(table, source, facts)
+    for column in ("fd@x ↓", "speed-up, steps", "speed-up, seconds"):
+        assert shown[column].tolist() == ["–", "–"]
+    assert "(mean not measured with ode)" in lines[1]
+    written = [tables.markdown(shown, "B", lines), tables.latex(shown, lines), tables.as_csv(table)]
+    assert not any("nan" in text.lower() for text in written)

@@ -18,6 +18,7 @@ from reedbench.domains import rows
 from reedbench.schema import suite
 
 CELL = "--benchmark folding --method {m} --seed 0 --step {step} --sampler {s}"
+LAST = "--benchmark folding --method reed --seed 0 --step 4 --sampler {s}"
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 BENCHMARK: dict[str, Any] = {
     "title": "Tiny inverse folding",
@@ -123,9 +124,10 @@ def test_samples_are_fasta_and_parquet_with_every_chain_once_per_stream(here):
     assert ((evaluations >= 1) & (evaluations <= 5)).all()
 
 
-def test_a_sample_is_the_same_whatever_the_batch(here):
-    cell = CELL.format(m="reed", step=4, s="purity")
-    folder = paths.samples("folding", "reed", 0, 4, "purity")
+@pytest.mark.parametrize("sampler", ["ancestral", "purity"])
+def test_a_sample_is_the_same_whatever_the_batch(here, sampler):
+    cell = CELL.format(m="reed", step=4, s=sampler)
+    folder = paths.samples("folding", "reed", 0, 4, sampler)
     whole = Residues().read(folder)
     try:
         write({**BENCHMARK, "sampling": {**BENCHMARK["sampling"], "batch": 1}})
@@ -134,7 +136,9 @@ def test_a_sample_is_the_same_whatever_the_batch(here):
     finally:
         write(BENCHMARK)
         assert run(f"sample {cell}") == 0
-    np.testing.assert_array_equal(alone.arrays["tokens"].values, whole.arrays["tokens"].values)
+    for name in ("tokens", "argmax"):
+        np.testing.assert_array_equal(alone.arrays[name].values, whole.arrays[name].values)
+    np.testing.assert_array_equal(alone.arrays["evaluations"], whole.arrays["evaluations"])
     np.testing.assert_allclose(alone.arrays["nll"], whole.arrays["nll"], rtol=1e-4)
 
 
@@ -195,16 +199,48 @@ def test_settings_that_do_not_fit_are_refused_before_anything_runs(here, capfd, 
     assert words in capfd.readouterr().err
 
 
-def test_more_chains_than_the_test_split_has_is_one_line(here, capfd):
+@pytest.mark.parametrize(
+    "command", ["train --benchmark folding --method reed --seed 0 --segment 0", f"sample {LAST.format(s='ancestral')}"]
+)
+def test_more_chains_than_the_test_split_has_is_one_line_before_anything_is_trained(here, capfd, command):
     try:
         write({**BENCHMARK, "sampling": {"count": 8, "streams": 2}})
-        assert run(f"sample {CELL.format(m='reed', step=4, s='ancestral')}") == 2
+        assert run(command) == 2
     finally:
         write(BENCHMARK)
-    assert "the test split of results/data/backbones has 3: lower it to 6" in capfd.readouterr().err
+    assert "the test split has 3: lower it to 6" in capfd.readouterr().err
+
+
+def test_other_chains_than_the_settings_say_are_not_designed(here, capfd):
+    index = Path(paths.index(paths.data("backbones")))
+    sidecar = index.with_name(index.name + ".prov.json")
+    kept = sidecar.read_text()
+    record = json.loads(kept)
+    try:
+        sidecar.write_text(json.dumps({**record, "settings": "0" * 12}))
+        assert run(f"sample {LAST.format(s='ancestral')}") == 3
+    finally:
+        sidecar.write_text(kept)
+    assert "results/data/backbones/index.json" in capfd.readouterr().err
+    inputs = json.loads(Path(paths.samples("folding", "reed", 0, 4, "ancestral") + ".prov.json").read_text())["inputs"]
+    assert str(index) in inputs
 
 
 def test_the_recipe_does_not_mention_what_is_not_said(here):
     recipe = json.loads(Path(paths.recipe("folding", "reed", 0)).read_text())
     assert recipe["train"]["tokens"] == 80
     assert "tokens" not in suite.load().benchmark("tiny").train.plain()
+
+
+def test_with_three_streams_a_metric_that_pools_them_has_no_spread_and_others_have_one(here):
+    cell = CELL.format(m="reed", step=4, s="ancestral")
+    try:
+        write({**BENCHMARK, "sampling": {**BENCHMARK["sampling"], "count": 9, "streams": 3}})
+        assert run(f"sample {cell}") == run(f"evaluate {cell}") == 0
+        records = io.read_json(paths.metrics("folding", "reed", 0, 4, "ancestral"))["records"]
+    finally:
+        write(BENCHMARK)
+        assert run(f"sample {cell}") == run(f"evaluate {cell}") == 0
+    spread = {record["family"]: record["spread"] for record in records}
+    assert spread["diversity@state"] == {"kind": "none", "reason": "it looks at the samples of all streams together"}
+    assert (spread["recovery@state"]["streams"], spread["recovery@state"]["n"]) == (3, 3)

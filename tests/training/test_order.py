@@ -58,3 +58,20 @@ def test_what_was_seen_and_what_it_costs_are_counted(order):
 def test_a_row_longer_than_a_batch_is_refused():
     with pytest.raises(ConfigError, match=r"train\.tokens 50 is less than the longest row has \(60 entries\)"):
         PackedOrder(LENGTHS, 50, "b", 0)
+
+
+def test_the_longest_rows_share_so_that_no_batch_is_a_lonely_rest():
+    lengths = np.array([*[10] * 9, 11])
+    assert PackedOrder(lengths, 90, "b", 0).sizes.tolist() == [5, 5]  # and not 9, 1
+    assert PackedOrder(np.array([10, 10, 10, 30]), 50, "b", 0).sizes.tolist() == [3, 1]  # two of 30 do not fit
+    assert PackedOrder(np.array([10, 10]), 50, "b", 0).sizes.tolist() == [2]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sharing_keeps_the_bound_and_everybody(seed):
+    lengths = np.random.default_rng(seed).integers(30, 257, 200)
+    order = PackedOrder(lengths, 2000, "b", 0)
+    batches = epoch(order, 0)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(200))
+    assert all(len(rows) * lengths[rows].max() <= 2000 for rows in batches)
+    assert order.least >= 4  # 7 of the longest fit

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from reedbench.codecs.residues import Residues
 from reedbench.core.errors import ConfigError
+from reedbench.training.curve import Curve, Journal
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
 
@@ -67,25 +68,42 @@ def test_every_parameter_that_trains_moves_and_the_others_stay(folder):
 def test_batches_hold_their_representations_at_the_batch_length(folder):
     data = TrainingData(folder / "data", {name: folder / name for name in ("one", "two")}, Residues())
     assert data.target_shapes() == {"one": (-1, 6), "two": (-1, -1, 3)}
-    chosen = np.array([4, 0])
-    targets = data.targets(chosen, np.array([4, 0, 3]))
-    assert [tuple(x.shape) for x in targets.values()] == [(2, 20, 6), (2, 20, 20, 3)]
-    pairs = targets["target/two"][0]
-    assert (pairs[:7, :7] != 0).all()
-    assert not pairs[7:].any()
-    assert not pairs[:, 7:].any()
-    stored = data.stores["two"].read("representation", [4])[0].reshape(7, 7, 3)
-    np.testing.assert_array_equal(pairs[2, 5], stored[2, 5].astype(np.float32))
+    chosen, batch = np.array([4, 0]), np.array([4, 0, 3])
+    partners = torch.randint(20, (2, 20, 5), generator=torch.Generator().manual_seed(0))
+    one, two = data.targets(chosen, batch, partners).values()
+    assert (tuple(one.shape), tuple(two.shape)) == ((2, 20, 6), (2, 20, 5, 3))
+    for row, length, pairs, near in zip(chosen, (7, 9), two, partners, strict=True):
+        stored = torch.from_numpy(data.stores["two"].read("representation", [row])[0]).reshape(length, length, 3)
+        square = torch.nn.functional.pad(stored, (0, 0, 0, 20 - length, 0, 20 - length))
+        assert torch.equal(pairs.float(), square[torch.arange(20)[:, None], near].float())
 
 
 def test_costs_follow_the_entries_of_each_batch(folder):
     one = trainer(folder, DISCRETE)
-    count = len(one.order.sizes)
-    assert one.order.seen(count) == len(LENGTHS)
-    assert all(one.order.entries(step) <= TOKENS for step in range(count))
+    order, count = one.order, len(one.order.sizes)
+    assert order.seen(count) == len(LENGTHS)
+    entries = [order.entries(step) for step in range(count + 1)]
+    assert max(entries) <= TOKENS
+    assert len(set(entries)) > 1
+    journal = Journal()
+    counted = Curve(journal, order, one.flops_of_first(), one.ranks)
+    for step in range(count + 1):
+        counted.add(step + 1, {"denoise": torch.tensor(1.0)})
+        if step in (0, count):
+            counted.settle()
+    assert journal.costs["flops"] == pytest.approx(one.flops_of_first() * sum(entries) / entries[0])
     assert one.flops_of_first() > 0
 
 
 def test_batches_too_small_for_their_parts_are_one_line(folder):
     with pytest.raises(ConfigError, match=r"a batch of \d+ rows is too small"):
         trainer(folder, DISCRETE, accumulation=12)
+
+
+def test_a_batch_in_which_nothing_is_masked_adds_nothing(folder):
+    one = trainer(folder, REED, accumulation=2)
+    draw = one.learner.draw
+    one.learner.draw = lambda batch, streams: (made := draw(batch, streams)) | {"noisy": made["tokens"]}
+    found = one.update(0)
+    assert [float(found[name]) for name in ("denoise", "two@edge1")] == [0.0, 0.0]
+    assert float(found["one@structure"]) != 0  # counts all residues

@@ -76,7 +76,7 @@ def _double(learner: Any, data: TrainingData) -> None:
 
     learner.network.double()
     learner.draw = lambda batch, streams: cast(draw(batch, streams))
-    data.targets = lambda chosen, batch: cast(targets(chosen, batch))
+    data.targets = lambda *asked: cast(targets(*asked))
 
 
 CELL = ["--benchmark", "tiny", "--method", "reed", "--seed", "0"]

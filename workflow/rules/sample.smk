@@ -2,6 +2,7 @@
 # that was trained again with the same bytes is not sampled again.
 rule sample:
     input:
+        data=data_index,
         receipt=segment_receipt,
         weights=ancient(segment_folder),
     output:

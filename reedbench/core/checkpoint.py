@@ -1,4 +1,4 @@
-"""Weights files of others: read without ever running what they contain."""
+"""Files that torch saved: read without ever running what they contain."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
     import torch
 
     if not file.is_file():
-        raise MissingArtefact(f"{file}: no such weights file; {how}")
+        raise MissingArtefact(f"{file}: no such file; {how}")
     try:
         with torch.serialization.safe_globals(list(allowed)):
             return torch.load(file, map_location="cpu", weights_only=True)
