@@ -129,7 +129,7 @@ class DesignLearner:
             drawn["coordinates"] = coordinates + settings.noise * moved * mask[..., None, None]
         if getattr(self.network.backbone, "dropout", 0):
             drawn["dropout"] = torch.randint(2**62, (b,), generator=streams("dropout"))
-        if self._padding_takes_part() or any(tap.site == "edge" for tap in self.taps):
+        if any(tap.site == "edge" for tap in self.taps):  # which pairs are read, and how many count
             drawn[PARTNERS] = self._graph(drawn)
         counted = self._counted(drawn, masked_only=settings.masked_only).sum()
         factor = 1.0 if settings.divisor is None else float(counted) / settings.divisor

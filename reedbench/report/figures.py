@@ -1,7 +1,6 @@
 """The figures of a benchmark. Each is drawn from a `Source` alone and leaves its numbers beside it as CSV."""
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from reedbench.report.intervals import interval
 from reedbench.report.pictures import PICTURES
 from reedbench.report.source import FLOOR, HALVES, Source
 from reedbench.report.speedup import speedups
-from reedbench.schema.versions import LEVELLED
+from reedbench.schema.versions import levelled
 
 COSINE = {"image": "cosine to the target, time-weighted", "protein": "cosine to the target (training)"}  # by domain
 
@@ -114,7 +113,7 @@ def _floor_words(record: pd.Series) -> str:
 
 def levels(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
     """A metric that is taken at several times, against time, per method at its last step; with the best possible."""
-    times = {name: float(name.rsplit("@", 1)[1]) for name in facts["metrics"] if re.fullmatch(LEVELLED, name)}
+    times = levelled(facts["metrics"])
     if not times:
         raise MetricError(f"{facts['benchmark']}: no metric is taken at several times, which figure levels shows")
     own = source.metrics[source.metrics["family"].isin(list(times))]

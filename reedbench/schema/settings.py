@@ -5,7 +5,6 @@ and `reedbench plan` all ask here.
 """
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES, LEVELLED, VERSIONS
+from reedbench.schema.versions import FIGURES, VERSIONS, levelled
 
 Settings = dict[str, Any]
 
@@ -168,9 +167,8 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
 
 def figures(suite: Suite, b: str) -> list[str]:
     """Figures of a benchmark: `levels` only where a metric is taken at several times."""
-    families = [metric.family for metric in suite.benchmark(b).metrics]
-    levelled = [family for family in families if re.fullmatch(LEVELLED, family)]
-    return [name for name in FIGURES if name != "levels" or levelled]
+    several = levelled(metric.family for metric in suite.benchmark(b).metrics)
+    return [name for name in FIGURES if name != "levels" or several]
 
 
 def used_extractors(suite: Suite, b: str) -> list[str]:

@@ -3,6 +3,9 @@
 Raise a step's integer when its results change: it is how Snakemake sees a change of package code.
 """
 
+import re
+from collections.abc import Iterable
+
 VERSIONS = {
     "prepare": 1,
     "caption": 1,
@@ -16,4 +19,9 @@ VERSIONS = {
     "smoke": 1,
 }
 FIGURES = ("speedup", "samples", "alignment", "levels")
-LEVELLED = r".*@[01]\.\d+"  # metrics that are taken at a time, such as `masked-perplexity@0.5`
+LEVELLED = re.compile(r".*@([01]\.\d+)")
+
+
+def levelled(families: Iterable[str]) -> dict[str, float]:
+    """Metrics that are taken at a time, such as `masked-perplexity@0.5`, and their times."""
+    return {family: float(found[1]) for family in families if (found := LEVELLED.fullmatch(family))}
