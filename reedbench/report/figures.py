@@ -54,8 +54,7 @@ def _curves(axis: Any, source: Source, facts: Mapping[str, Any], family: str, sa
         points = []
         for step, cell in own[own["method"] == method].groupby("step"):
             over = interval(cell["value"].tolist())
-            low, high = (over.mean if bound is None else bound for bound in (over.low, over.high))
-            points.append((step, over.mean, low, high))
+            points.append((step, over.mean, *over.band))
             rows.append({"kind": "curve", "method": method, "sampler": sampler, "step": step, "value": over.mean,
                          "low": over.low, "high": over.high, "interval": over.kind})  # fmt: skip
         steps, means, lows, highs = (list(column) for column in zip(*points, strict=True))
@@ -128,8 +127,10 @@ def levels(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[s
             if len(limits):
                 label = _floor_words(limits.iloc[0])
                 axis.plot(limits["time"], limits["value"], color="0.4", linewidth=1, linestyle="--", label=label)
+            bottom, top = axis.get_ylim()
+            axis.set_ylim(bottom - 0.35 * (top - bottom), top)  # room for the legend, whatever the lines do
             axis.set(xlabel="time (0: all masked, 1: clean)", ylabel=next(iter(times)).rsplit("@", 1)[0])
-            axis.legend()
+            axis.legend(loc="lower left")
         points = zip(limits["time"], limits["value"], strict=True)
         rows += [{"method": FLOOR, "time": time, "value": value} for time, value in points]
         return style.save(figure, stem, rows)
@@ -141,6 +142,8 @@ def _levels(axis: Any, own: pd.DataFrame, facts: Mapping[str, Any], sampler: str
         cells = own[own["method"] == method].groupby("time")["value"]
         points = {time: interval(values.tolist()) for time, values in cells}
         means = [over.mean for over in points.values()]
+        lows, highs = zip(*(over.band for over in points.values()), strict=True)
+        axis.fill_between(list(points), lows, highs, color=colours[method], alpha=0.2, linewidth=0)
         axis.plot(list(points), means, marker="o", markersize=3, color=colours[method], label=words["label"])
         rows += [{"method": method, "sampler": sampler, "time": time, "value": over.mean, "low": over.low,
                   "high": over.high, "interval": over.kind} for time, over in points.items()]  # fmt: skip

@@ -21,6 +21,11 @@ class Interval:
     high: float | None
     kind: str
 
+    @property
+    def band(self) -> tuple[float, float]:
+        """What figures shade: the bounds, or the mean alone."""
+        return (self.mean, self.mean) if self.low is None or self.high is None else (self.low, self.high)
+
 
 def kind_of(seeds: int) -> str:
     """What the interval over so many seeds is."""
