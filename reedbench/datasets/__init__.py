@@ -1,6 +1,7 @@
 """Datasets: one file each. A dataset yields rows with splits; the `prepare` step writes them to disk."""
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -27,6 +28,10 @@ class AbstractDataset(Plugin):
     @abstractmethod
     def rows(self) -> Rows:
         """All rows of all splits, in a fixed order."""
+
+    def files(self) -> tuple[Path, ...]:
+        """Files from outside that it reads, as far as they are few: their digests are part of the provenance."""
+        return ()
 
     def facts(self) -> dict[str, object]:
         """What the index should say beside row counts (number of classes, source)."""

@@ -36,13 +36,17 @@ class ChainsJsonl(AbstractSharedOut):
     cluster_key: str = "cluster40"
     """Key whose value says which chains are homologues; a chain without it is a cluster of its own."""
 
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (_chains.existing(self, "file"),)
+
     def read(self) -> Source:
         """All chains of the file.
 
         Raises:
             ConfigError: there is no such file, or a line is no chain; the line is named.
         """
-        file = _chains.existing(self, "file")
+        (file,) = self.files()
         chains: list[Chain] = []
         for number, line in _lines(file):
             try:

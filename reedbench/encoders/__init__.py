@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -74,6 +75,10 @@ class AbstractEncoder(Plugin):
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train on the training split; `test` serves quality figures only. `stream` names its randomness."""
         return Pretrained({}, {})
+
+    def files(self) -> tuple[Path, ...]:
+        """Files from outside that it reads, as far as they are few: their digests are part of the provenance."""
+        return ()
 
     @abstractmethod
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray | Ragged:

@@ -65,6 +65,11 @@ class Esm2(AbstractEncoder):
         """As `output` says."""
         return self.output
 
+    def files(self) -> tuple[Path, ...]:
+        """The weights of the model, and those of the contact head if contacts are wanted."""
+        file = _file(self.weights)
+        return (file, _regression_of(file)) if self._wants_contacts() else (file,)
+
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
         """Plain values of the model, float32."""
         return self.prepared(weights, material)(material)
@@ -131,7 +136,7 @@ class Esm2(AbstractEncoder):
                 "encoder esm2 needs fair-esm, and it is not installed: pip install 'reedbench[protein]'"
             ) from error
 
-        file = _file(self.weights)
+        file, *_ = self.files()
         how = f"the models of ESM-2 are at {URL}/models/<name>.pt, with names {', '.join(MODELS)}"
         found = checkpoint.load(file, how, [argparse.Namespace])
         regression = self._regression(file)
@@ -145,15 +150,22 @@ class Esm2(AbstractEncoder):
             raise ConfigError(f"{file}: is no checkpoint of ESM-2 ({type(error).__name__}: {why}); {how}") from error
         return model.eval().requires_grad_(False)
 
+    def _wants_contacts(self) -> bool:
+        return (self.output, self.maps) == ("pairs", "contacts")
+
     def _regression(self, file: Path) -> Any:
         """Weights of the contact head, which lie beside those of the model, if contacts are wanted."""
-        if (self.output, self.maps) != ("pairs", "contacts"):
+        if not self._wants_contacts():
             return None
-        beside = file.with_name(f"{file.stem}-contact-regression.pt")
+        beside = _regression_of(file)
         address = f"{URL}/regression/{beside.name}"
         if not beside.is_file() and _is_name(self.weights):
             _download(address, beside)
         return checkpoint.load(beside, f"contacts need it beside the model: get {address}")
+
+
+def _regression_of(file: Path) -> Path:
+    return file.with_name(f"{file.stem}-contact-regression.pt")
 
 
 def _is_name(weights: str) -> bool:

@@ -4,6 +4,7 @@ Source: Dauparas et al. 2022, https://doi.org/10.1126/science.add2187, code and 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -38,6 +39,10 @@ class MpnnStructure(AbstractEncoder):
     tokens: int = Field(4096, ge=1)
     """Padded residues of a pass; a longer chain is a pass of its own."""
 
+    def files(self) -> tuple[Path, ...]:
+        """The weights."""
+        return (paths.external(self.weights),)
+
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
         """Plain values of the network, float32."""
         return self.prepared(weights, material)(material)
@@ -71,7 +76,7 @@ class MpnnStructure(AbstractEncoder):
         from reedbench.nn.backbones.mpnn import ProteinMPNN
         from reedbench.nn.backbones.stock_mpnn import load_stock
 
-        file = paths.external(self.weights)
+        (file,) = self.files()
         found = checkpoint.load(file, HOW)
         state = found.get("model_state_dict") if isinstance(found, dict) else None
         neighbours = found.get("num_edges") if isinstance(found, dict) else None

@@ -21,4 +21,4 @@ def prepare(suite: Suite, arguments: Namespace) -> Made:
         facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
     except ValueError as error:  # what a library says of settings that do not fit the data
         raise ConfigError(f"dataset {dataset.id}: {error}") from error
-    return Made(rows.write(paths.data(dataset.id), made, facts))
+    return Made(rows.write(paths.data(dataset.id), made, facts), [str(file) for file in dataset.files()])

@@ -47,7 +47,8 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         "shards": io.sha256(staged(paths.shards(out))),
     }
     io.write_json(paths.index(out), index)
-    return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)
+    inputs += [*read, *(str(file) for file in encoder.files())]
+    return Made([paths.shards(out), paths.index(out)], inputs, device_seconds=work.seconds, flops=work.flops)
 
 
 def _parts(

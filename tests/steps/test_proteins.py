@@ -13,7 +13,8 @@ import yaml
 
 from reedbench import steps
 from reedbench.codecs.residues import Residues
-from reedbench.core import io, paths
+from reedbench.core import io, paths, provenance
+from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
 from reedbench.schema import suite
 
@@ -244,3 +245,20 @@ def test_with_three_streams_a_metric_that_pools_them_has_no_spread_and_others_ha
     spread = {record["family"]: record["spread"] for record in records}
     assert spread["diversity@state"] == {"kind": "none", "reason": "it looks at the samples of all streams together"}
     assert (spread["recovery@state"]["streams"], spread["recovery@state"]["n"]) == (3, 3)
+
+
+def test_a_file_from_outside_is_part_of_the_provenance(here, tmp_path):
+    rng, file = np.random.default_rng(0), tmp_path / "mine.jsonl"
+    places = {atom: rng.normal(size=(5, 3)).tolist() for atom in ("N", "CA", "C", "O")}
+    file.write_text("".join(json.dumps({"name": name, "seq": "ACDEF", "coords": places}) + "\n" for name in "abcdefgh"))
+    dataset = {"uses": "chains-jsonl", "name": "mine", "file": str(file), "valid_share": 0.0, "test_share": 0.3}
+    try:
+        write({**BENCHMARK, "dataset": dataset})
+        assert run("prepare --dataset mine") == 0
+    finally:
+        write(BENCHMARK)
+    index = paths.index(paths.data("mine"))
+    assert f"{file}: source" in list(provenance.verify(index))
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(MissingArtefact, match=rf"{file}: changed since {index} read it"):
+        list(provenance.verify(index))
