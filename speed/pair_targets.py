@@ -29,9 +29,9 @@ from reedbench.training.loaders import TrainingData
 LENGTH, CHANNELS, NEIGHBOURS = 256, 128, 30
 
 
-def made(chains: int) -> TrainingData:
+def made(chains: int, folder: Path) -> TrainingData:
     """Chains of one length with random pairs."""
-    folder, rng = Path(tempfile.mkdtemp(prefix="reedbench-speed-")), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     arrays = {
         "coordinates": Ragged.of([rng.normal(size=(LENGTH, 4, 3)).astype(np.float32) for _ in range(chains)]),
         "tokens": Ragged.of([rng.integers(0, 20, LENGTH).astype(np.uint8) for _ in range(chains)]),
@@ -52,8 +52,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    n = arguments.chains
-    data, everybody = made(n), np.arange(n)
+    with tempfile.TemporaryDirectory(prefix="reedbench-speed-") as folder:
+        measure(arguments.chains, arguments.rounds, Path(folder))
+
+
+def measure(n: int, rounds: int, folder: Path) -> None:
+    """Print the time of both ways per chain, and their ratio."""
+    data, everybody = made(n, folder), np.arange(n)
     near = torch.randint(LENGTH, (n, LENGTH, NEIGHBOURS), generator=torch.Generator().manual_seed(0))
 
     def squares() -> torch.Tensor:
@@ -65,11 +70,11 @@ def main() -> None:
         return data.targets(everybody, everybody, near)["target/pairs"].float()
 
     assert torch.equal(squares(), neighbours())
-    seconds = {way: [_cpu(way) for _ in range(arguments.rounds)] for way in (squares, neighbours)}
+    seconds = {way: [_cpu(way) for _ in range(rounds)] for way in (squares, neighbours)}
     ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
     for way, taken in seconds.items():
         print(f"{way.__name__}: {1000 * statistics.median(taken) / n:.1f} ms of CPU per chain")
-    print(f"ratio {statistics.median(ratios):.1f} (of {arguments.rounds})")
+    print(f"ratio {statistics.median(ratios):.1f} (of {rounds})")
 
 
 def _cpu(work: Callable[[], torch.Tensor]) -> float:

@@ -237,8 +237,8 @@ def _recorded_folder(path: str) -> str | None:
 
 
 def _is_source(path: str) -> bool:
-    """Made by no step: outside the results, or a recipe."""
-    return paths.RESULTS not in Path(path).parts or Path(path).name == "config.json"
+    """Made by no step: outside the results of this working directory, or a recipe."""
+    return Path(path).parts[:1] != (paths.RESULTS,) or Path(path).name == "config.json"
 
 
 def _threads() -> int | None:

@@ -40,6 +40,10 @@ class PdbFolder(AbstractSharedOut):
     """A .csv file with columns `name` and `cluster` that says which rows are homologues. Without it all chains of a
     file are one cluster, and homologues in different files may end up in different splits."""
 
+    def files(self) -> tuple[Path, ...]:
+        """The table of clusters; structures, which may be many, have one digest in the index."""
+        return (_chains.existing(self, "clusters"),) if self.clusters else ()
+
     def read(self) -> Source:
         """Chains by path, then in the order of the file.
 
@@ -55,7 +59,7 @@ class PdbFolder(AbstractSharedOut):
         facts = {"source": self.folder, "files": len(files), "sha256": _chains.digest(files, folder)}
         if not self.clusters:
             return Source(chains, dropped, {**facts, "clusters_from": "files: one cluster each, homologues unknown"})
-        file = _chains.existing(self, "clusters")
+        (file,) = self.files()
         facts |= {"clusters_from": self.clusters, "clusters_sha256": io.sha256(file)}
         return Source(_grouped(chains, file), dropped, facts)
 

@@ -42,6 +42,11 @@ class ProteinmpnnSet(AbstractChains):
     max_resolution: float | None = Field(3.5, gt=0)
     """Worst resolution in Angstrom, as in REED."""
 
+    def files(self) -> tuple[Path, ...]:
+        """The table and those of the held-out clusters; entries, which are many, have one digest in the index."""
+        folder = _chains.existing(self, "folder")
+        return tuple(folder / name for name in (self.table, *CLUSTER_FILES.values()))
+
     def read(self) -> Source:
         """Chains in the order of the table.
 
@@ -66,7 +71,7 @@ class ProteinmpnnSet(AbstractChains):
                 continue
             contents.update(f"{file.name} {io.sha256(file)}\n".encode())
             chains.append(Chain(row["CHAINID"], sequence, coordinates, row["CLUSTER"], row["RESOLUTION"]))
-        files = {name: io.sha256(folder / name) for name in (self.table, *CLUSTER_FILES.values())}
+        files = {file.name: io.sha256(file) for file in self.files()}
         return Source(chains, dropped, {"source": self.folder, "sha256": {**files, "chains": contents.hexdigest()}})
 
     def split_of(self, clusters: Iterable[str]) -> Mapping[str, str]:

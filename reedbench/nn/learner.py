@@ -32,7 +32,8 @@ class Learner(Protocol):
     def draw(self, batch: Batch, streams: Streams) -> Batch:
         """The *global* batch with everything random added (time, noise, dropped labels).
 
-        It is on the CPU and without representations: every rank draws it whole and keeps its own rows.
+        It is on the CPU and without representations: every rank draws it whole and keeps its own rows. An objective
+        that reads representations of pairs adds `neighbours`.
         """
         ...
 

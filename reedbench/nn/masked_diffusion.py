@@ -130,7 +130,7 @@ class DesignLearner:
         if getattr(self.network.backbone, "dropout", 0):
             drawn["dropout"] = torch.randint(2**62, (b,), generator=streams("dropout"))
         if any(tap.site == "edge" for tap in self.taps):  # which pairs are read, and how many count
-            drawn[PARTNERS] = self._graph(drawn)
+            drawn[PARTNERS] = self._graph(self._on_device(drawn)).cpu()
         counted = self._counted(drawn, masked_only=settings.masked_only).sum()
         factor = 1.0 if settings.divisor is None else float(counted) / settings.divisor
         drawn["factor"] = torch.full((b,), factor)
@@ -187,6 +187,10 @@ class DesignLearner:
 
     def _padding_takes_part(self) -> bool:
         return bool(self.network.backbone.padding == "reference")
+
+    def _on_device(self, batch: Batch) -> Batch:
+        device = next(self.network.parameters()).device
+        return {name: batch[name].to(device) for name in ("coordinates", "mask", "chain")}
 
     def _graph(self, batch: Batch) -> Tensor:
         mask = batch["mask"]

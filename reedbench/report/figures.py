@@ -15,8 +15,6 @@ from reedbench.report.source import FLOOR, HALVES, Source
 from reedbench.report.speedup import speedups
 from reedbench.schema.versions import levelled
 
-COSINE = {"image": "cosine to the target, time-weighted", "protein": "cosine to the target (training)"}  # by domain
-
 
 def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
     """The metric of the speed-up against training steps, per method, with bands, floor and the speed-up marked."""
@@ -141,6 +139,8 @@ def _levels(axis: Any, own: pd.DataFrame, facts: Mapping[str, Any], sampler: str
     for method, words in facts["methods"].items():
         cells = own[own["method"] == method].groupby("time")["value"]
         points = {time: interval(values.tolist()) for time, values in cells}
+        if not points:
+            continue
         means = [over.mean for over in points.values()]
         lows, highs = zip(*(over.band for over in points.values()), strict=True)
         axis.fill_between(list(points), lows, highs, color=colours[method], alpha=0.2, linewidth=0)
@@ -199,7 +199,7 @@ def alignment(source: Source, facts: Mapping[str, Any], stem: Path | str) -> lis
                 axis.plot(values.index, values.to_numpy(), color=colours[method], linestyle=style_, label=name)
                 rows += [{"method": method, "term": term, "step": int(s), "value": float(v)} for s, v in values.items()]
         left.set(xlabel="training steps", ylabel="denoising loss (training)")
-        right.set(xlabel="training steps", ylabel=COSINE[facts["domain"]])
+        right.set(xlabel="training steps", ylabel=PICTURES[facts["domain"]].cosine)
         left.legend()
         if right.lines:
             right.legend()

@@ -1,4 +1,4 @@
-"""How the first samples of a cell are shown, by domain: as one picture, and as numbers beside it."""
+"""What figures know of a domain: how the first samples of a cell are shown, as one picture and as numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,12 +20,14 @@ class Pictures:
     numbers: the preview of a cell -> one row per sample.
     caption: what is seen, where the picture does not say so itself.
     stretch: fill the axes, where a pixel has no shape of its own.
+    cosine: what the alignment of a hidden layer is called.
     """
 
     draw: Callable[[np.ndarray], np.ndarray]
     numbers: Callable[[np.ndarray], list[dict[str, Any]]]
     caption: str = ""
     stretch: bool = False
+    cosine: str = "cosine to the target (training)"
 
 
 def montage(images: np.ndarray) -> np.ndarray:
@@ -65,7 +67,7 @@ def sequences(pairs: np.ndarray) -> list[dict[str, Any]]:
 
 
 PICTURES = {
-    "image": Pictures(montage, pixels),
+    "image": Pictures(montage, pixels, cosine="cosine to the target, time-weighted"),
     "protein": Pictures(
         matches, sequences, "a line per test chain; dark: the designed residue equals the native one", stretch=True
     ),

@@ -95,7 +95,9 @@ def _alignments(b: Any) -> Iterator[Finding]:
         here: Key = ("methods", name)
         alignments = getattr(method, "alignments", ())
         for i, alignment in enumerate(alignments):
-            yield from _target(b, (*here, "alignments", i, "encoder"), alignment.encoder, alignment.takes)
+            yield from _target(
+                b, (*here, "alignments", i, "encoder"), alignment.encoder, getattr(alignment, "takes", KINDS)
+            )
             if alignment.depth in method.depths():  # where it has a meaning
                 yield from _depth(b, (*here, "alignments", i, "depth"), alignment.depth)
         if not alignments:  # an objective that calls them otherwise

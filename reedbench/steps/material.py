@@ -38,16 +38,18 @@ def gather(suite: Suite, dataset: str, encoder: AbstractEncoder, split: str) -> 
 
 
 def weights_of(suite: Suite, dataset: str, name: str) -> tuple[Mapping[str, np.ndarray], list[str]]:
-    """Weights of an encoder (none if it needs no training), and the files that were read.
+    """Weights of an encoder (none if it needs no training), and the files that it reads beside its material.
 
     Raises:
         MissingArtefact: they have not been made, or were made under other settings.
     """
-    if not suite.encoder(dataset, name).pretrained:
-        return {}, []
+    encoder = suite.encoder(dataset, name)
+    outside = [str(file) for file in encoder.files()]
+    if not encoder.pretrained:
+        return {}, outside
     file = paths.weights(paths.encoder(dataset, name))
     provenance.require(file, settings.key(settings.encoder(suite, dataset, name)))
-    return io.read_tensors(file), [file]
+    return io.read_tensors(file), [file, *outside]
 
 
 def _captions_of(file: Path | str, ids: Any) -> list[str]:

@@ -47,8 +47,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         "shards": io.sha256(staged(paths.shards(out))),
     }
     io.write_json(paths.index(out), index)
-    inputs += [*read, *(str(file) for file in encoder.files())]
-    return Made([paths.shards(out), paths.index(out)], inputs, device_seconds=work.seconds, flops=work.flops)
+    return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)
 
 
 def _parts(

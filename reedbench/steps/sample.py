@@ -46,7 +46,7 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
             drawn = sampler.draw(network, condition, streams, objective)
             parts.append(codec.samples({name: x.cpu() for name, x in drawn.items()}, chosen))
             track.update(begin + len(index))
-    samples, out = _joined(parts).take(np.argsort(order)), paths.samples(b, m, k, step, s)
+    samples, out = _joined(parts, order), paths.samples(b, m, k, step, s)
     with io.atomic_directory(out) as part:
         codec.write(part, samples)
         io.write_npz(part / paths.PREVIEW, {"arr_0": codec.preview(samples, asked)})
@@ -56,11 +56,13 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
 
 def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:
     """The order of drawing: rows of like length share a batch, so that little of it is padding."""
-    lengths = np.zeros(len(asked)) if lengths_of is None else asked.arrays[lengths_of].lengths
-    return np.argsort(lengths, kind="stable")
+    array = asked.arrays.get(lengths_of or "")
+    return np.argsort(array.lengths if isinstance(array, Ragged) else np.zeros(len(asked)), kind="stable")
 
 
-def _joined(parts: list[Rows]) -> Rows:
+def _joined(parts: list[Rows], order: np.ndarray) -> Rows:
+    """All samples, the one that was drawn at place i of the order at row order[i]."""
+
     def join(name: str) -> Any:
         arrays = [part.arrays[name] for part in parts]
         if isinstance(arrays[0], Ragged):
@@ -68,7 +70,9 @@ def _joined(parts: list[Rows]) -> Rows:
         return np.concatenate(arrays)
 
     ids = [name for part in parts for name in part.ids]
-    return Rows(ids, ["sample"] * len(ids), {name: join(name) for name in parts[0].arrays})
+    samples = Rows(ids, ["sample"] * len(ids), {name: join(name) for name in parts[0].arrays})
+    in_place = bool((order == np.arange(len(order))).all())  # images, of which a copy may take gigabytes
+    return samples if in_place else samples.take(np.argsort(order))
 
 
 def _recipe_of(suite: Suite, b: str, m: str, k: int, receipt: str) -> str:

@@ -13,7 +13,7 @@ from reedbench.core import shards
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
-from reedbench.nn.learner import Batch
+from reedbench.nn.learner import PARTNERS, Batch
 
 PAIRS = "pairs"  # kind of a representation with one entry per pair of a datum's entries
 
@@ -74,7 +74,10 @@ class TrainingData:
 
     def _pairs(self, name: str, chosen: np.ndarray, partners: torch.Tensor | None) -> np.ndarray:
         """(rows, entries, k, dim), zero beyond each datum; the other pairs, most of them, stay in the file."""
-        assert partners is not None, "objectives that read pairs draw which of them"
+        if partners is None:
+            raise ValueError(
+                f"{name} is a representation of pairs: the objective's `draw` must say which, `{PARTNERS}`"
+            )
         store = self.stores[name]
         out = np.zeros((*partners.shape, store.shape("representation")[-1]), np.float16)
         for row, near, full in zip(chosen, partners.numpy(), out, strict=True):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from reedbench.schema import settings, suite
+
 TINY = "benchmarks/tiny.yaml"
 NODE = "methods/reed/alignments/0"
 SAID = "methods.reed.alignments.0"
@@ -75,16 +77,23 @@ def test_a_depth_has_no_meaning_at_the_structure(proteins, reedbench, capsys):
     assert reedbench("check") == 0
 
 
-def test_the_number_of_streams_changes_what_is_sampled_for_proteins_alone(proteins, monkeypatch):
-    from reedbench.schema import settings, suite
-
-    keys = []
-    for streams in (2, 3):
-        proteins.set("sampling", {"count": 6, "streams": streams})
-        proteins.write()
+def sampling_keys(files, sampler: str) -> set[str]:
+    """Keys of `sample` with two and with four streams."""
+    keys = set()
+    for streams in (2, 4):
+        files.set("sampling", {"count": 64, "streams": streams})
+        files.write()
         suite.load.cache_clear()
-        keys.append(settings.key(settings.sampling(suite.load(), "tiny", "ancestral")))
-    assert keys[0] != keys[1]
+        keys.add(settings.key(settings.sampling(suite.load(), "tiny", sampler)))
+    return keys
+
+
+def test_the_number_of_streams_changes_which_chains_are_designed(proteins):
+    assert len(sampling_keys(proteins, "ancestral")) == 2
+
+
+def test_the_number_of_streams_changes_no_image(files):
+    assert len(sampling_keys(files, "ode")) == 1
 
 
 def test_of_batch_and_tokens_only_the_one_that_counts_is_in_the_recipe():

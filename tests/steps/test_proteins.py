@@ -248,7 +248,8 @@ def test_with_three_streams_a_metric_that_pools_them_has_no_spread_and_others_ha
 
 
 def test_a_file_from_outside_is_part_of_the_provenance(here, tmp_path):
-    rng, file = np.random.default_rng(0), tmp_path / "mine.jsonl"
+    rng, file = np.random.default_rng(0), tmp_path / "results" / "mine.jsonl"  # no results of ours
+    file.parent.mkdir()
     places = {atom: rng.normal(size=(5, 3)).tolist() for atom in ("N", "CA", "C", "O")}
     file.write_text("".join(json.dumps({"name": name, "seq": "ACDEF", "coords": places}) + "\n" for name in "abcdefgh"))
     dataset = {"uses": "chains-jsonl", "name": "mine", "file": str(file), "valid_share": 0.0, "test_share": 0.3}
