@@ -125,8 +125,10 @@ def test_after_kill_9_of_the_launcher_the_next_one_attaches_to_the_same_job(benc
     launcher, job = held()
     killed(launcher)
     second = bench.start(bench.train(), REEDBENCH_FAULT="hold:before-step@7")
+    attached = next(line for line in second.stdout if "re-attached" in line)  # until then the job must live
     bench.let_go()
-    assert f"re-attached to live job {job}" in finish(second)
+    finish(second)
+    assert f"re-attached to live job {job}" in attached
     assert list(bench.my_jobs()) == [job]
     assert bench.receipt() == uninterrupted["sit"]
 
