@@ -43,6 +43,7 @@ class Chain:
             none beyond `FARTHEST`, which `AbstractChains` refuses.
         cluster: chains of the same cluster are homologues.
         resolution: Angstrom, `NO_RESOLUTION` if unknown.
+        placed_oxygens: how many `with_oxygens` has placed; the source has none of them.
     """
 
     name: str
@@ -50,10 +51,16 @@ class Chain:
     coordinates: np.ndarray
     cluster: str
     resolution: float = NO_RESOLUTION
+    placed_oxygens: int = 0
 
     def cut(self, part: slice) -> "Chain":
         """Some of its residues."""
         return replace(self, sequence=self.sequence[part], coordinates=self.coordinates[part])
+
+    def with_oxygens(self) -> "Chain":
+        """With O where it alone is missing."""
+        coordinates, placed = peptide.place_oxygens(self.coordinates)
+        return replace(self, coordinates=coordinates, placed_oxygens=int(placed.sum()))
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class AbstractChains(AbstractDataset):
         dropped, tags = Counter(source.dropped), 0
         kept: list[Chain] = []
         for chain in source.chains:
-            whole, chain = chain, chain.cut(trimmed(chain.sequence, self.his_tag))
+            whole, chain = chain, chain.cut(trimmed(chain.sequence, self.his_tag)).with_oxygens()
             if reason := self._objection(whole, chain):
                 dropped[reason] += 1
             else:
@@ -172,7 +179,7 @@ class AbstractChains(AbstractDataset):
         """The filter that a chain fails, or nothing."""
         resolved = peptide.has_backbone(chain.coordinates)
         known = residues.tokens(chain.sequence) != residues.UNKNOWN
-        scored = known & protein.resolved(peptide.place_oxygens(chain.coordinates)[0])
+        scored = known & protein.resolved(chain.coordinates)
         failed = {
             "max_length": len(whole.sequence) > self.max_length,
             "min_length": len(chain.sequence) < self.min_length,
@@ -241,15 +248,14 @@ def digest(files: Iterable[Path], folder: Path) -> str:
 
 
 def _rows(chains: Sequence[Chain], split: Sequence[str]) -> Rows:
-    whole = [peptide.place_oxygens(chain.coordinates) for chain in chains]
     arrays = {
-        "coordinates": Ragged.of([coordinates for coordinates, _ in whole]),
+        "coordinates": Ragged.of([chain.coordinates for chain in chains]),
         "tokens": Ragged.of([residues.tokens(chain.sequence) for chain in chains]),
         "chain": Ragged.of([np.ones(len(chain.sequence), np.uint8) for chain in chains]),
         "cluster": _numbers([chain.cluster for chain in chains]),
         "resolution": np.array([chain.resolution for chain in chains], np.float32),
         "breaks": np.array([peptide.breaks(chain.coordinates) for chain in chains], np.int32),
-        "placed_oxygen": np.array([placed.sum() for _, placed in whole], np.int32),
+        "placed_oxygen": np.array([chain.placed_oxygens for chain in chains], np.int32),
     }
     return Rows([chain.name for chain in chains], split, arrays)
 

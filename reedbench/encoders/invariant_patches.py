@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core import seeds
-from reedbench.core.console import Track
 from reedbench.domains import image
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
+from reedbench.encoders._descent import descend
 
 EXPANDER = 256  # width of the embedding that the loss sees; thrown away afterwards
 
@@ -92,25 +92,15 @@ class InvariantPatches(AbstractEncoder):
             expander = nn.Sequential(
                 nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
             )
+        draws = seeds.stream(stream, "views")
+
+        def loss() -> Any:
+            chosen = images[torch.randint(len(images), (self.batch,), generator=draws)]
+            views = torch.cat([random_view(chosen, draws), random_view(chosen, draws)])
+            return vicreg(*expander(network(views).mean(1)).chunk(2))
+
         parameters = [*network.parameters(), *expander.parameters()]
-        optimiser = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01)
-        warm_up = torch.optim.lr_scheduler.LinearLR(optimiser, 0.05, total_iters=20)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        draws, losses = seeds.stream(stream, "views"), []
-        with Track(stream, self.steps) as track:
-            for step in range(self.steps):
-                chosen = images[torch.randint(len(images), (self.batch,), generator=draws)]
-                views = torch.cat([random_view(chosen, draws), random_view(chosen, draws)])
-                loss = vicreg(*expander(network(views).mean(1)).chunk(2))
-                optimiser.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(parameters, 5.0)
-                optimiser.step()
-                cosine.step()
-                warm_up.step()
-                losses.append(loss.item())
-                track.update(step + 1, loss=losses[-1])
-        return losses
+        return descend(parameters, loss, title=stream, steps=self.steps, lr=self.lr, weight_decay=0.01, clip=5.0)
 
     def _probe(self, weights: Mapping[str, np.ndarray], train: Material, test: Material) -> float:
         from sklearn.linear_model import LogisticRegression

@@ -12,13 +12,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from reedbench.core import seeds
-from reedbench.core.console import Track
 from reedbench.core.ragged import Ragged
 from reedbench.core.residues import AMINO_ACIDS
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
 from reedbench.encoders._chains import collected, passes
+from reedbench.encoders._descent import descend
 
 PAIRS = 2**19  # padded pairs of residues that one pass holds; memory grows with them
 SHARES = (0.15, 0.5)  # of a chain's residues that are masked in training, drawn uniformly per chain
@@ -106,35 +106,24 @@ class MaskedResidues(AbstractEncoder):
 
     def _train(self, network: Any, rows: Rows, stream: str) -> list[float]:
         import torch
-        from torch import nn
         from torch.nn.functional import cross_entropy
 
         from reedbench.nn.masked_residues import masked_at_random
 
-        optimiser = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=0.1)
-        warm_up = torch.optim.lr_scheduler.LinearLR(optimiser, 0.05, total_iters=20)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        draws, losses = seeds.stream(stream, "masks"), []
-        batches = _batches(rows, self.batch, f"{stream}/batches")
-        with Track(stream, self.steps) as track:
-            for step in range(self.steps):
-                chains = padded(rows.take(next(batches)).arrays)
-                low, high = SHARES
-                share = low + (high - low) * torch.rand(len(chains["tokens"]), 1, generator=draws)
-                noisy, hidden = masked_at_random(chains["tokens"], share, draws)
-                hidden &= chains["chain"] > 0
-                logits = network.head(network(**{**chains, "tokens": noisy})[-1][hidden])
-                # A batch of very short chains may hide nothing: the mean over none is NaN, the sum is 0.
-                loss = cross_entropy(logits, chains["tokens"][hidden], reduction="sum") / max(len(logits), 1)
-                optimiser.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-                optimiser.step()
-                cosine.step()
-                warm_up.step()
-                losses.append(loss.item())
-                track.update(step + 1, loss=losses[-1])
-        return losses
+        draws, batches = seeds.stream(stream, "masks"), _batches(rows, self.batch, f"{stream}/batches")
+
+        def loss() -> Any:
+            chains = padded(rows.take(next(batches)).arrays)
+            low, high = SHARES
+            share = low + (high - low) * torch.rand(len(chains["tokens"]), 1, generator=draws)
+            noisy, hidden = masked_at_random(chains["tokens"], share, draws)
+            hidden &= chains["chain"] > 0
+            logits = network.head(network(**{**chains, "tokens": noisy})[-1][hidden])
+            # A batch of very short chains may hide nothing: the mean over none is NaN, the sum is 0.
+            return cross_entropy(logits, chains["tokens"][hidden], reduction="sum") / max(len(logits), 1)
+
+        parameters = list(network.parameters())
+        return descend(parameters, loss, title=stream, steps=self.steps, lr=self.lr, weight_decay=0.1, clip=1.0)
 
     def _outputs(self, network: Any, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
         """Row number and raw output of every chain, (L, dim) or (L, L, layers * heads), shortest chains first."""

@@ -156,15 +156,16 @@ class DesignLearner:
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass: cross-entropy, and negative cosines."""
-        settings, weights = self.settings, self.weights(batch)
+        settings = self.settings
         logits, projections = network(batch)
         loss = unmasking.cross_entropy(logits, batch["tokens"], settings.smoothing)
         per_chain = unmasking.time_weight(batch["t"], settings.time_weight) * batch["factor"]
         counted = self._counted(batch, masked_only=settings.masked_only)
-        terms = {DENOISE: LossTerm((loss * counted * per_chain[:, None]).sum(), weights[DENOISE])}
+        terms = {DENOISE: LossTerm((loss * counted * per_chain[:, None]).sum(), float(counted.sum()))}
         for tap, projection in zip(self.taps, projections, strict=True):
             cosine = _cosine(projection, batch[f"aligned/{tap.term}"])
-            terms[tap.term] = LossTerm(-(cosine * self._aligned(tap, batch)).sum(), weights[tap.term])
+            aligned = self._aligned(tap, batch)
+            terms[tap.term] = LossTerm(-(cosine * aligned).sum(), float(aligned.sum()))
         return terms
 
     def coefficients(self, step: int) -> dict[str, float]:
@@ -185,18 +186,13 @@ class DesignLearner:
         """(b, L): residues that are resolved, and masked if only those count."""
         return batch["mask"] * (batch["noisy"] == MASK) if masked_only else batch["mask"]
 
-    def _padding_takes_part(self) -> bool:
-        return bool(self.network.backbone.padding == "reference")
-
     def _on_device(self, batch: Batch) -> Batch:
         device = next(self.network.parameters()).device
         return {name: batch[name].to(device) for name in ("coordinates", "mask", "chain")}
 
     def _graph(self, batch: Batch) -> Tensor:
-        mask = batch["mask"]
-        if self._padding_takes_part():
-            mask = torch.where(batch["chain"] == 0, 1.0, mask)
-        neighbours: Tensor = self.network.backbone.graph(batch["coordinates"], mask)
+        backbone = self.network.backbone
+        neighbours: Tensor = backbone.graph(batch["coordinates"], backbone.taking_part(batch["mask"], batch["chain"]))
         return neighbours
 
     def _valid(self, tap: ResidueTap, batch: Batch) -> Tensor:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, get_args
 
 from reedbench.core.errors import Problem, unknown
+from reedbench.encoders import Kind
 from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
 RESERVED = "floor"  # what is known without a network, in metric records: real data, or the limits of a law
-KINDS = ("tokens", "vector", "residues", "pairs")  # of representations
+KINDS = get_args(Kind)
 EXTRACTED = ("tokens", "vector")  # kinds that make features of a sample
 GPU_STEPS = ("train", "sample")
 

@@ -53,6 +53,7 @@ def _cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Made:
     if provenance.read(folder)["notes"].get("recipe") != recipe:
         raise MissingArtefact(f"{folder}: drawn from another recipe's weights; sample again: snakemake -f {folder}")
     data = paths.data(benchmark.dataset.id)
+    provenance.require(paths.index(data), settings.key(settings.dataset(suite, benchmark.dataset.id)))
     samples, inputs = benchmark.codec.read(folder), [folder, paths.index(data)]
     asked = benchmark.codec.asked(data, rows.index(data), len(samples), benchmark.sampling.streams)
     evidence = CellEvidence(

@@ -31,9 +31,10 @@ class TrainingData:
         self.codec, self.arrays, self.size = codec, train.arrays, len(train)
         self.lengths = train.arrays[codec.lengths_of].lengths if codec.lengths_of else None
         self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
-        self.kinds = {name: rows.index(folder).get("kind") for name, folder in representations.items()}
+        indices = {name: rows.index(folder) for name, folder in representations.items()}
+        self.kinds = {name: index.get("kind") for name, index in indices.items()}
         for name, folder in representations.items():
-            if rows.index(folder)["train_ids"] != self.facts["train_ids"] or len(self.stores[name]) != self.size:
+            if indices[name]["train_ids"] != self.facts["train_ids"] or len(self.stores[name]) != self.size:
                 raise MissingArtefact(
                     f"{folder}: represents other rows than {data} holds; rerun: snakemake -f {folder}/index.json"
                 )

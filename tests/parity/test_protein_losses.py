@@ -5,11 +5,11 @@ specification of the protein track, section 9.4.
 """
 
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
 import torch
+from named_weights import named_weight
 from torch import Tensor
 
 from reedbench.core.residues import MASK
@@ -35,27 +35,16 @@ ADAM = [  # total before each step, then denoising, single, pair, structure
 TERMS = ("denoise", "single", "pair", "structure")
 
 
-def deterministic(name: str, shape: tuple[int, ...]) -> Tensor:
-    draw = np.random.RandomState(crc32(name.encode())).standard_normal(shape)
-    if len(shape) > 1:
-        draw = draw / np.sqrt(shape[-1])
-    elif name.endswith("weight") and ("norm" in name or name.endswith("W_edge.0.weight")):
-        draw = 1 + 0.1 * draw
-    else:
-        draw = 0.1 * draw
-    return torch.from_numpy(draw.astype(np.float32))
-
-
 @torch.no_grad()
 def learner(*, norm: str = "reference", masked_only: bool = False, padding: str = "masked") -> DesignLearner:
     backbone = ProteinMPNN(padding=padding)
     for name, parameter in backbone.named_parameters():
-        parameter.copy_(deterministic(name, tuple(parameter.shape)))
+        parameter.copy_(named_weight(name, tuple(parameter.shape)))
     taps, projectors = [], []
     for term, (site, depth, width, dim, weight) in SITES.items():
         projectors.append(ResidueProjector(width, 2 * dim, dim))
         for name, parameter in projectors[-1].named_parameters():
-            parameter.copy_(deterministic(f"projectors_{term}.{name}", tuple(parameter.shape)))
+            parameter.copy_(named_weight(f"projectors_{term}.{name}", tuple(parameter.shape)))
         taps.append(ResidueTap(term, f"target/{term}", site, depth, weight * WEIGHT, norm, masked_only, probe=False))
     backbone.tapped([(tap.site, tap.depth) for tap in taps])
     settings = Denoising(0.1, 0.01, 2000.0, "constant", masked_only=False, noise=0.0)

@@ -7,11 +7,11 @@ PDB entries 5L33 and 6MRR; `protein_v48_020.npz` has what the published weights 
 import os
 from pathlib import Path
 from typing import TypeVar
-from zlib import crc32
 
 import numpy as np
 import pytest
 import torch
+from named_weights import named_weight
 from torch import Tensor, nn
 
 from reedbench.core.residues import MASK
@@ -29,23 +29,8 @@ TOLERANCE = {"rtol": 0.0, "atol": 1e-5}
 TAPS = (("node", 2), ("edge", 2), ("structure", 0))
 
 
-def deterministic_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Normal numbers from the checksum of each name, scaled as fits its role."""
-    state = {}
-    for name, shape in shapes.items():
-        draw = np.random.RandomState(crc32(name.encode())).standard_normal(shape)
-        if len(shape) > 1:
-            draw = draw / np.sqrt(shape[-1])
-        elif name.endswith("weight") and ("norm" in name or name.endswith("W_edge.0.weight")):
-            draw = 1 + 0.1 * draw
-        else:
-            draw = 0.1 * draw
-        state[name] = torch.from_numpy(draw.astype(np.float32))
-    return state
-
-
 def filled(network: Network) -> Network:
-    network.load_state_dict(deterministic_weights({k: tuple(v.shape) for k, v in network.state_dict().items()}))
+    network.load_state_dict({name: named_weight(name, tuple(x.shape)) for name, x in network.state_dict().items()})
     return network.eval()
 
 
@@ -124,7 +109,7 @@ def projector(name: str, width: int, dim: int) -> nn.Module:
     """The reference's two linear layers, with the weights that its names give."""
     net = nn.Sequential(nn.Linear(width, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, dim))
     shapes = {f"{name}.{key}": tuple(value.shape) for key, value in net.state_dict().items()}
-    state = deterministic_weights(shapes)
+    state = {name: named_weight(name, shape) for name, shape in shapes.items()}
     net.load_state_dict({key.removeprefix(f"{name}."): value for key, value in state.items()})
     return net
 

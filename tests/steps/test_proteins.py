@@ -212,7 +212,7 @@ def test_more_chains_than_the_test_split_has_is_one_line_before_anything_is_trai
     assert "the test split has 3: lower it to 6" in capfd.readouterr().err
 
 
-def test_other_chains_than_the_settings_say_are_not_designed(here, capfd):
+def test_other_chains_than_the_settings_say_are_neither_designed_nor_scored(here, capfd):
     index = Path(paths.index(paths.data("backbones")))
     sidecar = index.with_name(index.name + ".prov.json")
     kept = sidecar.read_text()
@@ -220,6 +220,7 @@ def test_other_chains_than_the_settings_say_are_not_designed(here, capfd):
     try:
         sidecar.write_text(json.dumps({**record, "settings": "0" * 12}))
         assert run(f"sample {LAST.format(s='ancestral')}") == 3
+        assert run(f"evaluate {LAST.format(s='ancestral')}") == 3
     finally:
         sidecar.write_text(kept)
     assert "results/data/backbones/index.json" in capfd.readouterr().err

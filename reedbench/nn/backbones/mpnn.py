@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from reedbench.core.residues import VOCABULARY
 from reedbench.nn.backbone_features import BackboneFeatures, gather_nodes, nearest, neighbour_distances
 from reedbench.nn.backbones.mpnn_layers import DecoderLayer, EncoderLayer
-from reedbench.nn.initialisation import GeneratorFor, fill, xavier_uniform
+from reedbench.nn.initialisation import GeneratorFor, fan_in_uniform, fill, xavier_uniform
 from reedbench.nn.row_dropout import RowDropout
 
 Padding = Literal["masked", "reference"]
@@ -116,7 +116,7 @@ class StructureEncoder(nn.Module):
             if parameter.ndim > 1:
                 xavier_uniform(parameter, generator_for(name))
             elif isinstance(owner, nn.Linear):
-                _uniform(parameter, owner.in_features**-0.5, generator_for(name))
+                fan_in_uniform(parameter, owner.in_features, generator_for(name))
             else:
                 fill(parameter, 1.0 if name.endswith("weight") else 0.0)
 
@@ -182,10 +182,13 @@ class ProteinMPNN(StructureEncoder):
         neighbours: Tensor | None = None,
         dropout: Tensor | None = None,
     ) -> Encoded:
-        """As `StructureEncoder.encode`; with reference padding, padded residues take part and `mask` says so."""
-        if self.padding == "reference":
-            mask = torch.where(chain == 0, 1.0, mask)
+        """As `StructureEncoder.encode`, of the residues that take part."""
+        mask = self.taking_part(mask, chain)
         return super().encode(coordinates, mask, residue_index, chain, neighbours=neighbours, dropout=dropout)
+
+    def taking_part(self, mask: Tensor, chain: Tensor) -> Tensor:
+        """(b, L): the mask, which with reference padding counts padded residues in."""
+        return torch.where(chain == 0, 1.0, mask) if self.padding == "reference" else mask
 
     def decode(
         self, encoded: Encoded, noisy: Tensor, *, taps: Sequence[Tap] = (), dropout: Tensor | None = None
@@ -260,9 +263,3 @@ class ProteinMPNN(StructureEncoder):
                     f"tap {(site, depth)}: the site must be structure, node or edge, "
                     f"and the depth of node and edge between 1 and {self.layers}"
                 )
-
-
-@torch.no_grad()
-def _uniform(parameter: Tensor, bound: float, generator: torch.Generator) -> None:
-    draw = torch.rand(parameter.shape, generator=generator, dtype=torch.float32)
-    parameter.copy_(draw.mul_(2 * bound).sub_(bound))
