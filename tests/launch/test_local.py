@@ -24,19 +24,27 @@ def line(key, **options):
     return [*words, "--", "step", "prepare", "--dataset", "digits"]
 
 
-def test_two_jobs_of_one_gpu_each_get_different_ones(workspace):
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "3,5", "TMPDIR": str(workspace)}
-    jobs = [
-        subprocess.Popen(line(f"prepare/{i}", gpus=1), env=environment, stderr=subprocess.PIPE, text=True)
-        for i in (0, 1)
-    ]
-    said = [job.communicate(timeout=120)[1] for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0], said
-    leases = {file.name for file in workspace.glob("reedbench-gpus-*/*.json")}
-    assert leases == {"3.json", "5.json"}
+def test_a_job_waits_for_a_gpu_that_nobody_holds(workspace, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    leases = workspace / gpus.LEASES.name
+    another = subprocess.Popen(["sleep", "600"])
+    assert gpus.lease(2, leases) == [3, 5]
+    gpus.hand_over([3], Process.of(another.pid), leases)
+
+    job = subprocess.Popen(
+        line("prepare/digits", gpus=1),
+        env={**os.environ, "TMPDIR": str(workspace)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert "fewer than 1 GPU(s) are free" in job.stderr.readline()
+    another.kill()
+    another.wait()
+    said = job.communicate(timeout=300)[1]
+
+    assert job.returncode == 0, said
     record = json.loads((workspace / f"{OUTPUTS[-1]}.prov.json").read_text())["job"]
-    assert record["launcher"] == "local"
-    assert record["cuda_visible_devices"] in ("3", "5")
+    assert (record["launcher"], record["cuda_visible_devices"]) == ("local", "3")
+    holder = json.loads((leases / "3.json").read_text())["pid"]
+    assert holder not in (another.pid, job.pid), "the lease is the job's, not the launcher's"
 
 
 def test_a_step_that_fails_locally_gives_its_code_and_its_words(workspace):
