@@ -3,7 +3,8 @@
     python speed/run_plan.py digits --workers 8 --gpus 1
 
 What comes before and after the runs goes one job at a time; each run (method and seed) is one chain of jobs. With
-`--gpus N`, training and sampling are told to use GPUs, as a launcher would tell them. Prints seconds per verb.
+`--gpus N`, encoders, training and sampling are told to use GPUs, as a launcher would tell them. Prints seconds per
+verb.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.schema.planning import Job, jobs
 from reedbench.schema.suite import load
 
-ON_GPU = ("train", "sample")
+ON_GPU = ("represent", "train", "sample")
 
 
 def run(job: Job, gpus: int) -> float:

@@ -60,6 +60,7 @@ class AbstractEncoder(Plugin):
     kind: ClassVar[Kind]
     pretrained: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
 
     threads: int = Field(1, ge=1)
     """CPU threads of its training and use; part of its settings because sums in another order round differently."""
@@ -84,10 +85,11 @@ class AbstractEncoder(Plugin):
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray | Ragged:
         """One float32 representation per row, in row order, laid out as `kind` says."""
 
-    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Encode:
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """`represent` for any part of the material.
 
         Encoders that read a file of weights, or that can tell by all rows that they will fail, do so here, once.
+        `device` is `cpu`, or `cuda` for an encoder that is `on_gpu`.
         """
         return partial(self.represent, weights)
 

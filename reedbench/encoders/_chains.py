@@ -1,6 +1,7 @@
 """What encoders of proteins share: chains of like length in one pass, and results put into row order."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,11 @@ def passes(
             longest = int(lengths[row])
         found[-1].append(row)
     return [np.array(rows, np.int64) for rows in found]
+
+
+def on_device_of(network: Any, tensor: Any) -> Any:
+    """A tensor where the parameters of a network are."""
+    return tensor.to(next(network.parameters()).device)
 
 
 def collected(lengths: np.ndarray, found: Iterable[tuple[int, np.ndarray]]) -> Ragged:

@@ -68,7 +68,9 @@ class Af3Export(AbstractEncoder):
         """
         return self.prepared(weights, material)(material)
 
-    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Callable[[Material], Ragged]:
+    def prepared(
+        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
+    ) -> Callable[[Material], Ragged]:
         """Look for the files.
 
         Raises:

@@ -21,7 +21,7 @@ from reedbench.core.errors import ConfigError, MissingArtefact, unknown
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material
-from reedbench.encoders._chains import collected, passes
+from reedbench.encoders._chains import collected, on_device_of, passes
 
 URL = "https://dl.fbaipublicfiles.com/fair-esm"
 MODELS = (
@@ -38,6 +38,7 @@ class Esm2(AbstractEncoder):
 
     domain: ClassVar[str] = "protein"
     pretrained: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = True
     uses: Literal["esm2"] = "esm2"
 
     weights: str = "esm2_t6_8M_UR50D"
@@ -74,7 +75,9 @@ class Esm2(AbstractEncoder):
         """Plain values of the model, float32."""
         return self.prepared(weights, material)(material)
 
-    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Callable[[Material], Ragged]:
+    def prepared(
+        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
+    ) -> Callable[[Material], Ragged]:
         """Read the weights.
 
         Raises:
@@ -84,7 +87,7 @@ class Esm2(AbstractEncoder):
         rows = material.rows
         if several := [i for i, chain in enumerate(rows.arrays["chain"]) if len(np.unique(chain)) > 1]:
             raise ConfigError(f"encoder esm2 reads single chains, and row '{rows.ids[several[0]]}' has several")
-        return partial(self._represented, self._model())
+        return partial(self._represented, self._model().to(device))
 
     def _represented(self, model: Any, material: Material) -> Ragged:
         rows, lengths = material.rows, material.rows.arrays["tokens"].lengths
@@ -99,8 +102,8 @@ class Esm2(AbstractEncoder):
         layer, lengths, count = _existing(self.layer, model), rows.arrays["tokens"].lengths, 0
         with torch.no_grad(), Track("esm2", len(rows), unit="chain") as track:
             for chosen in passes(lengths, self.tokens):
-                out = model(_tokens(rows, chosen), repr_layers=[layer])
-                for row, values in zip(chosen.tolist(), out["representations"][layer].numpy(), strict=True):
+                out = model(on_device_of(model, _tokens(rows, chosen)), repr_layers=[layer])
+                for row, values in zip(chosen.tolist(), out["representations"][layer].cpu().numpy(), strict=True):
                     yield row, values[1 : lengths[row] + 1]
                 track.update(count := count + len(chosen))
 
@@ -112,12 +115,13 @@ class Esm2(AbstractEncoder):
         contacts = self.maps == "contacts"
         with torch.no_grad(), Track("esm2", len(rows), unit="chain") as track:
             for row in range(len(rows)):
-                out = model(_tokens(rows, np.array([row])), need_head_weights=True, return_contacts=contacts)
+                tokens = on_device_of(model, _tokens(rows, np.array([row])))
+                out = model(tokens, need_head_weights=True, return_contacts=contacts)
                 if contacts:
                     maps = out["contacts"][0][..., None]
                 else:
                     maps = out["attentions"][0, chosen, :, 1:-1, 1:-1].flatten(0, 1).permute(1, 2, 0)
-                yield row, maps.numpy()
+                yield row, maps.cpu().numpy()
                 track.update(row + 1)
 
     def _model(self) -> Any:

@@ -5,7 +5,8 @@ control that asks whether the *content* of a representation matters. Objective a
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from reedbench.core.residues import AMINO_ACIDS
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
-from reedbench.encoders._chains import collected, passes
+from reedbench.encoders._chains import collected, on_device_of, passes
 from reedbench.encoders._descent import descend
 
 PAIRS = 2**19  # padded pairs of residues that one pass holds; memory grows with them
@@ -31,6 +32,7 @@ class MaskedResidues(AbstractEncoder):
     """Hidden states of residues or attention maps, from native sequence and structure, standardised over training."""
 
     domain: ClassVar[str] = "protein"
+    on_gpu: ClassVar[bool] = True
     uses: Literal["masked-residues"] = "masked-residues"
 
     output: Literal["residues", "pairs"] = "residues"
@@ -90,11 +92,20 @@ class MaskedResidues(AbstractEncoder):
 
         A common mean would make all cosines alike and leave the alignment little to say.
         """
+        return self.prepared(weights, material)(material)
+
+    def prepared(
+        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
+    ) -> Callable[[Material], Ragged]:
+        """Build the network."""
         import torch
 
         network = self._network()
         network.load_state_dict({n: torch.from_numpy(w) for n, w in weights.items() if n not in MOMENTS})
         mean, std = (weights[name] for name in MOMENTS)
+        return partial(self._standardised, network.to(device), mean, std)
+
+    def _standardised(self, network: Any, mean: np.ndarray, std: np.ndarray, material: Material) -> Ragged:
         lengths = material.rows.arrays["tokens"].lengths
         sizes = lengths**2 if self.output == "pairs" else lengths
         return collected(sizes, ((row, (x - mean) / std) for row, x in self._outputs(network, material.rows)))
@@ -131,9 +142,9 @@ class MaskedResidues(AbstractEncoder):
 
         with torch.no_grad():
             for chosen in passes(rows.arrays["tokens"].lengths, PAIRS, pairs=True):
-                chains = padded(rows.take(chosen).arrays)
+                chains = {n: on_device_of(network, x) for n, x in padded(rows.take(chosen).arrays).items()}
                 found = network.attention(**chains) if self.output == "pairs" else network(**chains)[self.layer]
-                for row, values in zip(chosen.tolist(), found.numpy(), strict=True):
+                for row, values in zip(chosen.tolist(), found.cpu().numpy(), strict=True):
                     length = rows.arrays["tokens"].lengths[row]
                     yield row, values[:length, :length] if self.output == "pairs" else values[:length]
 

@@ -17,7 +17,7 @@ from reedbench.core.ragged import Ragged
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material
-from reedbench.encoders._chains import collected, passes
+from reedbench.encoders._chains import collected, on_device_of, passes
 
 HOW = (
     "get v_48_020.pt (or another one) from https://github.com/dauparas/ProteinMPNN, folder vanilla_model_weights, and "
@@ -31,6 +31,7 @@ class MpnnStructure(AbstractEncoder):
     domain: ClassVar[str] = "protein"
     kind: ClassVar[Kind] = "residues"
     pretrained: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = True
     uses: Literal["mpnn-structure"] = "mpnn-structure"
 
     weights: str
@@ -47,14 +48,16 @@ class MpnnStructure(AbstractEncoder):
         """Plain values of the network, float32."""
         return self.prepared(weights, material)(material)
 
-    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Callable[[Material], Ragged]:
+    def prepared(
+        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
+    ) -> Callable[[Material], Ragged]:
         """Read the weights.
 
         Raises:
             ConfigError: the file holds something else, or asks for code.
             MissingArtefact: there is no such file.
         """
-        network = self._network()
+        network = self._network().to(device)
         return lambda part: collected(part.rows.arrays["chain"].lengths, self._nodes(network, part.rows))
 
     def _nodes(self, network: Any, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
@@ -64,9 +67,9 @@ class MpnnStructure(AbstractEncoder):
         lengths, count = rows.arrays["chain"].lengths, 0
         with torch.no_grad(), Track("mpnn-structure", len(rows), unit="chain") as track:
             for chosen in passes(lengths, self.tokens):
-                chains = padded(rows.take(chosen).arrays)
+                chains = {n: on_device_of(network, x) for n, x in padded(rows.take(chosen).arrays).items()}
                 del chains["tokens"]
-                for row, values in zip(chosen.tolist(), network.encode(**chains).nodes.numpy(), strict=True):
+                for row, values in zip(chosen.tolist(), network.encode(**chains).nodes.cpu().numpy(), strict=True):
                     yield row, values[: lengths[row]]
                 track.update(count := count + len(chosen))
 

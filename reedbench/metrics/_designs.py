@@ -203,3 +203,9 @@ def backbone_rmsds(designs: Designs) -> np.ndarray:
     """
     pairs = designs.structures()
     return np.array([superposition.rmsd(native.reshape(-1, 3), other.reshape(-1, 3)) for native, other in pairs])
+
+
+def confidences(designs: Designs) -> np.ndarray:
+    """(n,) mean pLDDT of the predicted structures, 0 to 100, over all residues."""
+    assert designs.folds is not None, "metrics that need a folder ask for its structures first"
+    return designs.folds.plddt

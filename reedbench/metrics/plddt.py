@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.metrics._designs import Designs, SummarisedMetric
+from reedbench.metrics._designs import Designs, SummarisedMetric, confidences
 
 
 class Plddt(SummarisedMetric):
@@ -16,5 +16,4 @@ class Plddt(SummarisedMetric):
 
     def each(self, designs: Designs) -> np.ndarray:
         """(n,) between 0 and 100."""
-        assert designs.folds is not None, "a metric with a folder asks for its structures first"
-        return designs.folds.plddt
+        return confidences(designs)

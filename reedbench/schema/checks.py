@@ -12,7 +12,6 @@ Finding = tuple[Key, str]
 RESERVED = "floor"  # what is known without a network, in metric records: real data, or the limits of a law
 KINDS = get_args(Kind)
 EXTRACTED = ("tokens", "vector")  # kinds that make features of a sample
-GPU_STEPS = ("train", "sample")
 
 
 def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
@@ -186,10 +185,10 @@ def _resources(b: Any) -> Iterator[Finding]:
         key: Key = ("resources", step)
         processes = resources.nodes * resources.tasks_per_node
         least = processes * b.train.accumulation
-        if resources.gpus and step not in (*GPU_STEPS, *(["evaluate"] if b.folders else [])):
+        if resources.gpus and step not in _gpu_steps(b):
             yield (
                 (*key, "gpus"),
-                "only train and sample, and evaluate with a folder, compute on a GPU so far; leave it out",
+                f"of this benchmark's steps only {' and '.join(_gpu_steps(b))} compute on a GPU so far; leave it out",
             )
         if 0 < resources.gpus < resources.tasks_per_node:
             yield (*key, "tasks_per_node"), f"each process needs a GPU of its own, and gpus is {resources.gpus}"
@@ -202,6 +201,12 @@ def _resources(b: Any) -> Iterator[Finding]:
                 f"{b.train.batch} rows are too few for {processes} processes with train.accumulation "
                 f"{b.train.accumulation}: it takes at least {least}",
             )
+
+
+def _gpu_steps(b: Any) -> list[str]:
+    """Predicted structures and large encoders need a GPU; other metrics and small encoders would leave it idle."""
+    represents = any(encoder.on_gpu for encoder in b.encoders.values())
+    return [*(["represent"] if represents else []), "train", "sample", *(["evaluate"] if b.folders else [])]
 
 
 def _domains(b: Any) -> Iterator[Finding]:

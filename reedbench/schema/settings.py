@@ -255,6 +255,12 @@ def resources(suite: Suite, b: str, step: str) -> Resources:
     return given.model_copy(update={"cpus": max(given.cpus, threads)})
 
 
+def encoder_gpus(suite: Suite, data: str, name: str) -> int:
+    """GPUs with which an encoder represents: what the step asks for, and none where it can use none."""
+    first = first_benchmark_of(suite, data)
+    return resources(suite, first, "represent").gpus if suite.encoder(data, name).on_gpu else 0
+
+
 def encoder_reads(suite: Suite, data: str, name: str) -> list[str]:
     """Files that an encoder reads beside the data: captions, and other encoders' weights."""
     plugin = suite.encoder(data, name)

@@ -21,3 +21,14 @@ def device_of(suite: Suite, b: str, verb: str) -> str:
     if gpus and not torch.cuda.is_available():
         raise ConfigError(f"{b}: resources.{verb} asks for {gpus} GPU(s) and none is visible (set gpus: 0 for the CPU)")
     return "cuda" if gpus else "cpu"
+
+
+def device_of_encoder(suite: Suite, data: str, name: str) -> str:
+    """Where an encoder of a dataset represents: as the step `represent`, if it can compute on a GPU at all.
+
+    Raises:
+        ConfigError: GPUs are asked for and none is visible.
+    """
+    if not suite.encoder(data, name).on_gpu:
+        return "cpu"
+    return device_of(suite, settings.first_benchmark_of(suite, data), "represent")

@@ -18,6 +18,7 @@ from reedbench.encoders import AbstractEncoder, Material
 from reedbench.metrics import Features
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import extract
 from reedbench.steps.material import gather, weights_of
 from reedbench.steps.work import measured
@@ -33,11 +34,12 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
+    device = device_of_encoder(suite, dataset, name)
     with measured() as work:  # gathering runs the encoders that this one reads
         material, inputs = gather(suite, dataset, encoder, rows.TRAIN)
         weights, read = weights_of(suite, dataset, name)
         out = paths.representation(dataset, name)
-        shards.write_parts(paths.shards(out), _parts(encoder, weights, material))
+        shards.write_parts(paths.shards(out), _parts(encoder, weights, material, device))
     index = {
         "encoder": name,
         "kind": encoder.kind,
@@ -47,11 +49,12 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         "shards": io.sha256(staged(paths.shards(out))),
     }
     io.write_json(paths.index(out), index)
-    return Made([paths.shards(out), paths.index(out)], inputs + read, device_seconds=work.seconds, flops=work.flops)
+    made = [paths.shards(out), paths.index(out)]
+    return Made(made, inputs + read, device=device, device_seconds=work.seconds, flops=work.flops)
 
 
 def _parts(
-    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], material: Material
+    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], material: Material, device: str
 ) -> Iterator[dict[str, np.ndarray | Ragged]]:
     """The representation shard by shard, in half precision.
 
@@ -60,7 +63,7 @@ def _parts(
     """
     count = len(material.rows)
     size = FEW_ROWS if encoder.kind in LARGE_KINDS else shards.ROWS_PER_SHARD
-    encode, shape = encoder.prepared(weights, material), None
+    encode, shape = encoder.prepared(weights, material, device), None
     with Track(f"represent by {encoder.uses}", count, unit="row") as track:
         for begin in range(0, count, size):
             part = material.take(range(begin, min(begin + size, count)))

@@ -41,7 +41,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("folders", "command"): {"command": "fold {fasta} {out}"},
     ("folders", "predicted"): {"folder": "x"},
     **{("metrics", name): {"extractor": "eye"} for name in of_features()},
-    **{("metrics", name): {"folder": "esm"} for name in ("designable", "plddt", "sc-rmsd", "sc-tm")},
+    **{("metrics", name): {"folder": "esm"} for name in ("confident", "designable", "plddt", "sc-rmsd", "sc-tm")},
     **{("samplers", name): {"steps": 20} for name in plugins.discover("samplers")},
 }
 

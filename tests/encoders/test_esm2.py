@@ -261,3 +261,11 @@ def test_several_chains_anywhere_are_refused_before_the_weights_are_read():
     whole.arrays["chain"].values[-1] = 2
     with pytest.raises(ConfigError, match="row 'chain-3' has several"):
         Esm2(weights="absent.pt").prepared({}, Material(whole))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("settings", [{}, {"output": "pairs"}, {"output": "pairs", "maps": "contacts"}])
+def test_a_gpu_gives_the_same_but_for_rounding(file, settings):
+    encoder, material = Esm2(weights=str(file), **settings), Material(rows())
+    found = encoder.prepared({}, material, "cuda")(material)
+    np.testing.assert_allclose(found.values, encoder.represent({}, material).values, rtol=1e-4, atol=1e-4)

@@ -171,3 +171,12 @@ def test_weights_fit_small_passes_too(train, test, monkeypatch):
 def test_settings_that_do_not_fit_are_refused(settings, words):
     with pytest.raises(ValidationError, match=words):
         MaskedResidues(**settings)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("output", ["residues", "pairs"])
+def test_a_gpu_gives_the_same_but_for_rounding(train, test, output):
+    encoder = tiny(output=output)
+    weights = encoder.pretrain(train, test, STREAM).weights
+    found = encoder.prepared(weights, train, "cuda")(train)
+    np.testing.assert_allclose(found.values, encoder.represent(weights, train).values, rtol=1e-3, atol=1e-3)

@@ -139,3 +139,10 @@ def test_the_file_is_read_once_for_all_parts(file, rows):
     file.unlink()
     for part in (range(3), range(3, 4)):
         np.testing.assert_allclose(encode(material.take(part)).values, whole[part].values, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_gives_the_same_but_for_rounding(file, rows):
+    encoder, material = MpnnStructure(weights=str(file)), Material(rows)
+    found = encoder.prepared({}, material, "cuda")(material)
+    np.testing.assert_allclose(found.values, encoder.represent({}, material).values, rtol=1e-4, atol=1e-4)

@@ -99,6 +99,12 @@ def test_confidence_of_the_folder():
     assert measured("plddt", seen, best=True) == 85  # the largest is the best
 
 
+def test_confident_is_the_share_above_eighty():
+    seen = evidence((0, 0, 0, 0), plddt=(90, 80, 70, 20))  # chain one: 90, 70; chain two: 80, 20
+    assert measured("confident", seen) == 0.25
+    assert measured("confident", seen, best=True) == 0.5
+
+
 def test_the_tm_score_of_the_best_sample_is_the_larger_one():
     seen = evidence((4, 0, 0, 4))
     assert measured("sc-tm", seen, best=True) == pytest.approx(1, abs=1e-5)

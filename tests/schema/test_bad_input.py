@@ -73,7 +73,7 @@ CASES = {
     "a GPU for a step that uses none": (
         put("resources/represent", {"gpus": 1}),
         "resources.represent.gpus",
-        ["only train and sample"],
+        ["only train and sample compute on a GPU"],
     ),
     "several nodes for a step that uses one": (
         put("resources/sample", {"nodes": 2}),

@@ -29,7 +29,7 @@ def recipe_key(files, method: str = "reed") -> str:
 
 
 @pytest.fixture
-def digits(monkeypatch) -> suite.Suite:
+def shipped(monkeypatch) -> suite.Suite:
     """The suite that is shipped."""
     monkeypatch.chdir(ROOT)
     suite.load.cache_clear()
@@ -283,6 +283,12 @@ def test_resources_that_are_not_given_have_defaults(files):
     assert settings.resources(tiny, "tiny", "represent").mem_mb == 2000
 
 
+@pytest.mark.parametrize(("name", "gpus"), [("esm", 1), ("esm-pairs", 1), ("single", 0)])
+def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, gpus):
+    assert settings.resources(shipped, "pdb", "represent").gpus == 1
+    assert settings.encoder_gpus(shipped, "pdb", name) == gpus
+
+
 PATCHES = "results/encoders/digits/patches/weights.safetensors"
 CAPTIONS = "results/captions/digits/measured/captions.parquet"
 
@@ -297,19 +303,19 @@ CAPTIONS = "results/captions/digits/measured/captions.parquet"
         ("pixels", [], []),
     ],
 )
-def test_an_encoder_of_digits_reads_captions_and_the_weights_of_the_encoders_below_it(digits, name, reads, weights):
-    assert settings.encoder_reads(digits, "digits", name) == reads
-    assert settings.encoder_weights(digits, "digits", name) == weights
+def test_an_encoder_of_digits_reads_captions_and_the_weights_of_the_encoders_below_it(shipped, name, reads, weights):
+    assert settings.encoder_reads(shipped, "digits", name) == reads
+    assert settings.encoder_weights(shipped, "digits", name) == weights
 
 
-def test_a_plan_makes_everything_before_it_is_read(digits):
+def test_a_plan_makes_everything_before_it_is_read(shipped):
     ready: set[str] = set()
-    for job in planning.jobs(digits, "digits"):
+    for job in planning.jobs(shipped, "digits"):
         words = dict(zip(job.arguments.split()[::2], job.arguments.split()[1::2], strict=False))
         name = words.get("--encoder", words.get("--extractor"))
         if name is not None:
-            needed = settings.encoder_reads(digits, "digits", name)
-            own = settings.encoder_weights(digits, "digits", name)
+            needed = settings.encoder_reads(shipped, "digits", name)
+            own = settings.encoder_weights(shipped, "digits", name)
             assert ready.issuperset(needed if job.verb == "pretrain" else own), job.command
         ready.add(job.done)
     assert "results/tables/digits.csv" in ready

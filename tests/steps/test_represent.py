@@ -31,10 +31,10 @@ class Made(AbstractEncoder):
         values[-2:] = float(self.largest)
         return Ragged(values, np.full(count, 2))
 
-    def prepared(self, weights: Mapping[str, np.ndarray], material: Material) -> Encode:
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """Remember the call."""
         PREPARED.append(len(material.rows))
-        return super().prepared(weights, material)
+        return super().prepared(weights, material, device)
 
 
 PREPARED: list[int] = []
@@ -47,7 +47,7 @@ def material() -> Material:
 
 def parts(encoder: AbstractEncoder, material: Material) -> list[Any]:
     PREPARED.clear()
-    return [part["representation"] for part in _parts(encoder, {}, material)]
+    return [part["representation"] for part in _parts(encoder, {}, material, "cpu")]
 
 
 def test_an_encoder_is_prepared_once_for_all_parts(material):

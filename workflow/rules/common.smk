@@ -94,9 +94,10 @@ def launched(**size):
     return {"launcher": LAUNCHER, **counted, **size, **site}
 
 
-def resources_of(step):
-    """Where and with what a step runs."""
-    return launched(**{f: resource(step, f) for f in ("gpus", "nodes", "tasks_per_node", "mem_mb", "runtime")})
+def resources_of(step, **instead):
+    """Where and with what a step runs; `instead` takes the place of what its benchmark says."""
+    size = {f: resource(step, f) for f in ("gpus", "nodes", "tasks_per_node", "mem_mb", "runtime")}
+    return launched(**size | instead)
 
 
 def described(values):
@@ -117,6 +118,12 @@ def captioner_settings(wildcards):
 @once_per("d", "e")
 def encoder_settings(wildcards):
     return described(settings.encoder(SUITE, wildcards.d, wildcards.e))
+
+
+@once_per("d", "e")
+def encoder_gpus(wildcards):
+    """None for an encoder that can use none, whatever others get."""
+    return settings.encoder_gpus(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")

@@ -1,0 +1,47 @@
+"""Steps compute where the configuration says, or the launcher; an encoder that knows the CPU alone stays there."""
+
+from pathlib import Path
+
+import pytest
+
+from reedbench.core.constants import GPUS_VARIABLE
+from reedbench.core.errors import ConfigError
+from reedbench.schema import suite
+from reedbench.steps.device import device_of, device_of_encoder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def shipped(monkeypatch) -> suite.Suite:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv(GPUS_VARIABLE, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    suite.load.cache_clear()
+    return suite.load()
+
+
+def test_the_configuration_says_where(shipped):
+    assert device_of(shipped, "pdb", "train") == "cuda"
+    assert device_of(shipped, "chains", "train") == "cpu"
+
+
+def test_the_launcher_has_the_last_word(shipped, monkeypatch):
+    monkeypatch.setenv(GPUS_VARIABLE, "0")
+    assert device_of(shipped, "pdb", "train") == "cpu"
+    monkeypatch.setenv(GPUS_VARIABLE, "1")
+    assert device_of(shipped, "chains", "train") == "cuda"
+    assert device_of_encoder(shipped, "chains", "residues") == "cuda"
+
+
+def test_an_encoder_that_cannot_use_a_gpu_stays_on_the_cpu(shipped, monkeypatch):
+    assert device_of_encoder(shipped, "pdb", "esm") == "cuda"
+    assert device_of_encoder(shipped, "pdb", "single") == "cpu"
+    monkeypatch.setenv(GPUS_VARIABLE, "1")
+    assert device_of_encoder(shipped, "digits", "patches") == "cpu"
+
+
+def test_a_gpu_that_is_not_there_is_said(shipped, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"pdb: resources\.represent asks for 1 GPU\(s\) and none is visible"):
+        device_of_encoder(shipped, "pdb", "esm")
