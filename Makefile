@@ -14,12 +14,12 @@ demo: $(VENV)/.installed
 	reedbench summary $(DEMO)
 
 test: $(VENV)/.installed
-	pytest -n 2 --dist loadgroup tests --ignore tests/slurm
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup tests --ignore tests/slurm
 
 # On a private Slurm cluster of two fake nodes, which is started for it and stopped after it. Debian packages:
 # slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins
 test-slurm: $(VENV)/.installed
-	pytest -n 3 tests/slurm
+	OMP_NUM_THREADS=1 pytest -n 3 tests/slurm
 
 lint: $(VENV)/.installed
 	ruff check .

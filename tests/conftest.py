@@ -13,6 +13,13 @@ from reedbench.schema import suite
 # One job is one thread here too: tests run side by side, and bytes depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# What whoever runs the tests has set for their own runs and terminal.
+KEPT = ("REEDBENCH_DATA", "REEDBENCH_PROTEINMPNN")
+for name in [name for name in os.environ if name.startswith("REEDBENCH_") and name not in KEPT]:
+    del os.environ[name]
+for name in ("TERM", "FORCE_COLOR", "TTY_COMPATIBLE", "WORLD_SIZE"):
+    os.environ.pop(name, None)
+
 # What a shell starts in the background ignores Ctrl-C, and so would every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

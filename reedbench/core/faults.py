@@ -1,7 +1,8 @@
 """Named points at which a test can kill, stop or fail the process, to prove that nothing is lost there.
 
 REEDBENCH_FAULT is `<point>@<step>` (die by SIGKILL: nothing is flushed or cleaned up), `hold:<point>@<step>` (wait
-while the file `hold` exists in the working directory) or `raise:<point>@<step>`.
+while the file `hold` exists in the working directory; a file `asked` says that it was asked to save or leave meanwhile)
+or `raise:<point>@<step>`.
 """
 
 import os
@@ -9,8 +10,10 @@ import signal
 import time
 from pathlib import Path
 
+from reedbench.core import interruption
+
 VARIABLE = "REEDBENCH_FAULT"
-HOLD = Path("hold")
+HOLD, ASKED = Path("hold"), Path("asked")
 
 
 def reach(point: str, step: int) -> None:
@@ -22,4 +25,6 @@ def reach(point: str, step: int) -> None:
         raise RuntimeError(f"fault asked for at {here}")
     elif wanted == f"hold:{here}":
         while HOLD.exists():
+            if interruption.wanted():
+                ASKED.touch()
             time.sleep(0.02)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import platform
 import shutil
 import zipfile
 import zlib
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def atomic(path: Path | str, *, in_place: bool = False) -> Iterator[Path]:
+def atomic(path: Path | str, *, in_place: bool = False, shared: bool = False) -> Iterator[Path]:
     """Yield a sibling `.part` path; on success it is flushed to disk and renamed to `path`, else removed.
 
-    Results go to where this process stages them (`core.staging`), unless they are to be written in place.
+    Results go to where this process stages them (`core.staging`), unless they are to be written in place. Where several
+    processes may write the file at once (`shared`) each has a part of its own; else a killed attempt's is overwritten.
     """
     path = Path(path) if in_place else staged(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    own = f".{platform.node()}-{os.getpid()}" if shared else ""
+    part = path.with_name(f".{path.name}{own}.part")
     try:
         yield part
         _flush(part)
@@ -87,9 +90,9 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()[:12]
 
 
-def write_text(path: Path | str, text: str, *, in_place: bool = False) -> None:
-    """Write `text` atomically."""
-    with atomic(path, in_place=in_place) as part:
+def write_text(path: Path | str, text: str, *, in_place: bool = False, shared: bool = False) -> None:
+    """Write `text` atomically; see `atomic`."""
+    with atomic(path, in_place=in_place, shared=shared) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -70,9 +70,9 @@ class Board:
                 return table
             began = time.time()
             if (answer := self._ask()) is None:
-                io.write_text(self.failed, str(began))
+                io.write_text(self.failed, str(began), shared=True)  # where there are no locks all launchers ask
                 return None
-            io.write_text(self.file, f"{began}\n{answer}")
+            io.write_text(self.file, f"{began}\n{answer}", shared=True)
         return self._read(not_before)
 
     def recent(self) -> Table | None:

@@ -46,6 +46,8 @@ def _mutex(folder: Path) -> Iterator[None]:
 
 def lease(count: int, folder: Path | str = LEASES) -> list[int] | None:
     """Take `count` GPUs that no living process holds; nothing if there are not that many now."""
+    if not count:
+        return []
     folder = Path(folder)
     with _mutex(folder):
         free = [gpu for gpu in visible() if not _taken(folder / f"{gpu}.json")]

@@ -14,6 +14,7 @@ from types import FrameType
 from reedbench.core import paths
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, MissingArtefact, RunAgain
+from reedbench.launch.board import INTERVAL
 from reedbench.launch.coordinator import coordinator
 from reedbench.launch.job import Outcome, StepJob, outcomes, stage
 from reedbench.launch.publish import publish
@@ -23,7 +24,7 @@ from reedbench.launch.ticket import CANCELLED, FAILED, PUBLISHED, SUBMITTED, Des
 
 RESUBMISSIONS = 3
 GRACE = float(os.environ.get("REEDBENCH_GRACE_SECONDS", "15"))  # NFS may show a result this long after its job's end
-TIDY_SECONDS = 2.0
+TIDY_SECONDS = 10.0
 STOP_SECONDS = 15.0  # for which a stopping launcher looks for a job whose number it does not know
 PATIENCE = 5.0  # seconds before a job that found its run taken is submitted again; then three times as many
 TAIL, RANKS_SHOWN = 40, 4
@@ -141,13 +142,15 @@ class Launcher:
         except (OSError, MissingArtefact, TypeError):
             return []
 
-    def _wait_for_news(self) -> None:
+    def _wait_for_news(self, age: float = 0.0) -> None:
+        """Wait until the state of jobs is known, as of now or of so many seconds ago."""
         began = time.time()
-        while not self.site.news(began):
+        while not self.site.news(began - age):
             self._pause(0.25)
 
     def _without_ticket(self) -> None:
         """Nothing is known of a job; if one of ours lives (somebody deleted `work/`), nobody can collect it."""
+        self._wait_for_news(INTERVAL)  # one answer serves all launchers that start together
         for job in self.site.find(self.comment.rpartition(":")[0] + ":"):
             self._say(f"cancelling job {job}, whose ticket is gone")
             orphan = Ticket(self.comment, self.site.name, "", [], self.request.ranks, job=job)
@@ -233,8 +236,8 @@ class Launcher:
         ticket.state, ticket.meta = FAILED if outcome.code else PUBLISHED, asdict(outcome)
         self.desk.write(ticket)
         self._show_logs(ticket, outcome.rank)
-        if outcome.signalled:  # it ended while it was being requeued: nothing is left for the requeued job to do
-            self.site.cancel(ticket)
+        # It may have ended while it was being requeued, with or without a signal yet: nothing is left to do for it.
+        self.site.cancel(ticket, waiting=not outcome.signalled)
         took = f"{outcome.seconds:.0f} s, {outcome.max_rss_mb} MB, {outcome.restarts} restart(s)"
         reason = f"; {outcome.reason}" if outcome.reason else ""
         self._say(f"job {outcome.job} on {outcome.host}: exit code {outcome.code} after {took}{reason}")

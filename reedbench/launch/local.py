@@ -18,7 +18,7 @@ def run(request: Request, step: Sequence[str], on_interrupt: str) -> int:
     """Run a step in a process of its own; returns its exit code."""
     if request.nodes > 1:
         raise ConfigError(f"{request.key}: asks for {request.nodes} nodes; the launcher 'local' has one")
-    if request.gpus > (there := len(gpus.visible())):
+    if request.gpus and request.gpus > (there := len(gpus.visible())):
         raise ConfigError(f"{request.key}: asks for {request.gpus} GPU(s); {there} visible on this machine")
     if on_interrupt == "leave":
         raise ConfigError("--on-interrupt leave: a local job ends with its terminal; this works with slurm only")
@@ -60,9 +60,9 @@ class Local:
         _reap()
         return ticket.process is not None and Process(**ticket.process).alive()
 
-    def cancel(self, ticket: Ticket) -> bool:
-        """Interrupt the controller, which ends its processes."""
-        if ticket.process is not None and self.alive(ticket):
+    def cancel(self, ticket: Ticket, *, waiting: bool = False) -> bool:
+        """Interrupt the controller, which ends its processes; a local job never waits."""
+        if not waiting and ticket.process is not None and self.alive(ticket):
             os.kill(Process(**ticket.process).pid, signal.SIGINT)
         return True
 

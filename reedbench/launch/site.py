@@ -38,8 +38,11 @@ class Site(Protocol):
         """Whether the job of a ticket waits, runs or is requeued; true where there is no news from after `since`."""
         ...
 
-    def cancel(self, ticket: Ticket) -> bool:
-        """End the job of a ticket; says whether the site has heard."""
+    def cancel(self, ticket: Ticket, *, waiting: bool = False) -> bool:
+        """End the job of a ticket, or only keep it from starting if it is `waiting`; says whether the site has heard.
+
+        It waits again where it is being requeued.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from reedbench.core.errors import ConfigError
-from reedbench.launch.board import Board
+from reedbench.launch.board import Board, Table
 from reedbench.launch.job import WARNING_SECONDS, StepJob
 from reedbench.launch.launcher import launch
 from reedbench.launch.resources import Request
@@ -41,6 +41,7 @@ class Slurm:
 
     def __init__(self) -> None:
         self.board = Board()
+        self.latest: Table | None = None
 
     def submit(self, request: Request, job: StepJob, ticket: Ticket) -> None:
         """Run sbatch."""
@@ -54,12 +55,14 @@ class Slurm:
 
     def news(self, since: float) -> bool:
         """Whether squeue was asked after `since`."""
-        return self.board.table(since) is not None
+        table = self.board.table(since)
+        self.latest = table or self.latest
+        return table is not None
 
     def find(self, comment: str) -> list[str]:
-        """Living jobs whose comment begins so."""
-        table = self.board.recent()
-        return [row.job for row in table.rows.values() if row.live and row.comment.startswith(comment)] if table else []
+        """Living jobs whose comment begins so, in the table of the latest `news`."""
+        rows = self.latest.rows.values() if self.latest else ()
+        return [row.job for row in rows if row.live and row.comment.startswith(comment)]
 
     def alive(self, ticket: Ticket, since: float = 0.0) -> bool:
         """Whether squeue lists the job as anything but ended; a job that it has forgotten is over."""
@@ -70,11 +73,11 @@ class Slurm:
         row = table.rows.get(str(ticket.job))
         return row is not None and row.live
 
-    def cancel(self, ticket: Ticket) -> bool:
+    def cancel(self, ticket: Ticket, *, waiting: bool = False) -> bool:
         """Ask Slurm to end the job."""
+        command = ["scancel", *(["--state=PENDING"] if waiting else []), str(ticket.job)]
         for _ in range(2):
             try:
-                command = ["scancel", str(ticket.job)]
                 done = subprocess.run(command, capture_output=True, timeout=CANCEL_SECONDS, start_new_session=True)
             except (OSError, subprocess.TimeoutExpired):
                 continue
@@ -126,8 +129,7 @@ def _outside_job() -> Iterator[None]:
     hidden = {
         name: os.environ.pop(name)
         for name in list(os.environ)
-        if name not in KEPT
-        and (name.startswith(("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_")) or name in RANK_NAMES)
+        if name not in KEPT and (name.startswith(HIDDEN) or name in RANK_NAMES)
     }
     try:
         yield

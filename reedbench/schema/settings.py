@@ -86,7 +86,7 @@ def put_recipe(path: str, recipe: Settings, *, allowed: bool = True) -> bool:
         raise ConfigError(
             f"{path}: is not the recipe of this run (edited by hand?): run snakemake again, it restores it"
         )
-    io.write_text(file, text, in_place=True)  # no output of a job: its input
+    io.write_text(file, text, in_place=True, shared=True)  # no output of a job: its input
     return True
 
 

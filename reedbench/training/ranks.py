@@ -21,7 +21,11 @@ from reedbench.core.errors import ConfigError, ReedbenchError, RunAgain
 
 VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SIZE
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-LOST = re.compile(r"by peer|pair closure|broken pipe|timed? ?out|NCCL", re.IGNORECASE)
+LOST = re.compile(
+    r"by peer|pair closure|broken pipe|timed? ?out|NCCL"  # once joined
+    r"|likely closed|socket closed|failed to connect|connection refused|EADDRINUSE|address already in use",  # joining
+    re.IGNORECASE,
+)
 PATIENCE = timedelta(minutes=30)  # with a rank that is late: the first one may be writing a large state
 
 
@@ -133,8 +137,8 @@ def joined(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     ranks = Ranks(world, int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), device)
     if device == "cuda":
         _take_gpu(ranks)
-    dist.init_process_group(BACKENDS[device], timeout=patience)
     try:
+        dist.init_process_group(BACKENDS[device], timeout=patience)
         with nullcontext() if ranks.first else console.muted():
             yield ranks
     except RuntimeError as error:  # which is what gloo and NCCL raise

@@ -1,5 +1,7 @@
 """Files appear whole or not at all, and a damaged file is named in one line."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,17 @@ def test_a_write_makes_its_folders_and_leaves_no_part(tmp_path):
     io.write_text(tmp_path / "deep" / "er" / "a.txt", "new")
     assert (tmp_path / "deep" / "er" / "a.txt").read_text() == "new"
     assert names(tmp_path / "deep" / "er") == ["a.txt"]
+
+
+def test_two_writers_of_a_shared_file_do_not_meet(tmp_path):
+    file = tmp_path / "a.txt"
+    with io.atomic(file, shared=True) as part:
+        part.write_text("first")
+        child = "import sys; from reedbench.core import io; io.write_text(sys.argv[1], 'second', shared=True)"
+        subprocess.run([sys.executable, "-c", child, str(file)], check=True)
+        assert file.read_text() == "second"
+    assert file.read_text() == "first"
+    assert names(tmp_path) == ["a.txt"]
 
 
 def test_a_directory_replaces_the_old_one_with_everything_in_it(tmp_path):

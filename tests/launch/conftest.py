@@ -28,8 +28,9 @@ def _words_of_the_workflow(method: str, segment: int, key: str) -> list[str]:
     return re.sub(r"\{(.*?)\}", lambda name: str(known[name[1]]), "".join(text)).split()
 
 
-def _date(file: Path, ago: float) -> None:
-    os.utime(file, (time.time() - ago, time.time() - ago))
+def _date(file: Path, ago: float, now: float | None = None) -> None:
+    then = (time.time() if now is None else now) - ago
+    os.utime(file, (then, then))
 
 
 class Scene:
@@ -59,8 +60,9 @@ class Scene:
 
     def event(self, done: int, *, ago: float = 0.0, **numbers: float) -> None:
         """One line of progress; the process that wrote it had taken the store just before."""
+        now = time.time()
         event = {
-            "time": time.time() - ago,
+            "time": now - ago,
             "title": "tiny/sit/seed0",
             "total": 10,
             "done": done,
@@ -69,11 +71,11 @@ class Scene:
         }
         with (self.store() / "events.jsonl").open("a") as file:
             file.write(json.dumps(event) + "\n")
-        self.taken(ago + 1)
+        self.taken(ago + 1, now)
 
-    def taken(self, ago: float = 0.0) -> None:
+    def taken(self, ago: float = 0.0, now: float | None = None) -> None:
         (self.store() / "lock").touch()
-        _date(self.store() / "lock", ago)
+        _date(self.store() / "lock", ago, now)
 
     def ticket(self, *, segment: int = 0, key: str | None = None, **fields: Any) -> Ticket:
         """A training job's ticket."""

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from reedbench.launch import board
 from reedbench.launch.board import Board
 from reedbench.launch.slurm import BUSY, Slurm
 from reedbench.launch.ticket import Ticket
@@ -16,6 +17,7 @@ ROW = "17|RUNNING|n1|None|reedbench:x:train/a:1"
 def squeue(tmp_path, monkeypatch):
     """Sets what squeue does, and counts its calls."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(board, "INTERVAL", 1e6)  # nothing grows old while a test runs
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "squeue"
@@ -46,8 +48,8 @@ def test_newer_news_are_asked_for(squeue):
 )
 def test_no_answer_is_no_news_and_is_not_asked_for_again_at_once(squeue, trouble, capsys):
     squeue(trouble)
-    board = Board()
-    assert [board.recent() for _ in range(10)] == [None] * 10
+    own = Board()
+    assert [own.recent() for _ in range(10)] == [None] * 10
     assert squeue.calls() == 1
     assert capsys.readouterr().err.count("squeue does not answer") == 1
     ticket = Ticket("reedbench:x:train/a:1", "slurm", "", [], 1, job="17", submitted=time.time() - 100)
@@ -60,8 +62,21 @@ def test_a_job_that_is_no_longer_listed_is_over(squeue):
     for job, alive in (("17", True), ("18", False)):
         ticket = Ticket("reedbench:x:train/a:1", "slurm", "", [], 1, job=job, submitted=old)
         assert Slurm().alive(ticket) is alive
-    assert Slurm().find("reedbench:x:train/a:") == ["17"]
-    assert Slurm().find("reedbench:y:") == []
+    site = Slurm()
+    assert site.find("reedbench:x:train/a:") == []  # nothing is known before there is news
+    assert site.news(old)
+    assert site.find("reedbench:x:train/a:") == ["17"]
+    assert site.find("reedbench:y:") == []
+
+
+def test_a_job_that_has_ended_is_kept_from_starting_again_and_not_killed(squeue, tmp_path):
+    scancel = tmp_path / "bin" / "scancel"
+    scancel.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/cancelled\n')
+    scancel.chmod(0o755)
+    ticket = Ticket("reedbench:x:train/a:1", "slurm", "", [], 1, job="17")
+    assert Slurm().cancel(ticket, waiting=True)
+    assert Slurm().cancel(ticket)
+    assert (tmp_path / "cancelled").read_text() == "--state=PENDING 17\n17\n"
 
 
 def test_a_table_from_before_the_submission_says_nothing(squeue):

@@ -77,9 +77,10 @@ def test_visible_gpus_are_those_of_the_environment(monkeypatch, value, seen):
     assert gpus.visible() == seen
 
 
-def test_gpus_without_numbers_cannot_be_dealt_out(monkeypatch):
+def test_gpus_without_numbers_cannot_be_dealt_out(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa,GPU-bb")
     assert gpus.any_visible()
+    assert gpus.lease(0, tmp_path) == []  # who wants none does not care
     with pytest.raises(ConfigError, match="name GPUs by their numbers"):
         gpus.visible()
 

@@ -25,7 +25,7 @@ MEM=${SLURM_UP_MEM:-20000}           # MB claimed by each fake node
 GPUS=${SLURM_UP_GPUS:-2}            # fake GPUs on each node
 ACCT=${SLURM_UP_ACCT:-0}            # 1: mariadb + slurmdbd so that sacct works; 0: no accounting
 PORT=${SLURM_UP_PORT:-18300}        # TCP ports PORT..PORT+2 and PORT+11.. (one per node)
-WAIT=${SLURM_UP_WAIT:-30}           # seconds any single wait may last
+WAIT=${SLURM_UP_WAIT:-120}          # seconds any single wait may last
 CLUSTER=${SLURM_UP_CLUSTER:-ci}
 HOST=$(hostname -s 2>/dev/null || hostname)
 ETC=$ROOT/etc; RUN=$ROOT/run; LOG=$ROOT/log
@@ -99,7 +99,10 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 ReturnToService=2
 JobRequeue=1
 KillWait=3
-MinJobAge=300
+MinJobAge=7200
+MessageTimeout=100
+BatchStartTimeout=100
+FirstJobId=$((PORT%9000*1000+1))
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ if OWN:
     os.environ["SLURM_UP_PORT"] = str(20000 + os.getpid() % 500 * 20)
 ROOT = Path(os.environ["SLURM_UP_ROOT"])
 KILL_WAIT = 3  # seconds, as in cluster.sh
+PATIENCE = 600  # seconds; what takes longer has failed
 PACKAGES = "slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 # In one process: most of a small step is its start.
 PREPARATION = """
@@ -52,13 +53,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         subprocess.run(["bash", str(CLUSTER), "purge"], check=False)
 
 
-def until(what: str, condition: Callable[[], object], seconds: float = 60) -> object:
+def until(what: str, condition: Callable[[], object], seconds: float = PATIENCE) -> object:
     """Wait for something to become true, and return it."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while True:
+        with suppress(subprocess.CalledProcessError):  # a controller that is busy
+            if found := condition():
+                return found
         assert time.monotonic() < end, f"gave up waiting for {what} after {seconds:.0f} s"
         time.sleep(0.05)
-    return found
 
 
 def jobs() -> dict[str, dict[str, str]]:
@@ -101,6 +104,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
         self.environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -125,15 +129,17 @@ class Bench:
 
     def start(self, command: list[str], **environment: str) -> "subprocess.Popen[str]":
         """Start a command here; standard error and output go together into one pipe."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.folder, env=self.environment | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+        self.started.append(process)
+        return process
 
     def run(self, command: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command here."""
         process = self.start(command, **environment)
-        text, _ = process.communicate(timeout=240)
+        text, _ = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(command, process.returncode, text, "")
 
     def ticket(self, method: str = "sit", segment: int = 0) -> dict[str, object]:
@@ -160,6 +166,12 @@ class Bench:
         lines = [line for file in self.folder.glob(f"work/tiny/{method}/seed0/*/events.jsonl") for line in file.open()]
         return json.loads(lines[-1])["done"] if lines else 0
 
+    def logged(self, log: str, words: str) -> bool:
+        """Whether a rule's log has these words; Snakemake removes it before its job runs again."""
+        with suppress(FileNotFoundError):
+            return words in (self.folder / log).read_text()
+        return False
+
     def my_jobs(self) -> dict[str, dict[str, str]]:
         """Jobs that were submitted from this folder."""
         return {job: row for job, row in jobs().items() if row.get("WorkDir") == str(self.folder)}
@@ -177,9 +189,13 @@ class Bench:
         """Let them go on."""
         (self.folder / "hold").unlink()
 
+    def until_asked(self) -> None:
+        """Wait until a job that is held has got a signal."""
+        until("the signal to arrive", (self.folder / "asked").exists)
+
     def processes(self, job: str) -> list[int]:
         """Python processes of a job, one per rank."""
-        folder = next(self.folder.rglob(f"{job}_submitted.pkl")).parent
+        folder = next((self.folder / "work" / "jobs").rglob(f"{job}_submitted.pkl")).parent
         return sorted(set(pids(f"-m submitit.core._submit {folder}")) - set(pids("srun ")))
 
 
@@ -228,6 +244,9 @@ def bench(prepared: Path, tmp_path: Path) -> Iterator[Bench]:
     shutil.copytree(prepared, folder)
     here = Bench(folder)
     yield here
+    for process in here.started:  # launchers first: they would submit a killed job again
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     for pid in pids(str(folder)):
         try:
             os.kill(pid, signal.SIGKILL)

@@ -10,7 +10,9 @@ import subprocess
 import pytest
 from safetensors.numpy import load_file
 
+PATIENCE = 600  # seconds, as in conftest.py
 SEGMENT = "work/jobs/train/tiny/sit/seed0/segment-0"
+RECEIPT = "results/runs/tiny/sit/seed0/segment-0.json"
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def held(bench):
         bench.hold()
         launcher = bench.start(command or bench.train(), REEDBENCH_FAULT="hold:before-step@7", **environment)
         job = str(bench.ticket()["job"])
-        bench.until("the state of step 6", lambda: 6 in bench.state_steps(), 120)
+        bench.until("the state of step 6", lambda: 6 in bench.state_steps())
         return launcher, job
 
     return start
@@ -29,7 +31,7 @@ def held(bench):
 
 def finish(launcher):
     """The launcher's words, once it has succeeded."""
-    text, _ = launcher.communicate(timeout=150)
+    text, _ = launcher.communicate(timeout=PATIENCE)
     assert launcher.returncode == 0, text
     return text
 
@@ -42,7 +44,7 @@ def left_at(text):
 def killed(launcher):
     """Kill a launcher as a crash of its machine would, its job lives on."""
     os.kill(launcher.pid, signal.SIGKILL)
-    launcher.communicate(timeout=10)
+    launcher.communicate(timeout=PATIENCE)
 
 
 def test_it_runs_on_a_node_that_has_gpus_and_publishes(bench, uninterrupted):
@@ -151,7 +153,7 @@ def test_a_launcher_killed_between_sbatch_and_its_answer_loses_nothing(bench, un
     sbatch.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@"\nkill -9 $PPID\n')
     sbatch.chmod(0o755)
     first = bench.start(bench.train(), PATH=f"{sbatch.parent}:{bench.environment['PATH']}")
-    assert first.wait(timeout=60) == -signal.SIGKILL
+    assert first.wait(timeout=PATIENCE) == -signal.SIGKILL
     assert json.loads((bench.folder / SEGMENT / "ticket.json").read_text())["job"] is None
     (job,) = bench.my_jobs()
     assert f"re-attached to live job {job}" in finish(bench.start(bench.train()))
@@ -171,16 +173,16 @@ def test_a_job_whose_ticket_was_deleted_is_cancelled(bench, held):
 def test_ctrl_c_leaves_an_empty_queue(bench, held):
     launcher, job = held()
     os.kill(launcher.pid, signal.SIGINT)
-    text, _ = launcher.communicate(timeout=10)
+    text, _ = launcher.communicate(timeout=PATIENCE)
     assert launcher.returncode == 130
     assert f"cancelled job {job}" in text
-    bench.until("an empty queue", lambda: not bench.live(), 30)
+    bench.until("an empty queue", lambda: not bench.live())
 
 
 def test_ctrl_c_can_leave_the_job(bench, held):
     launcher, job = held(REEDBENCH_ON_INTERRUPT="leave")
     os.kill(launcher.pid, signal.SIGTERM)
-    text, _ = launcher.communicate(timeout=10)
+    text, _ = launcher.communicate(timeout=PATIENCE)
     assert f"job {job} goes on" in text
     second = bench.start(bench.train())
     bench.let_go()
@@ -194,9 +196,9 @@ def test_a_job_of_an_outdated_configuration_is_cancelled(bench, held):
     benchmark.write_text(benchmark.read_text().replace("lr: 1.0e-3", "lr: 2.0e-3"))
     # As Snakemake would: the new settings' digits in the line, whatever they are, make it another job.
     second = bench.start([*bench.train(), "--expect", "000000000000"])
-    text, _ = second.communicate(timeout=60)
+    text, _ = second.communicate(timeout=PATIENCE)
     assert second.returncode == 2, text  # these digits were made up
-    assert launcher.wait(timeout=30) == 128 + signal.SIGTERM
+    assert launcher.wait(timeout=PATIENCE) == 128 + signal.SIGTERM
     assert bench.my_jobs()[job]["JobState"] == "CANCELLED"
 
 
@@ -223,21 +225,26 @@ def test_scontrol_requeue_in_the_middle_changes_nothing(bench, held, uninterrupt
     assert _restarts(bench) == 1
 
 
-def test_a_job_that_ends_while_it_is_requeued_does_not_start_again(bench, held, uninterrupted):
-    launcher, job = held()
+def test_a_job_that_ends_while_it_is_requeued_does_not_start_again(bench, uninterrupted):
+    bench.hold()
+    launcher = bench.start(bench.train(), REEDBENCH_FAULT="hold:after-receipt@10")
+    job = str(bench.ticket()["job"])
+    bench.until("the job's receipt", lambda: any((bench.folder / SEGMENT).glob(f"*/stage/{RECEIPT}")))
     subprocess.run(["scontrol", "requeue", job], check=True)
-    bench.let_go()  # it has three seconds until SIGKILL, and needs one
+    bench.until_asked()
+    bench.let_go()  # it has three seconds until SIGKILL, and needs a moment
     finish(launcher)
     assert bench.receipt() == uninterrupted["sit"]
-    bench.until("an empty queue", lambda: not bench.live(), 30)
+    bench.until("an empty queue", lambda: not bench.live())
 
 
 def test_sigusr2_saves_the_state_and_requeues(bench, uninterrupted):
     bench.hold()
     launcher = bench.start(bench.train(), REEDBENCH_FAULT="hold:before-step@8")  # no state is due at step 7 or 8
     job = str(bench.ticket()["job"])
-    bench.until("training to reach step 6", lambda: bench.events() >= 6, 120)
+    bench.until("training to reach step 6", lambda: bench.events() >= 6)
     subprocess.run(["scancel", "--signal=USR2", job], check=True)
+    bench.until_asked()
     bench.let_go()
     bench.release(job)
     paused, resumed = left_at(finish(launcher))
@@ -250,6 +257,7 @@ def test_sigusr2_saves_the_state_and_requeues(bench, uninterrupted):
 def test_sigusr2_to_ranks_makes_them_leave_together(bench, held):
     launcher, job = held(bench.train(nodes=2, tasks_per_node=2))
     subprocess.run(["scancel", "--signal=USR2", job], check=True)
+    bench.until_asked()
     bench.let_go()
     bench.release(job)
     paused, resumed = left_at(finish(launcher))

@@ -5,13 +5,14 @@ import os
 import pickle
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 from reedbench.training.ranks import Ranks, joined
 
-SECONDS = 60.0
+SECONDS = 300.0
 LOST = "ended without a word"
 
 
@@ -27,22 +28,23 @@ def on_ranks(world: int, work: Callable[[Ranks], Any]) -> list[Any]:
 
 def in_processes(world: int, work: Callable[[], Any]) -> list[Any]:
     """What `work` returns or raises in each of several processes whose environment calls them ranks."""
-    context, port = multiprocessing.get_context("fork"), _free_port()
+    context = multiprocessing.get_context("fork")
     ends = [context.Pipe(duplex=False) for _ in range(world)]
-    children = [
-        context.Process(target=_child, args=(rank, world, port, work, ends[rank][1]), daemon=True)
-        for rank in range(world)
-    ]
-    for child, (_, sending) in zip(children, ends, strict=True):
-        child.start()
-        sending.close()
-    deadline = time.monotonic() + SECONDS
-    try:
-        return [_received(end, deadline) for end, _ in ends]
-    finally:
-        for child in children:
-            child.kill()
-            child.join()
+    with _reserved_port() as port:
+        children = [
+            context.Process(target=_child, args=(rank, world, port, work, ends[rank][1]), daemon=True)
+            for rank in range(world)
+        ]
+        for child, (_, sending) in zip(children, ends, strict=True):
+            child.start()
+            sending.close()
+        deadline = time.monotonic() + SECONDS
+        try:
+            return [_received(end, deadline) for end, _ in ends]
+        finally:
+            for child in children:
+                child.kill()
+                child.join()
 
 
 def _child(rank: int, world: int, port: int, work: Callable[[], Any], end: Connection) -> None:
@@ -66,7 +68,10 @@ def _received(end: Connection, deadline: float) -> Any:
         return LOST
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+@contextmanager
+def _reserved_port() -> Iterator[int]:
+    """A port that nobody else is given meanwhile; a rank can listen on it, as this socket does not."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield int(reserved.getsockname()[1])

@@ -3,8 +3,10 @@
 import csv
 import fcntl
 import json
-import time
+import os
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,16 @@ def test_a_rank_without_a_gpu_is_one_line(monkeypatch):
         joined("cuda"),
     ):
         pass
+
+
+def test_a_rank_that_never_comes_is_a_reason_to_run_again():
+    def work() -> None:
+        os.environ["WORLD_SIZE"] = "2"
+        with joined("cpu", timedelta(seconds=1)):
+            pass
+
+    (error,) = in_processes(1, work)
+    assert isinstance(error, RunAgain), error
 
 
 # Gradients
@@ -221,16 +233,16 @@ def test_costs_are_those_of_all_ranks_and_the_rate_is_that_of_the_clock():
     def work(ranks: Ranks) -> dict[str, float]:
         counted = Curve(Journal(), RowOrder(6, 6, "b", 0), flops_of_first=5.0, ranks=ranks)
         counted.add(1, {"loss": torch.tensor(1.0 + ranks.rank)})
-        counted.wall -= 10.0
-        counted.cpu -= 1.0 + ranks.rank
+        counted.wall -= 1000.0  # beside which the test itself takes no time
+        counted.cpu -= 1000.0 * (1 + ranks.rank)
         return counted.row(1)
 
     one, other = on_ranks(2, work)
     assert one == other
     assert (one["loss"], one["flops"]) == (3.0, 5.0)
-    assert one["device_seconds"] == pytest.approx(20.0, abs=0.5)
-    assert one["cpu_seconds"] == pytest.approx(3.0, abs=0.5)
-    assert one["samples_per_second"] == pytest.approx(0.6, rel=0.05)
+    assert one["device_seconds"] == pytest.approx(2000, rel=0.05)
+    assert one["cpu_seconds"] == pytest.approx(3000, rel=0.05)
+    assert one["samples_per_second"] == pytest.approx(0.006, rel=0.05)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
@@ -321,23 +333,22 @@ def test_a_rank_that_fails_leaves_nobody_waiting(segment):
         if (rank, step) == (1, 3):
             raise RuntimeError("out of memory")
 
-    began = time.monotonic()
     first, other = on_ranks(2, lambda ranks: segment("failed").train(ranks, fail))
     assert str(other) == "out of memory"
     assert isinstance(first, RunAgain)  # the other one is gone, and with it the connection
-    assert time.monotonic() - began < 20
 
 
 def test_two_ranks_run_the_step_and_the_first_one_speaks_and_records(run, capfd):
-    def work() -> list[int]:
-        return [train(0), train(0), train(1)]
-
-    assert in_processes(2, work) == [[0, 0, 0]] * 2
+    costs = []
+    for segment in (0, 0, 1):  # each joined anew, as every job is
+        assert in_processes(2, partial(train, segment)) == [0, 0]
+        notes = provenance.read(paths.receipt("tiny", "reed", 0, segment))["notes"]
+        costs.append(notes["run_costs"]["device_seconds"])
     said = capfd.readouterr().err
     assert said.count("config.json: new recipe") == said.count("already trained, collected from the store") == 1
     assert said.count("tiny/reed/seed0: 10/10 steps") == 1
     record = provenance.read(paths.receipt("tiny", "reed", 0, 1))
     assert (record["device"], record["notes"]["ranks"]) == ("2 x cpu, 1 threads", 2)
-    assert record["device_seconds"] >= record["notes"]["run_costs"]["device_seconds"] / 2
+    assert record["device_seconds"] >= costs[2] - costs[1]
     events = [json.loads(line)["done"] for line in next(Path("work").rglob("events.jsonl")).read_text().splitlines()]
     assert events == list(range(2, 21, 2))
