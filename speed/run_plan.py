@@ -3,8 +3,7 @@
     python speed/run_plan.py digits --workers 8 --gpus 1
 
 What comes before and after the runs goes one job at a time; each run (method and seed) is one chain of jobs. With
-`--gpus N`, encoders, training and sampling are told to use GPUs, as a launcher would tell them. Prints seconds per
-verb.
+`--gpus N`, training and sampling are told to use GPUs, as a launcher would tell them. Prints seconds per verb.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.schema.planning import Job, jobs
 from reedbench.schema.suite import load
 
-ON_GPU = ("represent", "train", "sample")
+ON_GPU = ("train", "sample")
 
 
 def run(job: Job, gpus: int) -> float:

@@ -26,7 +26,8 @@ def atomic(path: Path | str, *, in_place: bool = False, shared: bool = False) ->
     """Yield a sibling `.part` path; on success it is flushed to disk and renamed to `path`, else removed.
 
     Results go to where this process stages them (`core.staging`), unless they are to be written in place. Where several
-    processes may write the file at once (`shared`) each has a part of its own; else a killed attempt's is overwritten.
+    processes may write the file at once (`shared`) each has a part of its own, which stays if its process is killed;
+    else the part that a killed process left is overwritten.
     """
     path = Path(path) if in_place else staged(path)
     path.parent.mkdir(parents=True, exist_ok=True)

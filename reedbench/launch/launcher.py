@@ -14,7 +14,6 @@ from types import FrameType
 from reedbench.core import paths
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, MissingArtefact, RunAgain
-from reedbench.launch.board import INTERVAL
 from reedbench.launch.coordinator import coordinator
 from reedbench.launch.job import Outcome, StepJob, outcomes, stage
 from reedbench.launch.publish import publish
@@ -26,6 +25,7 @@ RESUBMISSIONS = 3
 GRACE = float(os.environ.get("REEDBENCH_GRACE_SECONDS", "15"))  # NFS may show a result this long after its job's end
 TIDY_SECONDS = 10.0
 STOP_SECONDS = 15.0  # for which a stopping launcher looks for a job whose number it does not know
+ORPHAN_SECONDS = 5.0  # for which a launcher without a ticket waits to hear whether a job of its own lives
 PATIENCE = 5.0  # seconds before a job that found its run taken is submitted again; then three times as many
 TAIL, RANKS_SHOWN = 40, 4
 
@@ -142,15 +142,17 @@ class Launcher:
         except (OSError, MissingArtefact, TypeError):
             return []
 
-    def _wait_for_news(self, age: float = 0.0) -> None:
-        """Wait until the state of jobs is known, as of now or of so many seconds ago."""
+    def _wait_for_news(self) -> None:
         began = time.time()
-        while not self.site.news(began - age):
+        while not self.site.news(began):
             self._pause(0.25)
 
     def _without_ticket(self) -> None:
         """Nothing is known of a job; if one of ours lives (somebody deleted `work/`), nobody can collect it."""
-        self._wait_for_news(INTERVAL)  # one answer serves all launchers that start together
+        began = time.time()
+        # One answer serves all launchers that start together. Without any, sbatch says better what is wrong.
+        while not self.site.news(began - self.site.interval) and time.time() < began + ORPHAN_SECONDS:
+            self._pause(0.25)
         for job in self.site.find(self.comment.rpartition(":")[0] + ":"):
             self._say(f"cancelling job {job}, whose ticket is gone")
             orphan = Ticket(self.comment, self.site.name, "", [], self.request.ranks, job=job)
@@ -236,13 +238,13 @@ class Launcher:
         ticket.state, ticket.meta = FAILED if outcome.code else PUBLISHED, asdict(outcome)
         self.desk.write(ticket)
         self._show_logs(ticket, outcome.rank)
-        # It may have ended while it was being requeued, with or without a signal yet: nothing is left to do for it.
-        self.site.cancel(ticket, waiting=not outcome.signalled)
+        if outcome.signalled:  # it ended while it was being requeued: nothing is left for the requeued job to do
+            self.site.cancel(ticket)
         took = f"{outcome.seconds:.0f} s, {outcome.max_rss_mb} MB, {outcome.restarts} restart(s)"
         reason = f"; {outcome.reason}" if outcome.reason else ""
         self._say(f"job {outcome.job} on {outcome.host}: exit code {outcome.code} after {took}{reason}")
         if outcome.code == 0:
-            self._tidy(ticket)
+            self._tidy(ticket, 0 if outcome.signalled else TIDY_SECONDS)
         return outcome.code
 
     def _publish(self, ticket: Ticket) -> None:
@@ -258,10 +260,10 @@ class Launcher:
                 self.desk.write(ticket)
                 raise
 
-    def _tidy(self, ticket: Ticket) -> None:
+    def _tidy(self, ticket: Ticket, patience: float) -> None:
         """Remove the submission, once submitit has written its own result there: else it would call the job failed."""
         results = [Path(ticket.folder) / f"{ticket.job}_{rank}_result.pkl" for rank in range(ticket.ranks)]
-        until = time.monotonic() + TIDY_SECONDS
+        until = time.monotonic() + patience
         while time.monotonic() < until and not all(file.exists() for file in results):
             time.sleep(0.02)
         shutil.rmtree(ticket.folder, ignore_errors=True)

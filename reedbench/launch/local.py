@@ -28,7 +28,7 @@ def run(request: Request, step: Sequence[str], on_interrupt: str) -> int:
 class Local:
     """This machine."""
 
-    name = "local"
+    name, interval = "local", 0.0
 
     def submit(self, request: Request, job: StepJob, ticket: Ticket) -> None:
         """Start the job's controller, once its GPUs are free."""
@@ -60,9 +60,9 @@ class Local:
         _reap()
         return ticket.process is not None and Process(**ticket.process).alive()
 
-    def cancel(self, ticket: Ticket, *, waiting: bool = False) -> bool:
-        """Interrupt the controller, which ends its processes; a local job never waits."""
-        if not waiting and ticket.process is not None and self.alive(ticket):
+    def cancel(self, ticket: Ticket) -> bool:
+        """Interrupt the controller, which ends its processes."""
+        if ticket.process is not None and self.alive(ticket):
             os.kill(Process(**ticket.process).pid, signal.SIGINT)
         return True
 

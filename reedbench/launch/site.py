@@ -13,9 +13,15 @@ class Busy(Exception):
 
 
 class Site(Protocol):
-    """A cluster, or this machine."""
+    """A cluster, or this machine.
+
+    Attributes:
+        name: as in the configuration.
+        interval: seconds that may lie between two looks at the state of jobs.
+    """
 
     name: str
+    interval: float
 
     def submit(self, request: Request, job: StepJob, ticket: Ticket) -> None:
         """Start the job in `ticket.folder`, and write its number (and process) into the ticket.
@@ -38,11 +44,8 @@ class Site(Protocol):
         """Whether the job of a ticket waits, runs or is requeued; true where there is no news from after `since`."""
         ...
 
-    def cancel(self, ticket: Ticket, *, waiting: bool = False) -> bool:
-        """End the job of a ticket, or only keep it from starting if it is `waiting`; says whether the site has heard.
-
-        It waits again where it is being requeued.
-        """
+    def cancel(self, ticket: Ticket) -> bool:
+        """End the job of a ticket; says whether the site has heard."""
         ...
 
 

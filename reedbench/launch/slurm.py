@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from reedbench.core.errors import ConfigError
-from reedbench.launch.board import Board, Table
+from reedbench.launch.board import INTERVAL, Board, Table
 from reedbench.launch.job import WARNING_SECONDS, StepJob
 from reedbench.launch.launcher import launch
 from reedbench.launch.resources import Request
@@ -40,7 +40,7 @@ class Slurm:
     name = "slurm"
 
     def __init__(self) -> None:
-        self.board = Board()
+        self.board, self.interval = Board(), INTERVAL
         self.latest: Table | None = None
 
     def submit(self, request: Request, job: StepJob, ticket: Ticket) -> None:
@@ -73,11 +73,11 @@ class Slurm:
         row = table.rows.get(str(ticket.job))
         return row is not None and row.live
 
-    def cancel(self, ticket: Ticket, *, waiting: bool = False) -> bool:
+    def cancel(self, ticket: Ticket) -> bool:
         """Ask Slurm to end the job."""
-        command = ["scancel", *(["--state=PENDING"] if waiting else []), str(ticket.job)]
         for _ in range(2):
             try:
+                command = ["scancel", str(ticket.job)]
                 done = subprocess.run(command, capture_output=True, timeout=CANCEL_SECONDS, start_new_session=True)
             except (OSError, subprocess.TimeoutExpired):
                 continue

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import Kind
+from reedbench.schema.benchmark import Resources
 from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
@@ -30,6 +31,9 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
     return [document.problem(key, message) for key, message in findings]
 
 
+SHARED_STEPS = ("prepare", "caption", "pretrain", "represent")  # made once for all benchmarks on a dataset
+
+
 def check_shared_names(benchmarks: Mapping[str, Any], documents: Mapping[str, Document]) -> list[Problem]:
     """Results are filed by dataset and name: equal names must mean equal settings in all benchmarks."""
     problems: list[Problem] = []
@@ -46,6 +50,23 @@ def check_shared_names(benchmarks: Mapping[str, Any], documents: Mapping[str, Do
                 path: Key = (section, key) if key else (section,)
                 message = f"differs from the one of the same name in benchmark '{owner}'; rename it or make them equal"
                 problems.append(documents[name].problem(path, message))
+    return problems
+
+
+def check_shared_steps(benchmarks: Mapping[str, Any], documents: Mapping[str, Document]) -> list[Problem]:
+    """Steps of a dataset run once: benchmarks that share it must ask for the same."""
+    problems: list[Problem] = []
+    first: dict[tuple[str, str], tuple[str, Any]] = {}
+    for name, benchmark in benchmarks.items():
+        for step in SHARED_STEPS:
+            asked = benchmark.resources.get(step, Resources())
+            owner, known = first.setdefault((benchmark.dataset.id, step), (name, asked))
+            if known != asked:
+                message = (
+                    f"benchmark '{owner}' has the same dataset and asks for other resources; {step} runs once for "
+                    "both: make them equal"
+                )
+                problems.append(documents[name].problem(("resources", step), message))
     return problems
 
 

@@ -12,7 +12,7 @@ from reedbench.core import io, paths, plugins
 from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema import benchmark as models
-from reedbench.schema.checks import check_benchmark, check_shared_names
+from reedbench.schema.checks import check_benchmark, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document, merge_bases
 from reedbench.schema.problems import MUST_BE, explain
 
@@ -99,7 +99,7 @@ def load(config_file: str = paths.CONFIG) -> Suite:
             loaded[file.stem] = read_benchmark(document)
         except ConfigError as error:
             problems += error.problems
-    problems += check_shared_names(loaded, documents)
+    problems += check_shared_names(loaded, documents) + check_shared_steps(loaded, documents)
     if problems:
         raise ConfigError(problems)
     return Suite(loaded)

@@ -21,9 +21,9 @@ from reedbench.core.errors import ConfigError, ReedbenchError, RunAgain
 
 VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SIZE
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-LOST = re.compile(
-    r"by peer|pair closure|broken pipe|timed? ?out|NCCL"  # once joined
-    r"|likely closed|socket closed|failed to connect|connection refused|EADDRINUSE|address already in use",  # joining
+LOST = re.compile(r"by peer|pair closure|broken pipe|timed? ?out|NCCL", re.IGNORECASE)
+NOT_JOINED = re.compile(
+    r"timed? ?out|likely closed|socket closed|by peer|broken pipe|connection refused|EADDRINUSE|address already in use",
     re.IGNORECASE,
 )
 PATIENCE = timedelta(minutes=30)  # with a rank that is late: the first one may be writing a large state
@@ -126,7 +126,7 @@ def joined(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
 
     Raises:
         ConfigError: the environment is incomplete, or the node shows fewer GPUs than it has ranks.
-        RunAgain: another rank has ended, and this one cannot go on without it.
+        RunAgain: another rank has ended or never came, and this one cannot go on without it.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -137,8 +137,8 @@ def joined(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
     ranks = Ranks(world, int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), device)
     if device == "cuda":
         _take_gpu(ranks)
+    _join(ranks, patience)
     try:
-        dist.init_process_group(BACKENDS[device], timeout=patience)
         with nullcontext() if ranks.first else console.muted():
             yield ranks
     except RuntimeError as error:  # which is what gloo and NCCL raise
@@ -148,6 +148,19 @@ def joined(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
         raise RunAgain(f"rank {ranks.rank} has lost another one, run again to go on ({said})") from error
     # Not after an error: this waits for sums that others may never join, and a rank that failed must end at once.
     dist.destroy_process_group()
+
+
+def _join(ranks: Ranks, patience: timedelta) -> None:
+    try:
+        dist.init_process_group(BACKENDS[ranks.device], timeout=patience)
+    except RuntimeError as error:
+        if not NOT_JOINED.search(str(error)):
+            raise
+        address, said = "{MASTER_ADDR}:{MASTER_PORT}".format_map(os.environ), str(error).strip().splitlines()[0]
+        raise RunAgain(
+            f"rank {ranks.rank} has not met the other {ranks.world - 1} at {address} ({said}): run again to go on; if "
+            "it stays so, see whether all nodes reach that address (MASTER_ADDR, MASTER_PORT)"
+        ) from error
 
 
 def _take_gpu(ranks: Ranks) -> None:

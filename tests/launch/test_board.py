@@ -1,6 +1,8 @@
 """One squeue for all launchers; a controller that is silent, slow or killed is never taken for an empty queue."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -69,14 +71,14 @@ def test_a_job_that_is_no_longer_listed_is_over(squeue):
     assert site.find("reedbench:y:") == []
 
 
-def test_a_job_that_has_ended_is_kept_from_starting_again_and_not_killed(squeue, tmp_path):
-    scancel = tmp_path / "bin" / "scancel"
-    scancel.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/cancelled\n')
-    scancel.chmod(0o755)
-    ticket = Ticket("reedbench:x:train/a:1", "slurm", "", [], 1, job="17")
-    assert Slurm().cancel(ticket, waiting=True)
-    assert Slurm().cancel(ticket)
-    assert (tmp_path / "cancelled").read_text() == "--state=PENDING 17\n17\n"
+def test_without_slurm_a_launcher_says_so_and_ends(workspace, tmp_path):
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "reedbench", *"launch --where slurm --key prepare/digits".split()]
+    command += "--output results/data/digits/index.json -- step prepare --dataset digits".split()
+    environment = {**os.environ, "PATH": str(tmp_path / "empty")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "Slurm refused the job" in done.stderr
 
 
 def test_a_table_from_before_the_submission_says_nothing(squeue):

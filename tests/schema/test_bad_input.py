@@ -388,6 +388,12 @@ OTHER_FILES = {
         "dataset",
         ["differs from the one of the same name in benchmark 'tiny'"],
     ),
+    "other resources for a step that runs once for two benchmarks": (
+        twin("resources/represent", {"mem_mb": 9000}),
+        "benchmarks/zwilling.yaml",
+        "resources.represent",
+        ["benchmark 'tiny' has the same dataset", "represent runs once for both", "make them equal"],
+    ),
 }
 ALL = [pytest.param(edit, TINY, key, words, id=name) for name, (edit, key, words) in CASES.items()]
 ALL += [pytest.param(*case, id=name) for name, case in OTHER_FILES.items()]

@@ -14,8 +14,10 @@ import yaml
 from reedbench import steps
 from reedbench.codecs.residues import Residues
 from reedbench.core import io, paths, provenance
+from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
+from reedbench.encoders.masked_residues import MaskedResidues
 from reedbench.schema import suite
 
 CELL = "--benchmark folding --method {m} --seed 0 --step {step} --sampler {s}"
@@ -113,6 +115,25 @@ def test_pairs_are_stored_per_chain_and_residues_too(here):
 
         store = Shards(paths.shards(paths.representation("backbones", name)))
         assert store.lengths("representation").tolist() == (lengths**power).tolist()
+
+
+def test_representations_are_made_on_the_device_of_the_step(here, monkeypatch):
+    told, prepared = [], MaskedResidues.prepared
+
+    def on_the_cpu(self: Any, weights: Any, material: Any, device: str) -> Any:
+        told.append(device)
+        return prepared(self, weights, material)
+
+    index = paths.index(paths.representation("backbones", "residues"))
+    before = io.sha256(index)
+    with monkeypatch.context() as there:
+        there.setattr(MaskedResidues, "prepared", on_the_cpu)
+        there.setattr("torch.cuda.is_available", lambda: True)
+        there.setenv(GPUS_VARIABLE, "1")
+        assert run("represent --dataset backbones --encoder residues") == 0
+    assert (told, provenance.read(index)["device"]) == (["cuda"], "cuda")
+    assert run("represent --dataset backbones --encoder residues") == 0
+    assert (io.sha256(index), provenance.read(index)["device"]) == (before, "cpu")
 
 
 def test_samples_are_fasta_and_parquet_with_every_chain_once_per_stream(here):

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -113,6 +114,7 @@ def test_a_rank_that_never_comes_is_a_reason_to_run_again():
 
     (error,) = in_processes(1, work)
     assert isinstance(error, RunAgain), error
+    assert re.search(r"rank 0 has not met the other 1 at 127\.0\.0\.1:\d+ \(.*\): run again", str(error))
 
 
 # Gradients

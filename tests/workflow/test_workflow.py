@@ -1,6 +1,7 @@
 """The workflow from nothing to tables and figures, what an edit reruns, and what stays as it is."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -203,3 +204,13 @@ def test_the_launch_line_is_frozen():
 
 def test_the_workflow_is_lint_clean(finished):
     assert finished.snakemake("--lint").code == 0
+
+
+def test_only_encoders_that_can_use_a_gpu_ask_for_one(tmp_path):
+    root = Path(__file__).parents[2]
+    shutil.copytree(root / "config", tmp_path / "config")
+    targets = [f"results/representations/pdb/{name}/index.json" for name in ("esm", "single")]
+    command = [sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "-n", "-p", "--cores", "1", *targets]
+    plan = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    asked = re.findall(r"--gpus (\d+) .* --key represent/pdb/(\S+)", plan)
+    assert {name: gpus for gpus, name in asked} == {"esm": "1", "single": "0"}

@@ -122,7 +122,7 @@ def encoder_settings(wildcards):
 
 @once_per("d", "e")
 def encoder_gpus(wildcards):
-    """None for an encoder that can use none, whatever others get."""
+    """0 for an encoder that can use none, whatever others get."""
     return settings.encoder_gpus(SUITE, wildcards.d, wildcards.e)
 
 
