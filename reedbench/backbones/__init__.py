@@ -10,7 +10,6 @@ from reedbench.core.plugins import Plugin
 class AbstractBackbone(Plugin):
     """Describes a network and builds it."""
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str]
 
     @abstractmethod

@@ -10,7 +10,6 @@ from reedbench.domains.rows import Rows
 class AbstractCaptioner(Plugin):
     """Writes one caption per row."""
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str]
 
     @abstractmethod

@@ -4,38 +4,44 @@ A codec is all that training, sampling and scoring know of how data of a domain 
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from reedbench.core.plugins import Plugin
+from reedbench.core.seeds import RowStreams
 from reedbench.domains.rows import Rows
 
 Facts = Mapping[str, Any]  # index of a dataset
+Streams = Callable[[str], RowStreams]  # name of a draw -> one stream per sample
 Batch = dict[str, Any]  # of tensors whose first axis is the row
 
 
 class AbstractCodec(Plugin):
     """Maps stored rows to the backbone's space, and what a sampler makes back to data."""
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str]
     lengths_of: ClassVar[str | None] = None  # ragged array whose rows say how long a datum is
     repeats: ClassVar[bool] = False  # every sampling stream is asked the same anew: their number changes what is asked
 
     def recipe(self) -> dict[str, Any]:
         """The settings that change what a network is trained on."""
-        return self.plain()
+        return self.identity()
 
     @abstractmethod
     def shape(self, facts: Facts) -> tuple[int, ...]:
         """Shape of one datum in the backbone's space; -1 where data differ."""
 
     @abstractmethod
-    def batch(self, arrays: Mapping[str, Any]) -> Batch:
-        """Arrays of some rows as networks take them; rows of different lengths are padded to the longest."""
+    def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
+        """Arrays of some rows as networks take them.
+
+        Args:
+            arrays: as the dataset has them.
+            length: to which rows of different lengths are padded; the longest of them if it is not given.
+        """
 
     def check_asked(self, facts: Facts, count: int, streams: int) -> None:
         """Whether data can ask for `count` samples, known before anything is trained.
@@ -56,8 +62,8 @@ class AbstractCodec(Plugin):
         """
 
     @abstractmethod
-    def condition(self, asked: Rows, facts: Facts, streams: Sequence[Any]) -> Batch:
-        """What a sampler starts from, on the CPU; each sample draws from its own stream (a `torch.Generator`)."""
+    def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:
+        """What a sampler starts from, on the CPU; `streams` gives by name one stream per sample."""
 
     @abstractmethod
     def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:

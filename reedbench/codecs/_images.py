@@ -1,13 +1,13 @@
 """What codecs of images share: labels that are asked for, noise to start from, npz files of samples."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from reedbench.codecs import AbstractCodec, Batch, Facts
+from reedbench.codecs import AbstractCodec, Batch, Facts, Streams
 from reedbench.domains import image
 from reedbench.domains.rows import Rows
 
@@ -36,7 +36,7 @@ class ImageCodec(AbstractCodec):
         """Shape of one latent."""
         return self.latent_shape(tuple(facts["shapes"]["images"]))
 
-    def batch(self, arrays: Mapping[str, Any]) -> Batch:
+    def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
         """`x_1`, the latents, and `labels`."""
         import torch
 
@@ -50,12 +50,12 @@ class ImageCodec(AbstractCodec):
         labels = np.arange(count) % int(facts["classes"])
         return Rows([str(i) for i in range(count)], ["asked"] * count, {"labels": labels})
 
-    def condition(self, asked: Rows, facts: Facts, streams: Sequence[Any]) -> Batch:
+    def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:
         """`x_0`, noise, and `labels`."""
         import torch
 
-        noise = [torch.randn(self.shape(facts), generator=stream) for stream in streams]
-        return {"x_0": torch.stack(noise), "labels": torch.from_numpy(asked.arrays["labels"])}
+        noise = torch.from_numpy(streams("noise").normal(*self.shape(facts)))
+        return {"x_0": noise, "labels": torch.from_numpy(asked.arrays["labels"])}
 
     def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:
         """`images` (n, channels, height, width) uint8 and the `labels` that were asked for."""

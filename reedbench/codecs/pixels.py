@@ -18,7 +18,7 @@ class Pixels(ImageCodec):
 
     def recipe(self) -> dict[str, Any]:
         """Rounding concerns samples only."""
-        return {"uses": self.uses}
+        return {name: value for name, value in self.identity().items() if name != "rounding"}
 
     def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """A latent is an image."""

@@ -1,12 +1,12 @@
 """The codec of inverse folding: backbones condition, residues are what is denoised; nothing is compressed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from reedbench.codecs import AbstractCodec, Batch, Facts
+from reedbench.codecs import AbstractCodec, Batch, Facts, Streams
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.core.residues import MASK, UNKNOWN
@@ -29,9 +29,9 @@ class Residues(AbstractCodec):
         """One token per residue."""
         return (-1,)
 
-    def batch(self, arrays: Mapping[str, Any]) -> Batch:
+    def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
         """Tensors of `domains.protein.padded`."""
-        return protein.padded(arrays)
+        return protein.padded(arrays, length)
 
     def check_asked(self, facts: Facts, count: int, streams: int) -> None:
         """As many chains as the test split has, or fewer."""
@@ -51,7 +51,7 @@ class Residues(AbstractCodec):
         ids = [f"{name}/{j}" for j in range(streams) for name in once.ids]
         return Rows(ids, ["asked"] * count, every.arrays)
 
-    def condition(self, asked: Rows, facts: Facts, streams: Sequence[Any]) -> Batch:
+    def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:
         """The chains as for training; nothing is random."""
         return self.batch(asked.arrays)
 

@@ -1,6 +1,7 @@
 """The base of every configuration model: immutable, no unknown keys, field docstrings become descriptions."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,6 +11,34 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    """Fields that no key covers, beside those of the base classes: words, and what only rounds or divides work."""
+
     def plain(self) -> dict[str, Any]:
-        """Built-in types only, for JSON and for Snakemake's `params` (a model there would not be compared)."""
+        """All fields as built-in types, for JSON."""
         return self.model_dump(mode="json")
+
+    def identity(self) -> dict[str, Any]:
+        """What keys are made of: the fields that differ from their defaults, as built-in types.
+
+        So a new field with a neutral default moves no key. A default that changes moves none either: it needs another
+        `version`, which tests/schema/test_defaults.py enforces.
+        """
+        left_out = frozenset().union(*(vars(base).get("unkeyed", ()) for base in type(self).__mro__))
+        dumped = self.plain()
+        return {
+            name: _identity(value, dumped[name])
+            for name, field in type(self).model_fields.items()
+            if name not in left_out and (value := getattr(self, name)) != field.get_default(call_default_factory=True)
+        }
+
+
+def _identity(value: Any, dumped: Any) -> Any:
+    """A field's value as built-in types, models in it by their identity."""
+    if isinstance(value, Frozen):
+        return value.identity()
+    if isinstance(value, Mapping):
+        return {name: _identity(entry, dumped[name]) for name, entry in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_identity(entry, plain) for entry, plain in zip(value, dumped, strict=True)]
+    return dumped

@@ -13,8 +13,9 @@ from abc import ABC
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
+from reedbench.core import io
 from reedbench.core.errors import ConfigError
 from reedbench.core.frozen import Frozen
 
@@ -24,9 +25,22 @@ KINDS = ("datasets", "codecs", "captioners", "encoders", "backbones", "objective
 
 
 class Plugin(Frozen, ABC):
-    """Base of all plugin configurations; `uses` is narrowed to one literal by each final class."""
+    """Base of all plugin configurations; `uses` is narrowed to one literal by each final class.
+
+    Attributes:
+        version: to be raised when results change without a change of settings, or when a default changes.
+        code: sha256 of the file of a plugin from outside the package, so that an edit of it makes other results.
+    """
+
+    version: ClassVar[int] = 1
+    code: ClassVar[str | None] = None
 
     uses: str
+
+    def identity(self) -> dict[str, Any]:
+        """Which plugin, in which version, and what differs from its defaults."""
+        outside = {} if self.code is None else {"code": self.code}
+        return {"uses": self.uses, "version": self.version, **outside, **super().identity()}
 
     @classmethod
     def plugin_name(cls) -> str:
@@ -45,6 +59,8 @@ def discover(kind: str) -> dict[str, type[Any]]:
     for module in _modules(kind):
         plugin = _plugin_of(module)
         name, origin = plugin.plugin_name(), str(module.__file__)
+        if not module.__name__.startswith("reedbench."):
+            plugin.code = io.sha256(origin)
         if name in found:
             raise ConfigError(f"{origin}: {kind} plugin '{name}' is already defined in {found[name][0]}; rename one")
         if not hasattr(plugin, "domain"):

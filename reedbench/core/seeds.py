@@ -1,28 +1,89 @@
 """Named streams of randomness: every random number is a function of what it is for, never of call order.
 
-A stream is named by its purpose and what it may depend on: benchmark, seed, step or sample index, and
-never by the method or the rank, so that all methods of a benchmark see the same data order, noise and times.
+A stream is named by its purpose and what it may depend on: dataset, seed, step or sample, and never the benchmark, the
+method or the rank. So all methods see the same data order, noise and times, benchmarks on one dataset can be paired,
+and a rank draws its own rows alone.
+
+All numbers come from counters (Philox, Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405) under 128-bit keys:
+the seed of torch's generator on the CPU has 32 bits that count, and among 50,000 of them some are equal.
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Lengths = Sequence[int] | np.ndarray
 
 
 def of(name: str, *parts: str | int) -> int:
     """A 63-bit seed for the stream `name` and its coordinates; the same on every machine and in every version."""
-    text = "/".join([name, *map(str, parts)])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(_digest(name, *parts)[:8], "big") >> 1
 
 
-def stream(name: str, *parts: str | int) -> Any:
-    """A `torch.Generator` on the CPU for the stream (torch is imported here, not with this module)."""
-    import torch
-
-    return torch.Generator().manual_seed(of(name, *parts))
+def stream(name: str, *parts: str | int) -> "np.random.Generator":
+    """Numbers for the stream, one after the other."""
+    return _generator(_key(name, *parts), 0)
 
 
-def numpy_stream(name: str, *parts: str | int) -> Any:
-    """A `numpy.random.Generator` (Philox) for the stream."""
+def rows(rows: Iterable[int], name: str, *parts: str | int) -> "RowStreams":
+    """One stream per row: what a row gets depends on its number and on no other row that is asked for with it."""
+    key = _key(name, *parts)
+    return RowStreams([_generator(key, int(row)) for row in rows])
+
+
+class RowStreams:
+    """A stream for each row of a batch; every draw takes the next numbers of all of them."""
+
+    def __init__(self, generators: "Sequence[np.random.Generator]") -> None:
+        self.generators = generators
+
+    def normal(self, *shape: int, dtype: str = "float32", lengths: "Lengths | None" = None) -> "np.ndarray":
+        """Standard normal numbers (rows, *shape).
+
+        Args:
+            shape: of a row.
+            dtype: `float32` or `float64`.
+            lengths: entries along its first axis that each row takes; the others are 0. So padding changes nothing.
+        """
+        return self._filled(shape, dtype, lengths, lambda one, out: one.standard_normal(out=out, dtype=dtype))
+
+    def uniform(self, *shape: int, lengths: "Lengths | None" = None) -> "np.ndarray":
+        """Numbers of U[0, 1), float32 (rows, *shape); arguments as in `normal`."""
+        return self._filled(shape, "float32", lengths, lambda one, out: one.random(out=out, dtype="float32"))
+
+    def seeds(self) -> "np.ndarray":
+        """One whole number of 62 bits per row, int64."""
+        import numpy as np
+
+        return np.array([one.integers(2**62) for one in self.generators], np.int64)
+
+    def _filled(
+        self, shape: tuple[int, ...], dtype: str, lengths: "Lengths | None", fill: Callable[[Any, Any], Any]
+    ) -> "np.ndarray":
+        import numpy as np
+
+        out = np.zeros((len(self.generators), *shape), dtype)
+        for i, one in enumerate(self.generators):
+            fill(one, out[i : i + 1] if lengths is None else out[i, : int(lengths[i])])
+        return out
+
+
+def _digest(name: str, *parts: str | int) -> bytes:
+    return hashlib.sha256("/".join([name, *map(str, parts)]).encode()).digest()
+
+
+def _key(name: str, *parts: str | int) -> "np.ndarray":
+    """The 128-bit key of a stream."""
     import numpy as np
 
-    return np.random.Generator(np.random.Philox(of(name, *parts)))
+    return np.frombuffer(_digest(name, *parts)[:16], "<u8")
+
+
+def _generator(key: "np.ndarray", row: int) -> "np.random.Generator":
+    """The stream of a row: 2^128 blocks of counters of its own."""
+    import numpy as np
+
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, row, 0]))

@@ -13,7 +13,6 @@ from reedbench.domains.rows import Rows
 class AbstractDataset(Plugin):
     """Where rows come from, and how they are split."""
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str]
     embedded: ClassVar[bool] = False  # needs no download: belongs to `snakemake all`
 

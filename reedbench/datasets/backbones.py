@@ -90,7 +90,7 @@ class Backbones(AbstractDataset):
             len(residues.AMINO_ACIDS),
             sharpness=self.sharpness,
             coupling=self.coupling,
-            rng=seeds.numpy_stream("backbones-law"),
+            rng=seeds.stream("backbones-law"),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Backbones(AbstractDataset):
         for i in range(self.test_chains):
             coordinates, tokens = self._chain(law, TEST, i)
             natives.append(sequence_law.Native(sequence_law.environments(coordinates), tokens))
-        best = sequence_law.optimum(law, natives, TIMES, draws=DRAWS, rng=seeds.numpy_stream("backbones-optimum"))
+        best = sequence_law.optimum(law, natives, TIMES, draws=DRAWS, rng=seeds.stream("backbones-optimum"))
         return {
             "source": "made by reedbench (no real protein)",
             "card": list(CARD),
@@ -116,11 +116,11 @@ class Backbones(AbstractDataset):
 
     def _chain(self, law: sequence_law.Law, split: str, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (length, 4, 3) and tokens (length,) of one chain: a function of its split and number alone."""
-        rng = seeds.numpy_stream("backbones-chain", split, number)
+        rng = seeds.stream("backbones-chain", split, number)
         length = int(rng.integers(self.min_length, self.max_length, endpoint=True))
         coordinates = made_backbones.make(length, self.noise, rng)
         letters = law.sample(
-            sequence_law.environments(coordinates), 1, seeds.numpy_stream("backbones-letters", split, number)
+            sequence_law.environments(coordinates), 1, seeds.stream("backbones-letters", split, number)
         )
         return coordinates, letters[0]
 

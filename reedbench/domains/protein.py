@@ -36,8 +36,8 @@ def residue_index(chain: np.ndarray) -> np.ndarray:
     return np.arange(len(chain)) + CHAIN_GAP * (chain.astype(np.int64) - 1)
 
 
-def padded(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows as networks take them, padded to the longest.
+def padded(arrays: Mapping[str, Any], length: int | None = None) -> dict[str, Any]:
+    """Rows as networks take them, padded to `length`, or to the longest of them.
 
     Returns:
         Tensors on the CPU:
@@ -47,7 +47,7 @@ def padded(arrays: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     coordinates, chain = arrays["coordinates"], arrays["chain"]
-    longest = int(coordinates.lengths.max())
+    longest = int(coordinates.lengths.max()) if length is None else length
     mask = Ragged(resolved(coordinates.values).astype(np.float32), coordinates.lengths)
     index = Ragged.of([residue_index(row) for row in chain])
     whole = {

@@ -55,15 +55,17 @@ class AbstractEncoder(Plugin):
     `kind` is a class variable, or a property where it depends on the settings.
     """
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str]
     kind: ClassVar[Kind]
     pretrained: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"threads"})
 
     threads: int = Field(1, ge=1)
-    """CPU threads of its training and use; part of its settings because sums in another order round differently."""
+    """CPU threads of its training and use; another number rounds differently."""
+    per_seed: bool = False
+    """Train it anew for every training seed, so that intervals hold the variance of the target too."""
 
     def reads_captions_of(self) -> str | None:
         """Name of the captioner whose texts it needs, if any."""

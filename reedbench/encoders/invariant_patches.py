@@ -39,11 +39,12 @@ class InvariantPatches(AbstractEncoder):
         """Train, then measure the moments that standardise the tokens."""
         import torch
 
+        from reedbench.nn.initialisation import as_torch_does
+
         began = time.process_time()
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
-        with torch.random.fork_rng(devices=[]):  # torch's own initialisers take no generator
-            torch.manual_seed(seeds.of(stream, "init"))
-            network = self._network(images.shape[1])
+        network = self._network(images.shape[1])
+        as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
         losses = self._train(network, images, stream) if self.steps else []
         with torch.no_grad():
             tokens = network(images).double()
@@ -85,17 +86,18 @@ class InvariantPatches(AbstractEncoder):
         import torch
         from torch import nn
 
+        from reedbench.nn.draws import integers
+        from reedbench.nn.initialisation import as_torch_does
         from reedbench.nn.invariance import random_view, vicreg
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.of(stream, "expander"))
-            expander = nn.Sequential(
-                nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
-            )
+        expander = nn.Sequential(
+            nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
+        )
+        as_torch_does(expander, lambda name: seeds.stream(stream, "expander", name))
         draws = seeds.stream(stream, "views")
 
         def loss() -> Any:
-            chosen = images[torch.randint(len(images), (self.batch,), generator=draws)]
+            chosen = images[integers(draws, len(images), self.batch)]
             views = torch.cat([random_view(chosen, draws), random_view(chosen, draws)])
             return vicreg(*expander(network(views).mean(1)).chunk(2))
 

@@ -116,9 +116,9 @@ class MaskedResidues(AbstractEncoder):
         return masked_residues.MaskedResidues(self.dim, self.layers, self.heads)
 
     def _train(self, network: Any, rows: Rows, stream: str) -> list[float]:
-        import torch
         from torch.nn.functional import cross_entropy
 
+        from reedbench.nn.draws import uniform
         from reedbench.nn.masked_residues import masked_at_random
 
         draws, batches = seeds.stream(stream, "masks"), _batches(rows, self.batch, f"{stream}/batches")
@@ -126,7 +126,7 @@ class MaskedResidues(AbstractEncoder):
         def loss() -> Any:
             chains = padded(rows.take(next(batches)).arrays)
             low, high = SHARES
-            share = low + (high - low) * torch.rand(len(chains["tokens"]), 1, generator=draws)
+            share = low + (high - low) * uniform(draws, len(chains["tokens"]), 1)
             noisy, hidden = masked_at_random(chains["tokens"], share, draws)
             hidden &= chains["chain"] > 0
             logits = network.head(network(**{**chains, "tokens": noisy})[-1][hidden])
@@ -169,7 +169,7 @@ def _batches(rows: Rows, chains: int, stream: str) -> Iterator[np.ndarray]:
     """Row numbers of batches of like length, for ever; every chain comes once before any comes again."""
     lengths, epoch = rows.arrays["tokens"].lengths, 0
     while True:
-        draws = seeds.numpy_stream(stream, epoch)
+        draws = seeds.stream(stream, epoch)
         order = np.argsort(lengths * (1 + MIXING * draws.random(len(lengths))), kind="stable")
         divided = passes(lengths, PAIRS, pairs=True, chains=chains, order=order)
         yield from (divided[i] for i in draws.permutation(len(divided)))

@@ -41,18 +41,20 @@ class SmallClassifier(AbstractEncoder):
         import torch
         from torch.nn.functional import cross_entropy
 
+        from reedbench.nn.draws import integers, normal
+        from reedbench.nn.initialisation import as_torch_does
+
         began = time.process_time()
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
         labels = torch.from_numpy(train.rows.arrays["labels"])
-        with torch.random.fork_rng(devices=[]):  # torch's own initialisers take no generator
-            torch.manual_seed(seeds.of(stream, "init"))
-            network = self._network(images.shape, int(labels.max()) + 1)
+        network = self._network(images.shape, int(labels.max()) + 1)
+        as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
         draws = seeds.stream(stream, "batches")
         with Track(stream, self.steps) as track:
             for step in range(self.steps):
-                chosen = torch.randint(len(images), (self.batch,), generator=draws)
-                noisy = images[chosen] + NOISE * torch.randn(images[chosen].shape, generator=draws)
+                chosen = integers(draws, len(images), self.batch)
+                noisy = images[chosen] + NOISE * normal(draws, *images[chosen].shape)
                 loss = cross_entropy(network(noisy), labels[chosen])
                 optimiser.zero_grad()
                 loss.backward()

@@ -23,7 +23,6 @@ Prediction = tuple[np.ndarray, float]  # (length, 3, 3) N, CA, C in Angstrom; me
 class AbstractFolder(Plugin):
     """Predicts the backbone of single chains from their sequence."""
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str] = "protein"
 
     @abstractmethod

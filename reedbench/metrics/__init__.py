@@ -60,7 +60,6 @@ class Evidence(Protocol):
 class AbstractMetric(Plugin):
     """A number that says how good the samples of one cell are."""
 
-    version: ClassVar[int] = 1
     unit: ClassVar[str] = ""
     direction: ClassVar[Literal["lower", "higher"]]
     domain: ClassVar[str | None] = None  # none: any

@@ -77,19 +77,17 @@ class AlignedLearner:
         self.share = 1 / len(self.taps) if mean_over_encoders and self.taps else 1.0
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
-        """Adds the flow's draws and one time weight per tap: the mean over the *global* batch in `reference` mode."""
-        batch = self.flow.draw(batch, streams)
-        for tap in self.taps:
-            batch[f"tau/{tap.term}"] = sample_weights(tap.time_weight(batch["t"]), tap.mode)
-        return batch
+        """Adds the flow's draws."""
+        return self.flow.draw(batch, streams)
 
     def weights(self, batch: Batch) -> dict[str, float]:
         """Every term is a mean over samples."""
         return dict.fromkeys((DENOISE, *(tap.term for tap in self.taps)), float(len(batch["x_1"])))
 
     def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
-        """Nothing of these losses depends on other rows."""
-        return batch
+        """Adds one time weight per tap, which is the mean over the global batch in `reference` mode."""
+        weights = {f"tau/{tap.term}": sample_weights(tap.time_weight(batch["t"]), tap.mode, total) for tap in self.taps}
+        return batch | weights
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; alignment terms are negative cosines with their time weights, without coefficients."""

@@ -63,10 +63,18 @@ def cutoff(t: Tensor, low: float, high: float) -> Tensor:
     return ((t >= low) & (t <= high)).to(t.dtype)
 
 
-def sample_weights(time_weight: Tensor, mode: Literal["per-sample", "reference"] = "per-sample") -> Tensor:
-    """Weight of every sample's alignment loss (b,), from its weight over time (b,) in the *global* batch.
+def sample_weights(
+    time_weight: Tensor,
+    mode: Literal["per-sample", "reference"] = "per-sample",
+    total: Callable[[Tensor], Tensor] = lambda own: own,
+) -> Tensor:
+    """Weight of every sample's alignment loss (b,), from its weight over time (b,).
 
-    `per-sample` leaves each its own. `reference` gives all of them the mean weight: a broadcast in REED
-    image/loss.py:222 @0a4527e turns the mean of products into the product of means.
+    `per-sample` leaves each its own. `reference` gives all of them the mean weight of the *global* batch: a broadcast
+    in REED image/loss.py:222 @0a4527e turns the mean of products into the product of means. `total` sums over ranks.
     """
-    return time_weight if mode == "per-sample" else time_weight.mean().expand_as(time_weight)
+    if mode == "per-sample":
+        return time_weight
+    own = torch.stack([time_weight.sum().double(), time_weight.new_tensor(len(time_weight)).double()])
+    weight, count = total(own).to(time_weight)
+    return (weight / count).expand_as(time_weight)

@@ -3,7 +3,7 @@
 Source: SiT, arXiv:2401.08740; REPA loss.py @67f7145 (uniform and lognormal times); label dropout of DiT.
 """
 
-from torch import Tensor, rand, randn, where
+from torch import Tensor, from_numpy, where
 
 from reedbench.nn.interpolants import INTERPOLANTS, TIME_SAMPLERS
 from reedbench.nn.learner import Batch, Streams
@@ -22,12 +22,12 @@ class FlowMatching:
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
         """Draw on the CPU, whatever the device: the same numbers everywhere."""
-        x_1, labels = batch["x_1"], batch["labels"]
-        n, device = len(x_1), x_1.device
-        law = rand if self.times.draw == "uniform" else randn
-        t = self.times(law(n, generator=streams("time")), self.path).to(device)
-        x_0 = randn(x_1.shape, generator=streams("noise")).to(device)
-        dropped = (rand(n, generator=streams("label-dropout")) < self.label_dropout).to(device)
+        x_1, labels, device = batch["x_1"], batch["labels"], batch["x_1"].device
+        time = streams("time")
+        law = time.uniform() if self.times.draw == "uniform" else time.normal()
+        t = self.times(from_numpy(law), self.path).to(device)
+        x_0 = from_numpy(streams("noise").normal(*x_1.shape[1:])).to(device)
+        dropped = from_numpy(streams("label-dropout").uniform() < self.label_dropout).to(device)
         return {**batch, "t": t, "x_0": x_0, "y": where(dropped, self.null_label, labels)}
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,9 +6,12 @@ Source: Bardes, Ponce and LeCun, ICLR 2022, arXiv:2105.04906 (loss and its weigh
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from reedbench.nn import draws
 
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # arXiv:2105.04906, section 4.2
 TARGET_STD, EPSILON = 1.0, 1e-4  # the hinge of the variance term
@@ -17,17 +20,17 @@ DEGREES, SCALE, SHEAR, SHIFT = 15.0, 0.15, 0.15, 1.0  # a digit stays the same d
 GAIN, NOISE, CUT = 0.2, 0.15, 2  # of the ink; standard deviation in units of [-1, 1]; side of the hole in pixels
 
 
-def random_view(images: Tensor, generator: torch.Generator) -> Tensor:
+def random_view(images: Tensor, generator: np.random.Generator) -> Tensor:
     """A random affine map, ink gain, noise and a square hole for each image (b, c, s, s) in [-1, 1]; paper is -1."""
     b, size = len(images), images.shape[-1]
 
     def uniform(*shape: int) -> Tensor:
-        return 2 * torch.rand(*shape, generator=generator) - 1
+        return 2 * draws.uniform(generator, *shape) - 1
 
     grid = F.affine_grid(_affine(b, size, uniform), list(images.shape), align_corners=False)
     ink = F.grid_sample(images + 1, grid, align_corners=False) * (1 + GAIN * uniform(b, 1, 1, 1))
-    view = ink - 1 + NOISE * torch.randn(images.shape, generator=generator)
-    corner = torch.randint(0, size - CUT + 1, (2, b, 1), generator=generator)
+    view = ink - 1 + NOISE * draws.normal(generator, *images.shape)
+    corner = draws.integers(generator, size - CUT + 1, 2, b, 1)
     inside = (torch.arange(size) >= corner) & (torch.arange(size) < corner + CUT)  # (2, b, size)
     hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     return view.masked_fill(hole, -1.0)

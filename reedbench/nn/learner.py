@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
+from reedbench.core.seeds import RowStreams
+
 Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
-Streams = Callable[[str], torch.Generator]  # name of a draw -> its generator at this step
+Streams = Callable[[str], RowStreams]  # name of a draw -> its streams at this step, one per row of the batch
 PARTNERS = "neighbours"  # (b, entries, k): of a representation of pairs, batches have those of each entry with these
 
 
@@ -30,10 +31,11 @@ class Learner(Protocol):
     network: nn.Module
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
-        """The *global* batch with everything random added (time, noise, dropped labels).
+        """A rank's rows with everything random added (time, noise, dropped labels).
 
-        It is on the CPU and without representations: every rank draws it whole and keeps its own rows. An objective
-        that reads representations of pairs adds `neighbours`.
+        They are on the CPU and without representations. What a row gets comes from its own streams, so that it is the
+        same on any number of ranks; what depends on other rows is for `completed`. An objective that reads
+        representations of pairs adds `neighbours`.
         """
         ...
 
@@ -45,7 +47,9 @@ class Learner(Protocol):
         ...
 
     def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
-        """A rank's drawn rows with representations, and what the loss needs of the global batch.
+        """A rank's drawn rows with representations, and what the loss needs of the global batch (means, moments).
+
+        A loss whose rows do not depend on each other returns the batch as it is.
 
         Args:
             batch: on the device of the network.

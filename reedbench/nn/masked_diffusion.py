@@ -118,22 +118,19 @@ class DesignLearner:
         self.denoise, self.align = denoise, align
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
-        """Adds times, noisy tokens, moved coordinates, seeds of dropout, and the factor of the divisor."""
+        """Adds times, noisy tokens, moved coordinates and seeds of dropout."""
         settings, mask, coordinates = self.settings, batch["mask"], batch["coordinates"]
-        b = len(mask)
-        t = unmasking.times(torch.rand(b, generator=streams("time")), settings.least)
-        noisy = unmasking.corrupted(batch["tokens"], t, torch.rand(mask.shape, generator=streams("mask")), mask)
-        drawn = {**batch, "t": t, "noisy": noisy}
+        lengths = (batch["chain"] > 0).sum(1).numpy()
+        t = unmasking.times(torch.from_numpy(streams("time").uniform()), settings.least)
+        u = torch.from_numpy(streams("mask").uniform(mask.shape[1], lengths=lengths))
+        drawn = {**batch, "t": t, "noisy": unmasking.corrupted(batch["tokens"], t, u, mask)}
         if settings.noise:
-            moved = torch.randn(coordinates.shape, generator=streams("coordinates"))
+            moved = torch.from_numpy(streams("coordinates").normal(*coordinates.shape[1:], lengths=lengths))
             drawn["coordinates"] = coordinates + settings.noise * moved * mask[..., None, None]
         if getattr(self.network.backbone, "dropout", 0):
-            drawn["dropout"] = torch.randint(2**62, (b,), generator=streams("dropout"))
+            drawn["dropout"] = torch.from_numpy(streams("dropout").seeds())
         if any(tap.site == "edge" for tap in self.taps):  # which pairs are read, and how many count
             drawn[PARTNERS] = self._graph(self._on_device(drawn)).cpu()
-        counted = self._counted(drawn, masked_only=settings.masked_only).sum()
-        factor = 1.0 if settings.divisor is None else float(counted) / settings.divisor
-        drawn["factor"] = torch.full((b,), factor)
         return drawn
 
     def weights(self, batch: Batch) -> dict[str, float]:
@@ -144,8 +141,15 @@ class DesignLearner:
         return {name: float(weight) for name, weight in weights.items()}
 
     def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
-        """Adds the graph where it is not drawn yet, and standardises targets over the global batch."""
+        """Adds the graph where it is not drawn yet and the divisor's factor; standardises targets.
+
+        Factor and moments are those of the global batch.
+        """
         batch = {**batch, PARTNERS: batch[PARTNERS] if PARTNERS in batch else self._graph(batch)}
+        batch["factor"] = torch.ones_like(batch["t"])
+        if self.settings.divisor is not None:
+            counted = total(self._counted(batch, masked_only=self.settings.masked_only).double().sum()[None])
+            batch["factor"] *= (counted / self.settings.divisor).to(batch["t"])
         for tap in self.taps:
             target, weight = batch[tap.target], self._valid(tap, batch)
             if tap.norm != "none":

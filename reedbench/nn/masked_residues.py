@@ -7,11 +7,13 @@ and along the chain, as in the pair biases of AlphaFold. It plays ESM's part whe
 import math
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reedbench.core.residues import AMINO_ACIDS, MASK, VOCABULARY
+from reedbench.nn import draws
 from reedbench.nn.backbone_features import OTHER_CHAIN, REACH, with_virtual_cb
 from reedbench.nn.initialisation import GeneratorFor, fill, xavier_uniform
 
@@ -75,13 +77,13 @@ def pair_classes(coordinates: Tensor, mask: Tensor, residue_index: Tensor, chain
     return torch.where(both, distances, NOWHERE), torch.where(same, offsets, OTHER_CHAIN)
 
 
-def masked_at_random(tokens: Tensor, share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def masked_at_random(tokens: Tensor, share: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Replace a share (b, 1) of the tokens (b, L) of each chain, on average, by the mask token.
 
     Returns:
         The new tokens, and (b, L) bool: where one of the twenty amino acids is hidden. X is never hidden.
     """
-    hidden = (torch.rand(tokens.shape, generator=generator) < share) & (tokens < LETTERS)
+    hidden = (draws.uniform(generator, *tokens.shape) < share) & (tokens < LETTERS)
     return tokens.masked_fill(hidden, MASK), hidden
 
 

@@ -10,9 +10,9 @@ from reedbench.core.plugins import Plugin
 class AbstractObjective(Plugin):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
-    version: ClassVar[int] = 1
     domain: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note"})
 
     label: str
     """Name in tables and figures."""
@@ -30,10 +30,6 @@ class AbstractObjective(Plugin):
     def interpolant(self) -> str:
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
-
-    def recipe(self) -> dict[str, Any]:
-        """The settings that change weights: everything but words."""
-        return {name: value for name, value in self.plain().items() if name not in ("label", "note")}
 
     @abstractmethod
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:

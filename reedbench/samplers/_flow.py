@@ -1,12 +1,12 @@
 """What samplers of a continuous flow share: steps, classifier-free guidance, noise from every sample's own stream."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from reedbench.samplers import AbstractSampler
+from reedbench.samplers import AbstractSampler, Streams
 
 
 class FlowSampler(AbstractSampler):
@@ -34,9 +34,7 @@ class FlowSampler(AbstractSampler):
 
         return evaluations(self.uses, self.steps, self.guidance, self.interval)
 
-    def draw(
-        self, network: Any, condition: Mapping[str, Any], streams: Sequence[Any], objective: Any
-    ) -> dict[str, Any]:
+    def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """`x_1`, from `x_0` and `labels`."""
         import torch
 
@@ -48,10 +46,11 @@ class FlowSampler(AbstractSampler):
             lambda x, t, labels: network(x, t, labels)[0], network.null_label, self.guidance, self.interval
         )
 
+        running = streams("transitions")
+
         def noise(i: int) -> Any:
             # Samplers ask in order, so that each sample's stream runs on.
-            fresh = [torch.randn(x_0.shape[1:], generator=stream, dtype=torch.float64) for stream in streams]
-            return torch.stack(fresh).to(x_0.device)
+            return torch.from_numpy(running.normal(*x_0.shape[1:], dtype="float64")).to(x_0.device)
 
         path = INTERPOLANTS[objective.interpolant()]
         return {"x_1": self.run(lambda x, t, at: conditional(x, t, y, at=at), x_0, path=path, noise=noise)}

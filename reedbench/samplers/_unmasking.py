@@ -1,12 +1,12 @@
 """What samplers of masked sequences share: steps, temperature, and the scores of the native sequence."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from reedbench.samplers import AbstractSampler
+from reedbench.samplers import AbstractSampler, Streams
 
 Time = Annotated[float, Field(gt=0, lt=1)]
 
@@ -33,9 +33,7 @@ class UnmaskingSampler(AbstractSampler):
         """Steps; a chain is evaluated only when it has changed, and `evaluations` counts that."""
         return self.steps - 1
 
-    def draw(
-        self, network: Any, condition: Mapping[str, Any], streams: Sequence[Any], objective: Any
-    ) -> dict[str, Any]:
+    def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """`tokens`, `argmax`, `evaluations`, and `times`, `nll`, `masked`; see `domains.protein.write_samples`."""
         import torch
 
@@ -47,11 +45,15 @@ class UnmaskingSampler(AbstractSampler):
             return torch.log_softmax(logits.float(), -1)
 
         native = condition["residue_index"] >= 0
-        scoring, designing = (
-            _Uniforms(native.sum(1).tolist(), part, native.shape[1], native.device) for part in _two(streams)
-        )
-        scores = self._scores(predict, condition, scoring)
-        found = self.run(predict, condition["mask"], designing)
+
+        def uniforms(name: str) -> Callable[[int], Any]:
+            """Uniform numbers per residue, each chain's at its own length: batches do not matter."""
+            running, lengths, longest = streams(name), native.sum(1).tolist(), native.shape[1]
+            return lambda n: torch.from_numpy(running.uniform(longest, n, lengths=lengths)).to(native.device)
+
+        # Apart, so that what is scored does not change what is designed.
+        scores = self._scores(predict, condition, uniforms("scores"))
+        found = self.run(predict, condition["mask"], uniforms("design"))
         return {"tokens": found.tokens, "argmax": found.argmax, "evaluations": found.evaluations, **scores}
 
     @abstractmethod
@@ -83,26 +85,3 @@ class UnmaskingSampler(AbstractSampler):
             counts.append(hidden.sum(1).long())
         times = torch.tensor(self.scored_at, dtype=torch.float64).expand(len(tokens), -1)
         return {"times": times, "nll": torch.stack(sums, 1), "masked": torch.stack(counts, 1)}
-
-
-def _two(streams: Sequence[Any]) -> list[list[Any]]:
-    """Two streams from each, so that what is scored does not change what is designed."""
-    import torch
-
-    seeds = [torch.randint(2**62, (2,), generator=stream).tolist() for stream in streams]
-    return [[torch.Generator().manual_seed(pair[i]) for pair in seeds] for i in (0, 1)]
-
-
-class _Uniforms:
-    """Uniform numbers per residue, each chain's from its own stream at its own length: batches do not matter."""
-
-    def __init__(self, lengths: Sequence[int], streams: Sequence[Any], longest: int, device: Any) -> None:
-        self.lengths, self.streams, self.longest, self.device = lengths, streams, longest, device
-
-    def __call__(self, n: int) -> Any:
-        import torch
-
-        out = torch.zeros(len(self.lengths), self.longest, n)
-        for row, length, stream in zip(out, self.lengths, self.streams, strict=True):
-            row[:length] = torch.rand(length, n, generator=stream)
-        return out.to(self.device)

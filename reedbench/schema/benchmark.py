@@ -2,7 +2,7 @@
 
 from functools import cache
 from types import GenericAlias
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model
 
@@ -49,7 +49,9 @@ class Optimiser(Frozen):
 
 
 class Training(Frozen):
-    """How every method of the benchmark is trained; all of it changes weights."""
+    """How every method of the benchmark is trained."""
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"accumulation", "threads", "segment", "save_every"})
 
     batch: int = Field(256, ge=1)
     """Global batch: rows per optimizer step over all ranks and micro-batches."""
@@ -57,7 +59,7 @@ class Training(Frozen):
     """In place of `batch`, for data of different lengths: entries (residues) per step, padding included. Rows of like
     length are packed together, and none is left out."""
     accumulation: int = Field(1, ge=1)
-    """Micro-batches per step; changes rounding only."""
+    """Micro-batches per step; another number rounds differently."""
     optimiser: Optimiser = Optimiser()
     """Optimiser settings."""
     ema_decay: float = Field(0.9999, ge=0, lt=1)
@@ -65,16 +67,11 @@ class Training(Frozen):
     precision: Literal["fp32", "bf16"] = "fp32"
     """`bf16` runs the network under autocast; weights and losses stay fp32."""
     threads: int = Field(1, ge=1)
-    """CPU threads; part of the recipe because sums in another order round differently."""
+    """CPU threads; another number rounds differently."""
     segment: int = Field(ge=1)
     """Steps per job; must be a multiple of save_every."""
     save_every: int = Field(ge=1)
     """Grid of published weights; evaluation steps lie on it."""
-
-    def plain(self) -> dict[str, Any]:
-        """Of `batch` and `tokens` the one that counts: recipes from before `tokens` stay as they are."""
-        left_out = "tokens" if self.tokens is None else "batch"
-        return {name: value for name, value in super().plain().items() if name != left_out}
 
 
 class Bookkeeping(Frozen):

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import Kind
 from reedbench.schema.benchmark import Resources
+from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
@@ -143,6 +144,10 @@ def _depth(b: Any, key: Key, depth: int) -> Iterator[Finding]:
 
 
 def _encoders(b: Any) -> Iterator[Finding]:
+    for section in ("encoders", "extractors"):
+        for name in getattr(b, section):
+            if SEEDED.fullmatch(name):
+                yield (section, name), "names that end in .seed<number> are given to encoders with per_seed"
     for name, encoder in b.encoders.items():
         key: Key = ("encoders", name)
         captioner = encoder.reads_captions_of()
@@ -153,9 +158,13 @@ def _encoders(b: Any) -> Iterator[Finding]:
                 yield key, unknown("encoder", other, b.encoders)
             elif other == name or b.encoders[other].reads_encoders():
                 yield key, f"reads '{other}', which is itself or itself reads encoders; read a basic encoder"
+            elif b.encoders[other].per_seed and not encoder.per_seed:
+                yield (*key, "per_seed"), f"reads '{other}', which is trained per seed: it must be so too"
     for name, extractor in b.extractors.items():
         if extractor.reads_captions_of() is not None or extractor.reads_encoders():
             yield ("extractors", name), f"{extractor.uses} reads captions or encoders, and samples have neither"
+        if extractor.per_seed:
+            yield ("extractors", name, "per_seed"), "is for encoders: a metric needs the same extractor for all seeds"
         if extractor.kind not in EXTRACTED:
             yield ("extractors", name), f"gives {extractor.kind}, and an extractor gives {' or '.join(EXTRACTED)}"
     for name in sorted(set(b.encoders) & set(b.extractors)):

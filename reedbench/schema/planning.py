@@ -33,8 +33,9 @@ def jobs(suite: Suite, b: str) -> list[Job]:
 def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
     d = settings.dataset_of(suite, b)
     yield Job("prepare", f"--dataset {d}", paths.index(paths.data(d)))
-    used = dict.fromkeys(name for m in methods for name in settings.method(suite, b, m).encoders())
-    read = dict.fromkeys(other for name in used for other in suite.encoder(d, name).reads_encoders())
+    runs = [(m, k) for m in methods for k in suite.benchmark(b).seeds]
+    used = dict.fromkeys(name for m, k in runs for name in settings.encoders(suite, b, m, k).values())
+    read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     # Encoders that others read come first; extractors read nothing.
     ordered = list(dict.fromkeys([*read, *used]))
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)

@@ -20,7 +20,7 @@ Settings = dict[str, Any]
 def dataset(suite: Suite, name: str) -> Settings:
     """Settings of `prepare`."""
     plugin = suite.dataset(name)
-    return {"step": VERSIONS["prepare"], "dataset": plugin.plain(), "version": plugin.version}
+    return {"step": VERSIONS["prepare"], "id": plugin.id, "dataset": plugin.identity()}
 
 
 def captioner(suite: Suite, data: str, name: str) -> Settings:
@@ -28,8 +28,7 @@ def captioner(suite: Suite, data: str, name: str) -> Settings:
     plugin = suite.captioner(data, name)
     return {
         "step": VERSIONS["caption"],
-        "captioner": plugin.plain(),
-        "version": plugin.version,
+        "captioner": plugin.identity(),
         "data": dataset(suite, data),
     }
 
@@ -41,31 +40,34 @@ def encoder(suite: Suite, data: str, name: str) -> Settings:
     return {
         "step": {verb: VERSIONS[verb] for verb in ("pretrain", "represent")},
         "name": name,
-        "encoder": plugin.plain(),
-        "version": plugin.version,
+        "encoder": plugin.identity(),
         "data": dataset(suite, data),
         "captions": None if captions is None else captioner(suite, data, captions),
-        "reads": [encoder(suite, data, other) for other in plugin.reads_encoders()],
+        "reads": [encoder(suite, data, other) for other in suite.read_by(data, name).values()],
     }
 
 
 def recipe(suite: Suite, b: str, m: str, k: int) -> Settings:
-    """Exactly what changes the weights of a run: not its length, evaluation, resources or labels."""
+    """Exactly what changes the weights of a run: not its name, length, grid, evaluation, resources or labels."""
     benchmark = suite.benchmark(b)
     objective = method(suite, b, m)
     data = benchmark.dataset.id
     return {
-        "run": f"{b}/{m}/seed{k}",
-        "benchmark": b,
         "seed": k,
         "step": VERSIONS["train"],
         "dataset": dataset(suite, data),
-        "codec": {**benchmark.codec.recipe(), "version": benchmark.codec.version},
-        "backbone": {**benchmark.backbone.plain(), "version": benchmark.backbone.version},
-        "objective": {**objective.recipe(), "version": objective.version},
-        "encoders": {name: encoder(suite, data, name) for name in objective.encoders()},
-        "train": benchmark.train.plain(),
+        "codec": benchmark.codec.recipe(),
+        "backbone": benchmark.backbone.identity(),
+        "objective": objective.identity(),
+        "encoders": {name: encoder(suite, data, filed) for name, filed in encoders(suite, b, m, k).items()},
+        "train": benchmark.train.identity(),
     }
+
+
+def encoders(suite: Suite, b: str, m: str, k: int) -> dict[str, str]:
+    """The encoders that a run reads: as its method calls them, and as they are filed."""
+    data = dataset_of(suite, b)
+    return {name: suite.encoder_of(data, name, k) for name in method(suite, b, m).encoders()}
 
 
 def key(recipe_or_settings: Settings) -> str:
@@ -119,12 +121,10 @@ def sampling(suite: Suite, b: str, s: str) -> Settings:
     benchmark, plugin = suite.benchmark(b), sampler(suite, b, s)
     return {
         "step": VERSIONS["sample"],
-        "sampler": plugin.plain(),
-        "version": plugin.version,
+        "sampler": plugin.identity(),
         "count": benchmark.sampling.count,
-        "batch": benchmark.sampling.batch,
         **({"streams": benchmark.sampling.streams} if benchmark.codec.repeats else {}),
-        "codec": {**benchmark.codec.plain(), "version": benchmark.codec.version},
+        "codec": benchmark.codec.identity(),
     }
 
 
@@ -134,7 +134,7 @@ def evaluation(suite: Suite, b: str) -> Settings:
     folders = {name: folder(suite, b, name) for metric in benchmark.metrics for name in metric.folders()}
     return {
         "step": VERSIONS["evaluate"],
-        "metrics": [{**metric.plain(), "version": metric.version} for metric in benchmark.metrics],
+        "metrics": [metric.identity() for metric in benchmark.metrics],
         "streams": benchmark.sampling.streams,
         "extractors": {name: encoder(suite, benchmark.dataset.id, name) for name in used_extractors(suite, b)},
         **({"folders": folders} if folders else {}),
@@ -144,7 +144,8 @@ def evaluation(suite: Suite, b: str) -> Settings:
 def folder(suite: Suite, b: str, name: str) -> Settings:
     """Settings of a folder."""
     plugin = suite.benchmark(b).folders[name]
-    return {**plugin.plain(), "version": plugin.version}
+    settings: Settings = plugin.identity()
+    return settings
 
 
 def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
@@ -266,7 +267,8 @@ def encoder_reads(suite: Suite, data: str, name: str) -> list[str]:
     plugin = suite.encoder(data, name)
     captions = plugin.reads_captions_of()
     files = [] if captions is None else [paths.captions(data, captions)]
-    return files + [file for other in plugin.reads_encoders() for file in encoder_weights(suite, data, other)]
+    below = suite.read_by(data, name).values()
+    return files + [file for other in below for file in encoder_weights(suite, data, other)]
 
 
 def encoder_weights(suite: Suite, data: str, name: str) -> list[str]:

@@ -12,6 +12,7 @@ from reedbench.core import io, paths, plugins
 from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema import benchmark as models
+from reedbench.schema import encoder_names
 from reedbench.schema.checks import check_benchmark, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document, merge_bases
 from reedbench.schema.problems import MUST_BE, explain
@@ -59,8 +60,23 @@ class Suite:
         return next(self.of_dataset(name)).dataset
 
     def encoder(self, dataset: str, name: str) -> Any:
-        """The encoder or extractor called `name` on a dataset."""
-        return self._named(dataset, "encoder", name, lambda b: {**b.encoders, **b.extractors})
+        """The encoder or extractor called `name` on a dataset; `<name>.seed<k>` is the one of a training seed."""
+        base, seed = encoder_names.parted(name)
+        found = self._named(dataset, "encoder", base, lambda b: {**b.encoders, **b.extractors})
+        if (seed is not None) != found.per_seed:
+            as_it_is = f"{base}.seed0 and so on" if found.per_seed else base
+            raise ConfigError(f"encoder '{name}': per_seed is {str(found.per_seed).lower()}, its name is {as_it_is}")
+        return found
+
+    def encoder_of(self, dataset: str, name: str, seed: int | None) -> str:
+        """How the encoder `name` of a benchmark file is filed for a training seed."""
+        known = self._named(dataset, "encoder", name, lambda b: {**b.encoders, **b.extractors})
+        return encoder_names.filed(name, seed) if known.per_seed else name
+
+    def read_by(self, dataset: str, name: str) -> dict[str, str]:
+        """The encoders that an encoder reads: as it calls them, and as they are filed."""
+        _, seed = encoder_names.parted(name)
+        return {other: self.encoder_of(dataset, other, seed) for other in self.encoder(dataset, name).reads_encoders()}
 
     def captioner(self, dataset: str, name: str) -> Any:
         """The captioner called `name` on a dataset."""

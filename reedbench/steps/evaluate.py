@@ -113,7 +113,7 @@ def _floor(suite: Suite, b: str) -> Made:
 def _halves(suite: Suite, b: str, extractor: str) -> tuple[tuple[Features, Features], str]:
     """The training split under an extractor in two halves, chosen by a named stream, and the file that holds it."""
     everything, statistics = _reference(suite, b, extractor)
-    order = seeds.numpy_stream("floor", b).permutation(len(everything))
+    order = seeds.stream("floor", settings.dataset_of(suite, b)).permutation(len(everything))
     half = len(order) // 2
     return (everything.take(order[:half]), everything.take(order[half:])), statistics
 

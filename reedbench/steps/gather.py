@@ -102,19 +102,19 @@ def _curve(suite: Suite, b: str, m: str, k: int) -> pd.DataFrame:
     for receipt in receipts:
         provenance.require(receipt, recipe)
     read = [io.read_json(receipt) for receipt in receipts]
-    constants = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"], **_one_off(suite, b, m)}
+    constants = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"], **_one_off(suite, b, m, k)}
     stops = [receipt["stop"] for receipt in read]
     return sources.curve_of(dict(zip(_curve_files(suite, b, [(m, k)]), stops, strict=True)), constants)
 
 
-def _one_off(suite: Suite, b: str, m: str) -> dict[str, float]:
-    """Cost of what a method needs prepared once: captions, encoders and representations, from their sidecars.
+def _one_off(suite: Suite, b: str, m: str, k: int) -> dict[str, float]:
+    """Cost of what a run needs prepared once: captions, encoders and representations, from their sidecars.
 
     Raises:
         MissingArtefact: a sidecar is absent; what is not known does not cost nothing.
     """
     dataset = settings.dataset_of(suite, b)
-    encoders = settings.method(suite, b, m).encoders()
+    encoders = settings.encoders(suite, b, m, k).values()
     files = dict.fromkeys(file for name in encoders for file in _preparation(suite, dataset, name))
     marks = [provenance.cost(file) for file in files]
     names = ("device_seconds", "flops")
@@ -127,5 +127,7 @@ def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:
     files = [paths.index(paths.representation(dataset, name))]
     if (captioner := encoder.reads_captions_of()) is not None:
         files.append(paths.captions(dataset, captioner))
-    trained = [each for each in (name, *encoder.reads_encoders()) if suite.encoder(dataset, each).pretrained]
+    trained = [
+        each for each in (name, *suite.read_by(dataset, name).values()) if suite.encoder(dataset, each).pretrained
+    ]
     return files + [paths.weights(paths.encoder(dataset, each)) for each in trained]

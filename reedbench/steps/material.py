@@ -9,12 +9,12 @@ import numpy as np
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
-from reedbench.encoders import AbstractEncoder, Material
+from reedbench.encoders import Material
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 
 
-def gather(suite: Suite, dataset: str, encoder: AbstractEncoder, split: str) -> tuple[Material, list[str]]:
+def gather(suite: Suite, dataset: str, encoder: str, split: str) -> tuple[Material, list[str]]:
     """The material of a split for an encoder, and the files that were read.
 
     Raises:
@@ -24,15 +24,15 @@ def gather(suite: Suite, dataset: str, encoder: AbstractEncoder, split: str) -> 
     provenance.require(paths.index(data), settings.key(settings.dataset(suite, dataset)))
     chosen, inputs = rows.read(data, split), [paths.index(data)]
     captions = None
-    if (captioner := encoder.reads_captions_of()) is not None:
+    if (captioner := suite.encoder(dataset, encoder).reads_captions_of()) is not None:
         file = paths.captions(dataset, captioner)
         provenance.require(file, settings.key(settings.captioner(suite, dataset, captioner)))
         captions = _captions_of(file, chosen.ids)
         inputs.append(file)
     representations = {}
-    for name in encoder.reads_encoders():
-        weights, read = weights_of(suite, dataset, name)
-        representations[name] = suite.encoder(dataset, name).represent(weights, Material(chosen))
+    for name, filed in suite.read_by(dataset, encoder).items():
+        weights, read = weights_of(suite, dataset, filed)
+        representations[name] = suite.encoder(dataset, filed).represent(weights, Material(chosen))
         inputs += read
     return Material(chosen, captions, representations), inputs
 

@@ -17,8 +17,8 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
-    train, inputs = gather(suite, dataset, encoder, rows.TRAIN)
-    test, _ = gather(suite, dataset, encoder, rows.TEST)
+    train, inputs = gather(suite, dataset, name, rows.TRAIN)
+    test, _ = gather(suite, dataset, name, rows.TEST)
     with measured() as work:
         made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
     out = paths.encoder(dataset, name)

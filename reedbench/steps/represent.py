@@ -36,7 +36,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     torch.set_num_threads(encoder.threads)
     device = device_of_encoder(suite, dataset, name)
     with measured() as work:  # gathering runs the encoders that this one reads
-        material, inputs = gather(suite, dataset, encoder, rows.TRAIN)
+        material, inputs = gather(suite, dataset, name, rows.TRAIN)
         weights, read = weights_of(suite, dataset, name)
         out = paths.representation(dataset, name)
         shards.write_parts(paths.shards(out), _parts(encoder, weights, material, device))

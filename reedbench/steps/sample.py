@@ -4,6 +4,7 @@ Sample i is the same at any batch size: everything random about it comes from th
 """
 
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
     with Track(f"{b}/{m}/seed{k}/{step}/{s}", len(asked), unit="sample") as track, torch.no_grad():
         for begin in range(0, len(asked), size):
             index = order[begin : begin + size]
-            chosen, streams = asked.take(index), [seeds.stream("sample", b, k, int(i)) for i in index]
+            chosen, streams = asked.take(index), _streams(benchmark.dataset.id, k, index)
             condition = {n: x.to(device) for n, x in codec.condition(chosen, facts, streams).items()}
             drawn = sampler.draw(network, condition, streams, objective)
             parts.append(codec.samples({name: x.cpu() for name, x in drawn.items()}, chosen))
@@ -52,6 +53,11 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
         io.write_npz(part / paths.PREVIEW, {"arr_0": codec.preview(samples, asked)})
     notes = {"nfe": sampler.nfe(), "recipe": recipe}
     return Made([out], [receipt, weights, paths.index(data)], device=device, seeds=[k], notes=notes)
+
+
+def _streams(dataset: str, k: int, index: np.ndarray) -> Callable[[str], seeds.RowStreams]:
+    """By name, the streams of some samples."""
+    return lambda name: seeds.rows(index, "sample", dataset, k, name)
 
 
 def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:

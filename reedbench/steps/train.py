@@ -63,18 +63,19 @@ def build(suite: Suite, b: str, m: str, k: int, ranks: Ranks) -> tuple[Trainer, 
     """
     benchmark, objective = suite.benchmark(b), settings.method(suite, b, m)
     dataset = benchmark.dataset.id
-    folders = {name: paths.representation(dataset, name) for name in objective.encoders()}
+    filed = settings.encoders(suite, b, m, k)
+    folders = {name: paths.representation(dataset, other) for name, other in filed.items()}
     provenance.require(paths.index(paths.data(dataset)), settings.key(settings.dataset(suite, dataset)))
     for name, folder in folders.items():
-        provenance.require(paths.index(folder), settings.key(settings.encoder(suite, dataset, name)))
+        provenance.require(paths.index(folder), settings.key(settings.encoder(suite, dataset, filed[name])))
     data = TrainingData(paths.data(dataset), folders, benchmark.codec)
     benchmark.codec.check_asked(data.facts, benchmark.sampling.count, benchmark.sampling.streams)
     try:
         backbone = benchmark.backbone.build(data.shape(), data.facts)
     except ValueError as error:
         raise ConfigError(f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}") from error
-    learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", b, k, name))
-    trainer = Trainer(learner, data, benchmark.train, b, k, ranks)
+    learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", dataset, k, name))
+    trainer = Trainer(learner, data, benchmark.train, dataset, k, ranks)
     inputs = [paths.index(folder) for folder in (paths.data(dataset), *folders.values())]
     return trainer, inputs
 

@@ -48,9 +48,9 @@ class TrainingData:
         shapes = {name: store.shape("representation") for name, store in self.stores.items()}
         return {name: (-1, *shape) if self.kinds[name] == PAIRS else shape for name, shape in shapes.items()}
 
-    def batch(self, chosen: np.ndarray) -> Batch:
-        """Some rows without their representations: what every rank looks at."""
-        return self.codec.batch({name: array[chosen] for name, array in self.arrays.items()})
+    def batch(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
+        """Some rows of a batch without their representations, padded like it."""
+        return self.codec.batch({name: array[chosen] for name, array in self.arrays.items()}, self._longest(batch))
 
     def targets(self, chosen: np.ndarray, batch: np.ndarray, partners: torch.Tensor | None = None) -> Batch:
         """Representations of some rows of a batch, padded like it: large, so that a rank reads its own alone.
@@ -66,11 +66,16 @@ class TrainingData:
             found[f"target/{name}"] = torch.from_numpy(read)
         return found
 
+    def _longest(self, batch: np.ndarray) -> int | None:
+        """Entries of the longest row of a batch, of data that have different lengths."""
+        return None if self.lengths is None else int(self.lengths[batch].max())
+
     def _padded(self, name: str, chosen: np.ndarray, batch: np.ndarray) -> np.ndarray:
         read: Any = self.stores[name].read("representation", chosen)
         if isinstance(read, Ragged):
-            assert self.lengths is not None, "rows of different lengths come with a codec that knows them"
-            read = read.padded(int(self.lengths[batch].max()))
+            longest = self._longest(batch)
+            assert longest is not None, "rows of different lengths come with a codec that knows them"
+            read = read.padded(longest)
         return np.asarray(read)
 
     def _pairs(self, name: str, chosen: np.ndarray, partners: torch.Tensor | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The order in which training rows come: a function of benchmark, seed and step alone.
+"""The order in which training rows come: a function of dataset, seed and step alone.
 
 So every method sees the same rows, and any number of ranks draws the same global batch.
 """
@@ -35,8 +35,8 @@ class Order(ABC):
 class RowOrder(Order):
     """Rows of step s: positions s*batch .. (s+1)*batch of an endless chain of shuffled epochs."""
 
-    def __init__(self, size: int, batch: int, benchmark: str, seed: int) -> None:
-        self.size, self.batch, self.benchmark, self.seed = size, batch, benchmark, seed
+    def __init__(self, size: int, batch: int, dataset: str, seed: int) -> None:
+        self.size, self.batch, self.dataset, self.seed = size, batch, dataset, seed
         self.epochs: dict[int, np.ndarray] = {}
 
     def rows(self, step: int) -> np.ndarray:
@@ -61,7 +61,7 @@ class RowOrder(Order):
     def _epoch(self, epoch: int) -> np.ndarray:
         if epoch not in self.epochs:
             self.epochs = {e: order for e, order in self.epochs.items() if e >= epoch - 1}  # two are enough
-            self.epochs[epoch] = seeds.numpy_stream("order", self.benchmark, self.seed, epoch).permutation(self.size)
+            self.epochs[epoch] = seeds.stream("order", self.dataset, self.seed, epoch).permutation(self.size)
         return self.epochs[epoch]
 
 
@@ -78,11 +78,11 @@ class PackedOrder(Order):
         ConfigError: a row is longer than a batch.
     """
 
-    def __init__(self, lengths: np.ndarray, tokens: int, benchmark: str, seed: int) -> None:
-        self.lengths, self.benchmark, self.seed = np.asarray(lengths, np.int64), benchmark, seed
+    def __init__(self, lengths: np.ndarray, tokens: int, dataset: str, seed: int) -> None:
+        self.lengths, self.dataset, self.seed = np.asarray(lengths, np.int64), dataset, seed
         if self.lengths.max() > tokens:
             raise ConfigError(
-                f"{benchmark}: train.tokens {tokens} is less than the longest row has ({self.lengths.max()} entries)"
+                f"{dataset}: train.tokens {tokens} is less than the longest row has ({self.lengths.max()} entries)"
             )
         self.bounds = _packed(np.sort(self.lengths), tokens)
         self.sizes = np.diff(self.bounds)
@@ -111,7 +111,7 @@ class PackedOrder(Order):
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         if self.epoch[0] != epoch:
-            stream = seeds.numpy_stream("order", self.benchmark, self.seed, epoch)
+            stream = seeds.stream("order", self.dataset, self.seed, epoch)
             shuffled = stream.permutation(len(self.lengths))
             by_length = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
             packs = np.split(by_length, self.bounds[1:-1])

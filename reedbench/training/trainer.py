@@ -1,6 +1,6 @@
 """One run in memory: network, weight average, optimiser, and the update that moves them one step.
 
-The global batch is drawn whole on every rank, and each takes its rows: the number of ranks changes nothing but
+Every rank draws its own rows of the global batch, each from its own stream: the number of ranks changes nothing but
 rounding.
 """
 
@@ -44,17 +44,17 @@ class Share:
 
 
 class Trainer:
-    """Trains a learner on data; every random number comes from a stream of (benchmark, seed, step).
+    """Trains a learner on data; every random number comes from a stream of (dataset, seed, step, row).
 
     Raises:
         ConfigError: the batch has too few rows for the ranks.
     """
 
     def __init__(
-        self, learner: Learner, data: TrainingData, settings: Training, benchmark: str, seed: int, ranks: Ranks
+        self, learner: Learner, data: TrainingData, settings: Training, dataset: str, seed: int, ranks: Ranks
     ) -> None:
         self.learner, self.data, self.settings = learner, data, settings
-        self.benchmark, self.seed, self.ranks, self.device = benchmark, seed, ranks, ranks.device
+        self.dataset, self.seed, self.ranks, self.device = dataset, seed, ranks, ranks.device
         self.order = self._order()
         self._check_batch()
         self.network = learner.network.to(self.device).train()
@@ -126,10 +126,10 @@ class Trainer:
     def _order(self) -> Order:
         settings, lengths = self.settings, self.data.lengths
         if settings.tokens is None:
-            return RowOrder(self.data.size, settings.batch, self.benchmark, self.seed)
+            return RowOrder(self.data.size, settings.batch, self.dataset, self.seed)
         if lengths is None:
-            raise ConfigError(f"{self.benchmark}: train.tokens is for data of different lengths; give train.batch")
-        return PackedOrder(lengths, settings.tokens, self.benchmark, self.seed)
+            raise ConfigError(f"{self.dataset}: train.tokens is for data of different lengths; give train.batch")
+        return PackedOrder(lengths, settings.tokens, self.dataset, self.seed)
 
     def _check_batch(self) -> None:
         batch, world, accumulation = self.order.least, self.ranks.world, self.settings.accumulation
@@ -137,24 +137,26 @@ class Trainer:
         if batch // world < accumulation:
             raise self.ranks.together(
                 ConfigError(
-                    f"{self.benchmark}: a batch of {batch} rows is too small for {world} rank(s) with {accumulation} "
+                    f"{self.dataset}: a batch of {batch} rows is too small for {world} rank(s) with {accumulation} "
                     f"micro-batch(es) each; raise train.{given}, or lower train.accumulation or resources.train"
                 )
             )
 
     def _share(self, step: int) -> Share:
         rows = self.order.rows(step)
-        drawn = self.learner.draw(
-            self.data.batch(rows), lambda name: seeds.stream(name, self.benchmark, self.seed, step)
-        )
         mine = self.ranks.mine(len(rows))
-        batch = {name: tensor[mine] for name, tensor in drawn.items()}
-        own, whole = self.learner.weights(batch), self.learner.weights(drawn)
+        numbers = range(len(rows))[mine]
+        batch = self.learner.draw(
+            self.data.batch(rows[mine], rows),
+            lambda name: seeds.rows(numbers, name, self.dataset, self.seed, step),
+        )
+        own = self.learner.weights(batch)
+        whole = self.ranks.total(torch.tensor(list(own.values()), dtype=torch.float64)).tolist()
         targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS))
         batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in (batch | targets).items()}
         # Representations are in half precision on disk, and stay so until they are on the device.
         batch |= {name: batch[name].float() for name in targets if batch[name].dtype == torch.float16}
-        return Share(self.learner.completed(batch, self.ranks.total), own, whole)
+        return Share(self.learner.completed(batch, self.ranks.total), own, dict(zip(own, whole, strict=True)))
 
     def _backward(self, share: Share, coefficients: dict[str, float], network: nn.Module) -> dict[str, Tensor]:
         """Add up the gradients of the share; returns every term, divided by its weight over the global batch."""

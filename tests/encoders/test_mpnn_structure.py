@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from reedbench.core import seeds
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.datasets.backbones import Backbones
@@ -22,7 +23,7 @@ NEIGHBOURS = 12
 @pytest.fixture(scope="module")
 def network() -> StockMPNN:
     made = StockMPNN(neighbours=NEIGHBOURS)
-    made.initialise(lambda name: torch.Generator().manual_seed(len(name)))
+    made.initialise(lambda name: seeds.stream(name))
     return made.eval()
 
 

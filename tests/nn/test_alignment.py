@@ -1,8 +1,10 @@
 """Alignment: projector, cosine loss, and weights over time."""
 
+import numpy as np
 import pytest
 import torch
 
+from reedbench.core import seeds
 from reedbench.nn.alignment import (
     TIME_WEIGHTS,
     Projector,
@@ -13,8 +15,8 @@ from reedbench.nn.alignment import (
 )
 
 
-def seeded(name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(sum(map(ord, name)))
+def seeded(name: str) -> np.random.Generator:
+    return seeds.stream(name)
 
 
 def test_the_projector_has_the_keys_of_the_reference():

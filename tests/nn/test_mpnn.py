@@ -1,12 +1,12 @@
 """ProteinMPNN and its denoiser: sizes, taps, padding, rigid motions, initialisation, dropout, transfer of weights."""
 
-import hashlib
-
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from reedbench.backbones.protein_mpnn import ProteinMPNNBackbone
+from reedbench.core import seeds
 from reedbench.nn.backbones.mpnn import ProteinMPNN
 from reedbench.nn.backbones.stock_mpnn import StockMPNN, load_stock
 from reedbench.nn.row_dropout import RowDropout, uniform_words
@@ -14,8 +14,8 @@ from reedbench.nn.row_dropout import RowDropout, uniform_words
 EVERY_TAP = (("structure", 0), ("node", 1), ("node", 3), ("edge", 1), ("edge", 3))
 
 
-def seeded(name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:12], 16))
+def seeded(name: str) -> np.random.Generator:
+    return seeds.stream(name)
 
 
 def small(**changes) -> ProteinMPNN:

@@ -1,12 +1,12 @@
 """SiT: sizes, taps, initialisation, and what its output may depend on."""
 
-import hashlib
-
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from reedbench.backbones.sit import SIZES
+from reedbench.core import seeds
 from reedbench.nn.alignment import Projector
 from reedbench.nn.backbones.sit import SiT, time_features
 
@@ -16,8 +16,8 @@ def small(**changes) -> SiT:
     return SiT(**settings | changes)
 
 
-def seeded(name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:12], 16))
+def seeded(name: str) -> np.random.Generator:
+    return seeds.stream(name)
 
 
 def randomised(net: SiT) -> SiT:

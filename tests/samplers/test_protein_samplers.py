@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reedbench.core import seeds
 from reedbench.core.residues import MASK, UNKNOWN, VOCABULARY
 from reedbench.samplers._unmasking import UnmaskingSampler
 from reedbench.samplers.ancestral import Ancestral
@@ -52,8 +53,7 @@ def drawn(
         "residue_index": torch.where(native < 0, -100, torch.arange(native.shape[1])),
         "chain": (native >= 0).long(),
     }
-    streams = [torch.Generator().manual_seed(i) for i in range(len(native))]
-    return sampler.draw(network, condition, streams, None)
+    return sampler.draw(network, condition, lambda name: seeds.rows(range(len(native)), name), None)
 
 
 def designed(sampler: UnmaskingSampler, network: Says, length: int) -> dict[str, Tensor]:

@@ -100,6 +100,5 @@ def test_of_batch_and_tokens_only_the_one_that_counts_is_in_the_recipe():
     from reedbench.schema.benchmark import Training
 
     said = {"segment": 1, "save_every": 1}
-    assert "batch" not in Training(tokens=5, **said).plain()
-    assert "tokens" not in Training(**said).plain()
-    assert Training(**said).plain()["batch"] == 256
+    assert Training(tokens=5, **said).identity() == {"tokens": 5}
+    assert Training(batch=64, **said).identity() == {"batch": 64}

@@ -48,18 +48,18 @@ CHANGES_WEIGHTS = {
     "backbone/qk_norm": True,
     "train/optimiser/lr": 2.0e-3,
     "train/batch": 16,
-    "train/accumulation": 2,
-    "train/segment": 20,
-    "train/save_every": 10,
     "train/ema_decay": 0.5,
     "train/precision": "bf16",
-    "train/threads": 2,
     "dataset/test_rows": 300,
     "encoders/caption/dim": 5,
     "encoders/patches/steps": 3,
 }
 CHANGES_NO_WEIGHTS = {
     "title": "Another",
+    "train/accumulation": 2,
+    "train/segment": 20,
+    "train/save_every": 10,
+    "train/threads": 2,
     "codec": {"uses": "pixels", "rounding": "round"},
     "description": "More words",
     "methods/reed/label": "Ours",
@@ -125,7 +125,31 @@ def test_an_edit_changes_the_recipes_of_exactly_the_methods_that_use_it(files, k
 def test_recipes_of_two_seeds_differ(files):
     tiny = loaded(files)
     one, other = (settings.recipe(tiny, "tiny", "sit", k) for k in (0, 1))
-    assert {name for name in one if one[name] != other[name]} == {"run", "seed"}
+    assert {name for name in one if one[name] != other[name]} == {"seed"}
+
+
+def test_a_copy_of_a_benchmark_has_the_same_recipes(files):
+    files.benchmarks["copy"] = copy.deepcopy(files.benchmarks["tiny"])
+    both = loaded(files)
+    assert settings.recipe(both, "copy", "reed", 1) == settings.recipe(both, "tiny", "reed", 1)
+
+
+def test_an_encoder_that_is_trained_per_seed_is_another_one_for_every_seed(files):
+    common = settings.recipe(loaded(files), "tiny", "repa", 0)["encoders"]
+    files.set("encoders/patches/per_seed", True)
+    files.set("encoders/caption/per_seed", True)
+    tiny = loaded(files)
+    one, other = (settings.encoders(tiny, "tiny", "reed", k) for k in (0, 1))
+    assert one == {"patches": "patches.seed0", "caption": "caption.seed0"}
+    assert settings.encoder(tiny, "digits", one["caption"])["reads"] == [
+        settings.encoder(tiny, "digits", "patches.seed0")
+    ]
+    assert settings.encoder(tiny, "digits", one["patches"]) != settings.encoder(tiny, "digits", other["patches"])
+    assert settings.recipe(tiny, "tiny", "repa", 0)["encoders"] != common
+    with pytest.raises(ConfigError, match=r"per_seed is true, its name is patches\.seed0 and so on"):
+        settings.encoder(tiny, "digits", "patches")
+    with pytest.raises(ConfigError, match="per_seed is false, its name is clf"):
+        settings.encoder(tiny, "digits", "clf.seed0")
 
 
 def test_a_recipe_is_plain_json(files):
@@ -289,16 +313,18 @@ def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, gpus):
     assert settings.encoder_gpus(shipped, "pdb", name) == gpus
 
 
-PATCHES = "results/encoders/digits/patches/weights.safetensors"
+PATCHES = "results/encoders/digits/patches.seed1/weights.safetensors"
+RANDOM = "results/encoders/digits/random-patches.seed0/weights.safetensors"
+JOINED = "results/encoders/digits/caption.seed1/weights.safetensors"
 CAPTIONS = "results/captions/digits/measured/captions.parquet"
 
 
 @pytest.mark.parametrize(
     ("name", "reads", "weights"),
     [
-        ("patches", [], [PATCHES]),
-        ("random-patches", [], ["results/encoders/digits/random-patches/weights.safetensors"]),
-        ("caption", [CAPTIONS, PATCHES], ["results/encoders/digits/caption/weights.safetensors", CAPTIONS, PATCHES]),
+        ("patches.seed1", [], [PATCHES]),
+        ("random-patches.seed0", [], [RANDOM]),
+        ("caption.seed1", [CAPTIONS, PATCHES], [JOINED, CAPTIONS, PATCHES]),
         ("digits-clf", [], ["results/encoders/digits/digits-clf/weights.safetensors"]),
         ("pixels", [], []),
     ],

@@ -38,7 +38,7 @@ def test_an_encoder_that_cannot_use_a_gpu_stays_on_the_cpu(shipped, monkeypatch)
     assert device_of_encoder(shipped, "pdb", "esm") == "cuda"
     assert device_of_encoder(shipped, "pdb", "single") == "cpu"
     monkeypatch.setenv(GPUS_VARIABLE, "1")
-    assert device_of_encoder(shipped, "digits", "patches") == "cpu"
+    assert device_of_encoder(shipped, "digits", "patches.seed0") == "cpu"
 
 
 def test_a_gpu_that_is_not_there_is_said(shipped, monkeypatch):

@@ -252,7 +252,7 @@ def test_other_chains_than_the_settings_say_are_neither_designed_nor_scored(here
 def test_the_recipe_does_not_mention_what_is_not_said(here):
     recipe = json.loads(Path(paths.recipe("folding", "reed", 0)).read_text())
     assert recipe["train"]["tokens"] == 80
-    assert "tokens" not in suite.load().benchmark("tiny").train.plain()
+    assert "tokens" not in suite.load().benchmark("tiny").train.identity()
 
 
 def test_with_three_streams_a_metric_that_pools_them_has_no_spread_and_others_have_one(here):

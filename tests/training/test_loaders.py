@@ -47,7 +47,7 @@ def test_a_step_has_the_same_rows_whatever_was_asked_before():
     assert forward == backward == fresh
 
 
-def test_another_seed_or_benchmark_has_another_order():
+def test_another_seed_or_dataset_has_another_order():
     orders = {tuple(drawn(RowOrder(50, 50, b, k), range(1))) for b, k in (("b", 0), ("b", 1), ("c", 0))}
     assert len(orders) == 3
 
@@ -73,7 +73,7 @@ def test_a_batch_holds_latents_labels_and_representations_of_the_same_training_r
     data = TrainingData(folders[0], {"enc": folders[1]}, Pixels())
     assert (data.size, data.shape(), data.target_shapes()) == (TRAINING, (1, 2, 2), {"enc": (4,)})
     chosen = np.array([8, 0, 3])
-    batch = data.batch(chosen) | data.targets(chosen, chosen)
+    batch = data.batch(chosen, chosen) | data.targets(chosen, chosen)
     ids = np.array([i for i in range(ROWS) if i % 4 != 1])[[8, 0, 3]]
     expected = image.to_signed(ids.astype(np.uint8))
     np.testing.assert_array_equal(batch["x_1"].numpy(), np.broadcast_to(expected[:, None, None, None], (3, 1, 2, 2)))

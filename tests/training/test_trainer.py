@@ -155,7 +155,7 @@ def test_labels_are_dropped_at_the_rate_asked_for():
     n, rate = 100_000, 0.1
     batch = {"x_1": torch.zeros(n, 1), "labels": torch.zeros(n, dtype=torch.long)}
     flow = FlowMatching("linear", "uniform", rate, null_label=7)
-    y = flow.draw(batch, lambda name: seeds.stream(name, "dropout"))["y"]
+    y = flow.draw(batch, lambda name: seeds.rows(range(n), name, "dropout"))["y"]
     assert set(y.tolist()) == {0, 7}
     assert float((y == 7).double().mean()) == pytest.approx(rate, abs=4 * math.sqrt(rate * (1 - rate) / n))
 

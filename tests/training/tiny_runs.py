@@ -13,6 +13,7 @@ from reedbench.codecs.pixels import Pixels
 from reedbench.core import io, paths, seeds, shards
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
+from reedbench.nn import initialisation
 from reedbench.objectives.aligned import Aligned, Alignment, Schedule
 from reedbench.schema.benchmark import Optimiser, Training
 from reedbench.training.loaders import TrainingData
@@ -61,7 +62,7 @@ def trainer(
     learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
     if shaken:
         for name, parameter in learner.network.named_parameters():
-            torch.nn.init.normal_(parameter, std=0.2, generator=seeds.stream("shaken", name))
+            initialisation.normal(parameter, 0.2, seeds.stream("shaken", name))
     if double:
         _double(learner, data)
     return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"))

@@ -168,10 +168,10 @@ def data_index(wildcards):
     return paths.index(paths.data(settings.dataset_of(SUITE, wildcards.b)))
 
 
-@once_per("b", "m")
+@once_per("b", "m", "k")
 def representations(wildcards):
     dataset = settings.dataset_of(SUITE, wildcards.b)
-    encoders = settings.method(SUITE, wildcards.b, wildcards.m).encoders()
+    encoders = settings.encoders(SUITE, wildcards.b, wildcards.m, int(wildcards.k)).values()
     return [paths.index(paths.representation(dataset, name)) for name in encoders]
 
 
