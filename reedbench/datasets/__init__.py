@@ -1,6 +1,7 @@
 """Datasets: one file each. A dataset yields rows with splits; the `prepare` step writes them to disk."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,3 +36,7 @@ class AbstractDataset(Plugin):
     def facts(self) -> dict[str, object]:
         """What the index should say beside row counts (number of classes, source)."""
         return {}
+
+    def remarks(self) -> Sequence[str]:
+        """What `prepare` says of the data beside their number, a line each."""
+        return ()

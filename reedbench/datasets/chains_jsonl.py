@@ -16,12 +16,14 @@ from typing import Any, Literal
 import numpy as np
 
 from reedbench.core import io, residues
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, unknown
 from reedbench.datasets import _chains
 from reedbench.datasets._chains import AbstractSharedOut, Chain, Source
 from reedbench.domains.protein import ATOMS
 
+OWN_KEYS = ("name", "seq", "coords")  # they cannot say which chains are homologues
 MISSING = [math.nan] * 3
+ONE_PER_CHAIN = "one-per-chain"
 NO_CLUSTER = ""  # until the names of all clusters are known
 
 
@@ -34,7 +36,8 @@ class ChainsJsonl(AbstractSharedOut):
     """The file, from the working directory or $REEDBENCH_DATA. Every line has `name`, `seq` (20 letters or X) and
     `coords` with N, CA, C and perhaps O: per residue [x, y, z] in Angstrom, or null. `resolution` is optional."""
     cluster_key: str = "cluster40"
-    """Key whose value says which chains are homologues; a chain without it is a cluster of its own."""
+    """Key whose value says which chains are homologues; a line whose value is null is a cluster of its own. The word
+    `one-per-chain` makes every chain a cluster of its own, whatever its keys: homologues then cross splits."""
 
     def files(self) -> tuple[Path, ...]:
         """The file."""
@@ -115,8 +118,14 @@ def _is_place(entry: Any) -> bool:
 
 
 def _cluster(record: dict[str, Any], key: str) -> str:
-    cluster = record.get(key)
-    if cluster is None:
+    if key == ONE_PER_CHAIN:
+        return NO_CLUSTER
+    if key not in record:
+        raise ConfigError(
+            f"cluster_key: {unknown('key', key, [name for name in record if name not in OWN_KEYS])}; null is a cluster "
+            f"of its own, and cluster_key: {ONE_PER_CHAIN} makes every chain one"
+        )
+    if (cluster := record[key]) is None:
         return NO_CLUSTER
     if type(cluster) not in (str, int) or cluster == NO_CLUSTER:
         raise ConfigError(f"'{key}' must be a whole number, text that is not empty, or null, not {json.dumps(cluster)}")

@@ -29,7 +29,8 @@ def record() -> Callable[..., dict[str, Any]]:
 
     def make(name: str, sequence: str = LETTERS, **more: Any) -> dict[str, Any]:
         columns = _backbone(len(sequence)).swapaxes(0, 1).tolist()
-        return {"name": name, "seq": sequence, "coords": dict(zip(("N", "CA", "C", "O"), columns, strict=True)), **more}
+        coords = dict(zip(("N", "CA", "C", "O"), columns, strict=True))
+        return {"name": name, "seq": sequence, "coords": coords, "cluster40": None, **more}
 
     return make
 

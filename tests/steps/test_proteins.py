@@ -274,7 +274,8 @@ def test_a_file_from_outside_is_part_of_the_provenance(here, tmp_path):
     file.parent.mkdir()
     places = {atom: rng.normal(size=(5, 3)).tolist() for atom in ("N", "CA", "C", "O")}
     file.write_text("".join(json.dumps({"name": name, "seq": "ACDEF", "coords": places}) + "\n" for name in "abcdefgh"))
-    dataset = {"uses": "chains-jsonl", "name": "mine", "file": str(file), "valid_share": 0.0, "test_share": 0.3}
+    dataset = {"uses": "chains-jsonl", "name": "mine", "file": str(file), "valid_share": 0.0, "test_share": 0.3,
+               "cluster_key": "one-per-chain"}  # fmt: skip
     try:
         write({**BENCHMARK, "dataset": dataset})
         assert run("prepare --dataset mine") == 0
