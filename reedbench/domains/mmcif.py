@@ -41,11 +41,9 @@ def _read(opened: Any, kind: str) -> Records:
     except (BadStructure, ImportError):
         raise
     except Exception as error:  # parsers raise whatever a damaged file leads them to
-        raise BadStructure(f"not a whole {kind} file ({type(error).__name__}: {_one_line(error)})") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        cause = error.__cause__ or error
+        why = " ".join(str(cause).split())[:200]
+        raise BadStructure(f"not a whole {kind} file ({type(cause).__name__}: {why})") from error
 
 
 def _records(block: Any) -> Records:

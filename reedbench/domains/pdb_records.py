@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from reedbench.domains.peptide import FARTHEST
+
 Place = tuple[float, float, float]
 ATOM, HETATM = "ATOM  ", "HETATM"
 LINES = re.compile(r"\r\n|\r|\n")
@@ -108,7 +110,7 @@ def finite(texts: tuple[str, str, str], where: str) -> Place:
     """Three coordinates.
 
     Raises:
-        BadStructure: one is no number.
+        BadStructure: one is no number, or none that an atom can have.
     """
     try:
         place = (float(texts[0]), float(texts[1]), float(texts[2]))
@@ -116,6 +118,8 @@ def finite(texts: tuple[str, str, str], where: str) -> Place:
         raise BadStructure(f"{where}: coordinates are no three numbers: {' '.join(texts).strip()!r}") from None
     if not all(map(math.isfinite, place)):
         raise BadStructure(f"{where}: a coordinate of an atom is not a finite number; leave the atom out")
+    if max(map(abs, place)) > FARTHEST:
+        raise BadStructure(f"{where}: an atom is beyond {FARTHEST:g} Angstrom; correct it, or leave the atom out")
     return place
 
 

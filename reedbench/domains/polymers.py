@@ -158,7 +158,7 @@ def _settled(raw: _Raw, modified: str, counts: Counts) -> Residue | None:
         if not _is_backbone(backbone):
             counts.others += 1
             return None
-        counts.unknown[name] += 1
+        counts.unknown[name or "no name"] += 1
         letter = X
     else:
         letter = meaning.letter
