@@ -27,7 +27,7 @@ from reedbench.domains.rows import TEST, TRAIN, Rows
 VALID = "valid"
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no file in UTF-8 can hold it
 NO_RESOLUTION = -1.0  # in the manifest, where the source gives none (NMR, models)
-FARTHEST = 1e6  # Angstrom from the origin that a coordinate may be
+FARTHEST = peptide.FARTHEST
 TAG = "HHHHHH"
 TAG_OFFSETS = range(5)  # residues that may lie outside of a tag
 

@@ -1,12 +1,15 @@
 """Small chains of a given length, in the shape that the chain datasets read."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that `structure_texts` can be imported
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 

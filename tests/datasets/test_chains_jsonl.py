@@ -92,7 +92,7 @@ def test_an_entry_that_is_no_place_is_named_with_line_residue_and_atom(record, l
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seq": "ACDEFGHIKLMNPQRSTVWB"}, "residue letter 'B' at position 20 is none of"),
+        ({"seq": "ACDEFGHIKLMNPQRSTVW*"}, r"residue letter '\*' at position 20 is none of"),
         ({"seq": "ACD"}, "atom N has 20 entries for 3 letters"),
         ({"seq": ""}, "'seq' must be there as text"),
         ({"name": 7}, "'name' must be there as text"),
