@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reedbench.core import io
 from reedbench.core.console import say
-from reedbench.launch import locks
+from reedbench.core import locks
 
 INTERVAL = float(os.environ.get("REEDBENCH_SQUEUE_SECONDS", "10"))
 TIMEOUT = 60
@@ -64,7 +64,7 @@ class Board:
             return table
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.with_suffix(".lock").open("w") as lock:
-            if not locks.taken(lock.fileno()):
+            if not locks.taken(lock):
                 return None
             if (table := self._read(not_before)) is not None or self._failed_lately():
                 return table
