@@ -225,17 +225,27 @@ def _save(work: Session, step: int) -> None:
     if not work.trainer.ranks.first:
         return
     writes = record is not None and step in work.missing
-    if record is not None and not writes and (known := store.record(step)):
+    if not writes and record is not None and (known := store.record(step)):
         # Trained before: what that took is what this run cost, and its curve goes on from there.
         journal.costs.update(known["costs"])
         journal.since = known["since"]
-    if writes:
+    if writes and record is not None:
         store.save_weights(step, work.trainer.published())
+        _cap(record, store, step)
     store.save_state(step, work.trainer.state(), {**journal.plain(), UNDER: work.under})
-    if record is not None and writes:
+    if writes and record is not None:
         store.save_record(step, record)
     store.prune(step, KEPT_WHILE_TRAINING)
     interruption.saved(step, time.monotonic() - began)
+
+
+def _cap(record: Record, store: Store, step: int) -> None:
+    """What is run again between steps that were trained before costs no more than the run had cost by then."""
+    later = (store.record(other) for other in reversed(store.record_steps()) if other > step)
+    rows = (row for known in later if known for row in known["rows"] if row["step"] > step)
+    if (bound := next(rows, None)) is not None:
+        for costs in (record["costs"], *record["rows"]):
+            costs |= {name: min(costs[name], bound[name]) for name in curve.COSTS}
 
 
 def _heed(request: int, work: Session, step: int) -> None:
