@@ -88,6 +88,11 @@ class Kept:
         return self.benchmark, self.method, self.seed
 
 
+def save_points(start: int, stop: int, every: int) -> list[int]:
+    """Steps after `start` up to `stop` at which weights are saved: multiples of `every`."""
+    return list(range(start // every * every + every, stop + 1, every))
+
+
 def every(root: Path | str = paths.WORK) -> Iterator[Kept]:
     """All stores of a working directory, in the order of their names."""
     for path in sorted(Path(root).glob("*/*/seed*/*")):

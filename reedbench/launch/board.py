@@ -11,9 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import io
+from reedbench.core import io, locks
 from reedbench.core.console import say
-from reedbench.core import locks
 
 INTERVAL = float(os.environ.get("REEDBENCH_SQUEUE_SECONDS", "10"))
 TIMEOUT = 60

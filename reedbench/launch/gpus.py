@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reedbench.core import io
+from reedbench.core import io, locks
 from reedbench.core.errors import ConfigError
-from reedbench.core import locks
 from reedbench.launch.processes import Process
 
 LEASES = Path(tempfile.gettempdir()) / f"reedbench-gpus-{os.getuid()}"  # of this machine, for all working directories

@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io
+from reedbench.core import io, locks
 from reedbench.core.console import say
 from reedbench.core.errors import MissingArtefact
-from reedbench.core import locks
 from reedbench.launch.processes import Process
 
 SUBMITTED, CANCELLED, PUBLISHED, FAILED = "submitted", "cancelled", "published", "failed"

@@ -1,4 +1,4 @@
-"""The store of a run: resumable states, published weights and records, in safe formats, each written whole or not at all.
+"""The store of a run: states, weights and records, in safe formats, each written whole or not at all.
 
 Where everything lies, and why: `core.stores`. Nothing here deletes weights or records, nor anything of another recipe;
 states are thinned within the store's own key alone.

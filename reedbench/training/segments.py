@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 
-from reedbench.core import faults, interruption, io, numerics
+from reedbench.core import faults, interruption, io, numerics, stores
 from reedbench.core.console import Track, say
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
 from reedbench.core.numerics import Numerics
 from reedbench.training import curve
 from reedbench.training.checkpoint import KEPT_WHILE_TRAINING, Record, Store, publish
-from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import GRADIENT, Trainer
 
 QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)  # columns that progress does not show
@@ -44,7 +43,7 @@ class Segment:
     @property
     def due(self) -> list[int]:
         """Save points of this segment."""
-        return due(self.start, self.stop, self.save_every)
+        return stores.save_points(self.start, self.stop, self.save_every)
 
     def logs(self, step: int) -> bool:
         """Whether an interval of the curve ends here; none crosses a save point, at each of which a segment may end."""
@@ -300,8 +299,8 @@ def _under(records: dict[int, Record], segment: Segment) -> list[Numerics]:
 def _rows(store: Store, segment: Segment) -> list[dict[str, float]]:
     """Rows of the segment's curve, from the records of its save points.
 
-    A record tells of all steps since the save point before it. Where that one was filled in later, for a finer grid, the
-    first record counts: costs grow from row to row.
+    A record tells of all steps since the save point before it; so does one between them that was filled in later, for a
+    finer grid, and does not count where it need not.
     """
     rows: list[dict[str, float]] = []
     reached = segment.stop
@@ -310,8 +309,3 @@ def _rows(store: Store, segment: Segment) -> list[dict[str, float]]:
             rows = record["rows"] + rows
             reached = record[UNDER][0]["after"]
     return [row for row in rows if row["step"] > segment.start]
-
-
-def due(start: int, stop: int, save_every: int) -> list[int]:
-    """Save points after `start` up to `stop`."""
-    return [step for step in range(save_every, stop + 1, save_every) if step > start]

@@ -1,4 +1,4 @@
-"""Nothing that was trained is trained again, or lost: not for another recipe, a finer grid, or segments of other lengths."""
+"""Nothing that was trained is lost or trained again: not for another recipe, a finer grid, or other segments."""
 
 import shutil
 from pathlib import Path
@@ -202,5 +202,3 @@ def test_numerics_of_several_times_are_one_plain_dict():
     assert numerics.joined(parts) == {"cpu": "a", "threads": "1 then 2 then 1"}
     assert numerics.joined(parts[:1]) == parts[0]
     assert numerics.changes(parts[0], {"cpu": "a"}) == "threads 1 -> -"
-
-
