@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
+from reedbench.launch.leftovers import other_stores, size_words, total
 from reedbench.launch.progress import Progress, Run, look
 from reedbench.launch.tail import last_line, written
 from reedbench.launch.ticket import comment_of
@@ -54,6 +55,8 @@ class Report:
     rows: list[Row]
     note: str
     """What could not be found out; mostly empty."""
+    kept: str = ""
+    """How much is kept for recipes that no configuration asks for; mostly empty."""
 
 
 class Status:
@@ -66,7 +69,7 @@ class Status:
     def __init__(self, suite: Suite, benchmark: str = "") -> None:
         self.topics = {benchmark, settings.dataset_of(suite, benchmark)} if benchmark else set()
         self.runs = dict(run for b in ([benchmark] if benchmark else suite.benchmarks) for run in _runs(suite, b))
-        self.jobs = Jobs()
+        self.jobs, self.suite = Jobs(), suite
 
     def now(self) -> Report:
         """Look at every run and job."""
@@ -75,7 +78,14 @@ class Status:
         shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
         segments = {_key(run, i) for run in self.runs for i in range(run.segments)}
         others = [_of_job(job) for key, job in jobs.items() if key not in segments and self._concerns(key)]
-        return Report([*shown, *others], note)
+        return Report([*shown, *others], note, self._kept())
+
+    def _kept(self) -> str:
+        others = other_stores(self.suite)
+        if not others:
+            return ""
+        count = f"{len(others)} store{'' if len(others) == 1 else 's'} of other recipes"
+        return f"{count}: {size_words(total(others))}; reedbench clean lists what nothing asks for"
 
     def _concerns(self, key: str) -> bool:
         """Keys name their benchmark or dataset."""
