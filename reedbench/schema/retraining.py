@@ -116,7 +116,8 @@ def _line(b: str, reasons: tuple[str, ...], kept: bool, runs: list[Retrained]) -
     why = "; ".join(reasons[:SHOWN]) + more
     count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
     if kept:
-        return f"{b}: {count} go back to a recipe that is kept, nothing is trained twice: {names}: {why}"
+        back = "goes" if len(runs) == 1 else "go"
+        return f"{b}: {count} {back} back to a recipe that is kept, nothing is trained twice: {names}: {why}"
     spent = [one.costs for one in runs if one.costs]
     cost = f"; that had cost {_amount(spent)}" if spent else ""
     return f"{b}: an edit trains {count} anew: {names}: {why}{cost} (the old states are kept)"
