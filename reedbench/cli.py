@@ -162,7 +162,9 @@ def clean(
         leftovers.delete(found)
         console.say(f"deleted; {size} freed")
     else:
-        console.say(f"{len(found)} in all, {size}; nothing was deleted: reedbench clean --delete deletes what is listed")
+        console.say(
+            f"{len(found)} in all, {size}; nothing was deleted: reedbench clean --delete deletes what is listed"
+        )
 
 
 @cache_app.command("export")

@@ -42,6 +42,15 @@ def held(path: Path) -> bool:
         return False
 
 
+def refused(file: IO[Any]) -> str:
+    """Why the file system of an open file gives no lock; empty if it does."""
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
 def _flock(file: IO[Any], how: int) -> bool:
     global _said
     try:

@@ -110,9 +110,7 @@ def age_words(seconds: float) -> str:
 
 def _configured(suite: Suite) -> Runs:
     """Every run that a file names."""
-    return {
-        b: {m: frozenset(benchmark.seeds) for m in benchmark.methods} for b, benchmark in suite.benchmarks.items()
-    }
+    return {b: {m: frozenset(benchmark.seeds) for m in benchmark.methods} for b, benchmark in suite.benchmarks.items()}
 
 
 def _written(kept: stores.Kept) -> float:

@@ -58,7 +58,9 @@ def test_an_edit_of_all_methods_is_one_line_with_its_cost(trained):
 def test_an_edit_of_one_method_names_it_alone(trained):
     edit("weight: 0.25", "weight: 0.75")
     (line,) = said()
-    assert "1 run anew: reed (seed 0): objective.alignments.1.weight: 0.25 -> 0.75; that had cost 2 device-hours" in line
+    assert (
+        "1 run anew: reed (seed 0): objective.alignments.1.weight: 0.25 -> 0.75; that had cost 2 device-hours" in line
+    )
 
 
 def test_a_run_that_was_never_trained_is_not_trained_anew(trained):
