@@ -94,8 +94,8 @@ def plan(
     ] = False,
     config: Config = paths.CONFIG,
 ) -> None:
-    """Count the jobs of a benchmark, or print them as a script."""
-    from reedbench.schema import planning
+    """Count the jobs of a benchmark, and say what an edit trains anew; or print them as a script."""
+    from reedbench.schema import planning, retraining
     from reedbench.schema.suite import load
 
     suite = load(config)
@@ -104,7 +104,8 @@ def plan(
         print(planning.script(benchmark, jobs, config), end="")
     else:
         console.console().print(_as_rich(planning.overview(jobs)))
-        for line in planning.walk_backs(suite, benchmark):
+        changed = retraining.lines(suite, benchmark, retraining.retrained(suite, benchmark))
+        for line in [*changed, *planning.walk_backs(suite, benchmark)]:
             console.console().print(line, markup=False)
 
 
@@ -140,6 +141,30 @@ def status(
         print(json.dumps([asdict(row) for row in status.now().rows], indent=1))
     else:
         console.console().print(status_table.overview(status.now()))
+
+
+@app.command()
+def clean(
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+    config: Config = paths.CONFIG,
+) -> None:
+    """List what no configuration asks for: states of other recipes, results and jobs of runs that no file names."""
+    from reedbench.launch import leftovers
+    from reedbench.schema.suite import load
+
+    if not (found := leftovers.leftovers(load(config))):
+        console.say("nothing to clean: every file belongs to a run that some configuration asks for")
+        return
+    rows = [["path", "why", "frees", "last written"], *(one.words() for one in found)]
+    console.console().print(_as_rich(rows))
+    size = leftovers.size_words(leftovers.total(found))
+    if delete:
+        leftovers.delete(found)
+        console.say(f"deleted; {size} freed")
+    else:
+        console.say(
+            f"{len(found)} in all, {size}; nothing was deleted: reedbench clean --delete deletes what is listed"
+        )
 
 
 @cache_app.command("export")

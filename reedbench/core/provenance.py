@@ -17,8 +17,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths
+from reedbench.core import io, numerics, paths
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.numerics import Numerics
 from reedbench.core.staging import staged
 
 JOB_VARIABLE = "REEDBENCH_JOB"  # what a launcher knows about the job that this process is, as JSON
@@ -55,6 +56,8 @@ class Made:
     flops: float | None = None
     seeds: list[int] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    numerics: Numerics | None = None
+    """Under which the outputs were computed, where that was not all here."""
 
 
 def cpu_seconds() -> float:
@@ -89,6 +92,7 @@ class Recorder:
             "max_rss_mb": usage.ru_maxrss // 1024,
             "flops": made.flops,
             "seeds": made.seeds,
+            "numerics": numerics.here(made.device) if made.numerics is None else made.numerics,
             "threads": _threads(),
             "notes": made.notes,
             "git": _git_state(),

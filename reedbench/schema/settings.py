@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths
+from reedbench.core import io, paths, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.suite import Suite
@@ -203,6 +203,11 @@ def span(suite: Suite, b: str, i: int) -> tuple[int, int]:
     """First and last step (exclusive start, inclusive stop) of a segment."""
     length = int(suite.benchmark(b).train.segment)
     return i * length, (i + 1) * length
+
+
+def save_points(suite: Suite, b: str, span: tuple[int, int]) -> list[int]:
+    """Steps at which a segment's weights are saved and published."""
+    return stores.save_points(*span, int(suite.benchmark(b).train.save_every))
 
 
 def cells(suite: Suite, b: str, methods: tuple[str, ...]) -> list[tuple[str, int, int, str]]:

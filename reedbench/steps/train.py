@@ -29,7 +29,7 @@ def train(suite: Suite, arguments: Namespace) -> Made | None:
         ranks.lead(lambda: _put_recipe(suite, arguments))
         trainer, inputs = build(suite, b, m, k, ranks)
         segment = plan(suite, b, m, k, i)
-        costs = train_segment(trainer, Store(paths.store(b, m, k, segment.key)), segment)
+        trained = train_segment(trainer, Store(paths.store(b, m, k, segment.key)), segment)
         cpu_seconds = ranks.total(torch.tensor(provenance.cpu_seconds(), dtype=torch.float64)).item()
     if not ranks.first:
         return None
@@ -41,7 +41,8 @@ def train(suite: Suite, arguments: Namespace) -> Made | None:
         device_seconds=ranks.world * (time.monotonic() - began),
         cpu_seconds=cpu_seconds,
         seeds=[k],
-        notes={"run_costs": costs, "key": segment.key, "ranks": ranks.world},
+        notes={"run_costs": trained.costs, "key": segment.key, "ranks": ranks.world},
+        numerics=trained.numerics,
     )
 
 

@@ -94,6 +94,14 @@ def test_an_edit_reruns_exactly_what_depends_on_it(copy, edit):
         assert {wildcards["i"] for rule, wildcards in outcome.planned if rule == "train"} == {"2"}
 
 
+def test_before_an_edit_trains_anew_snakemake_says_why_and_what_that_had_cost(copy):
+    copy.edit("weight: 0.25", "weight: 0.5")
+    text = copy.dry_run().text
+    said = "tiny: an edit trains 1 run anew: reed (seed 0): objective.alignments.1.weight: 0.25 -> 0.5; that had cost "
+    assert text.count(said) == 1
+    assert text.index(said) < text.index("rule train")
+
+
 def test_a_touch_reruns_nothing(copy):
     for file in (copy.benchmark, copy.folder / "config/config.yaml"):
         os.utime(file)

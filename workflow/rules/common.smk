@@ -6,10 +6,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from reedbench.core import io, paths
+from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import settings
+from reedbench.schema import retraining, settings, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -138,12 +139,25 @@ def encoder_weights(wildcards):
     return settings.encoder_weights(SUITE, wildcards.d, wildcards.e)
 
 
+SAID = set()
+
+
+def say_what_is_retrained(b, m, k):
+    """Before an edit trains runs anew: which of the benchmark, why, and what they had cost; once per benchmark."""
+    if b not in SAID and retraining.of_run(SUITE, b, m, k):
+        SAID.add(b)
+        for line in retraining.lines(SUITE, b, retraining.retrained(SUITE, b)):
+            say(line)
+
+
 @once_per("b", "m", "k")
 def recipe_file(wildcards):
     """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
     b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
     path = paths.recipe(b, m, k)
     # `is_main_process` and `dryrun` are attributes of Snakemake's Workflow, not documented API: tested in tests/workflow.
+    if workflow.is_main_process and Path(path).exists():
+        say_what_is_retrained(b, m, k)
     if workflow.is_main_process and not (workflow.dryrun and Path(path).exists()):
         settings.put_recipe(path, settings.recipe(SUITE, b, m, k))
     return path
@@ -155,7 +169,9 @@ def recipe_key(wildcards):
 
 
 def run_settings(wildcards):
-    return {"expect": recipe_key(wildcards), "span": settings.span(SUITE, wildcards.b, int(wildcards.i))}
+    """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
+    span = settings.span(SUITE, wildcards.b, int(wildcards.i))
+    return {"expect": recipe_key(wildcards), "span": span, "save_points": settings.save_points(SUITE, wildcards.b, span)}
 
 
 def previous_receipt(wildcards):
