@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -184,12 +184,15 @@ def verify(path: Path | str) -> Iterator[str]:
     """Walk the chain of inputs back from `path`; yield one line per file that was checked.
 
     A file in a recorded folder is vouched for by the folder, a file of a committed cache by the record of the cache.
+    At the end comes one warning per step whose code was another then: VERSION says whether results changed, and whoever
+    raises it may forget to.
 
     Raises:
         MissingArtefact: a file differs from its sidecar, or from what a later step read, or lacks one.
     """
     waiting: list[tuple[str, str | None, str]] = [(str(path), None, "")]
     seen: set[str] = set()
+    commits: dict[str, set[str]] = {}
     sha256 = cache(io.sha256)  # an input is hashed once, however many steps read it
     while waiting:
         current, expected, reader = waiting.pop()
@@ -207,6 +210,7 @@ def verify(path: Path | str) -> Iterator[str]:
                     f"{current}: not the file that step {record['step']} wrote (sha256 {actual[:12]})"
                 )
             waiting += [(file, digest, current) for file, digest in record["inputs"].items()]
+            commits.setdefault(record["step"], set()).add(_commit(record.get("git") or {}))
             yield f"{current}: {record['step']} v{record['version']}, {len(record['inputs'])} inputs"
         elif (recorded := _in_cache(current)) is not None:
             if (actual := sha256(current)) != recorded:
@@ -223,6 +227,23 @@ def verify(path: Path | str) -> Iterator[str]:
             yield f"{current}: source"
         else:
             raise MissingArtefact(f"{current}: has no provenance file {sidecar(current).name}; run its step again")
+    yield from _other_code(commits)
+
+
+def _other_code(commits: Mapping[str, set[str]]) -> Iterator[str]:
+    """One line per step that some other code than the present one has run."""
+    present = _commit(_git_state())
+    if not present:
+        return
+    for step, found in sorted(commits.items()):
+        if others := sorted(found - {present, ""}):
+            then = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            yield f"warning: step {step} ran with the code of {then}; here is {present}: results may differ"
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    """`c58cf7d`, or `c58cf7d with edits`; empty where nothing is known."""
+    return f"{git['commit'][:7]}{' with edits' if git.get('dirty') else ''}" if git.get("commit") else ""
 
 
 def _in_cache(path: str) -> str | None:
