@@ -162,9 +162,7 @@ def clean(
         leftovers.delete(found)
         console.say(f"deleted; {size} freed")
     else:
-        console.say(
-            f"{len(found)} in all, {size}; nothing was deleted: reedbench clean --delete deletes what is listed"
-        )
+        console.say(f"{len(found)} in all, {size}; nothing was deleted: reedbench clean --delete does that")
 
 
 @cache_app.command("export")

@@ -25,7 +25,7 @@ def here(device: str = "cpu", *, ranks: int = 1, accumulation: int = 1) -> Numer
     """
     found: Numerics = {"ranks": ranks, "accumulation": accumulation}
     torch = sys.modules.get("torch")
-    if torch is None:
+    if torch is None or not hasattr(torch, "__version__"):  # not loaded, or just being loaded
         return found | {"device": "cpu", "cpu": cpu_model(), "threads": _threads_asked()}
     found |= {"torch": str(torch.__version__), "matmul": torch.get_float32_matmul_precision()}
     if not torch.cuda.is_initialized() or device.startswith("cpu"):

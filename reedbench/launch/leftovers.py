@@ -1,11 +1,12 @@
-"""What lies in a working directory that no configuration asks for: `reedbench clean` lists it, and deletes when told to.
+"""What lies in a working directory that no configuration asks for: `reedbench clean` lists it, and deletes it if told.
 
 Listed are stores of other recipes, results of benchmarks, methods and seeds that no file names, and folders of their
-launched jobs. Never listed: what a process holds or a launcher waits for, the present recipe's store, and the store with
-a run's newest state, be its recipe the present one or not (an edit may be taken back). The committed cache, data sets
-and encoders are left alone too.
+launched jobs. Never listed: what a process holds or a launcher waits for, the present recipe's store, and the store
+with a run's newest state, be its recipe the present one or not (an edit may be taken back). The committed cache, data
+sets and encoders are left alone too.
 """
 
+import math
 import re
 import shutil
 import time
@@ -93,13 +94,10 @@ def total(found: Iterable[Leftover]) -> int:
 
 def size_words(size: float) -> str:
     """`1.2 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size /= 1000
-    else:
-        unit = "TB"
-    return f"{size:.0f} B" if unit == "B" else f"{size:.3g} {unit}"
+    if size < 1000:
+        return f"{size:.0f} B"
+    power = min(int(math.log10(size)) // 3, 4)
+    return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def age_words(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """What a job's saves tell its launcher: how far it has come, and how long before its end a job has to be warned.
 
 A step that saves says so (`core.interruption.saved`). Its job notes in the submission's folder how far it has come: a
-job that is lost after that was not for nothing. The longest save is noted for all jobs of the same work (the segments of
-a run lie side by side), so that a first save that comes with the warning has been measured before.
+job that is lost after that was not for nothing. The longest save is noted for all jobs of the same work (the segments
+of a run lie side by side), so that a first save that comes with the warning has been measured before.
 """
 
 import math

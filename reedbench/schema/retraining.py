@@ -80,7 +80,7 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
 
 def _word(value: Any) -> str:
     if value is None:
-        return "unset"
+        return "the default"  # what a recipe does not say
     text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 

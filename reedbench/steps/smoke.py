@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from reedbench import __version__
-from reedbench.core import io, paths
+from reedbench.core import io, locks, paths
 from reedbench.core.console import say
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ReedbenchError, RunAgain

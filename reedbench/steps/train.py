@@ -7,7 +7,7 @@ import torch
 
 from reedbench.core import paths, provenance, seeds
 from reedbench.core.console import say
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.provenance import Made
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
@@ -74,7 +74,9 @@ def build(suite: Suite, b: str, m: str, k: int, ranks: Ranks) -> tuple[Trainer, 
     try:
         backbone = benchmark.backbone.build(data.shape(), data.facts)
     except ValueError as error:
-        raise ConfigError(f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}") from error
+        raise ConfigError(
+            f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}{place_outside(error)}"
+        ) from error
     learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", dataset, k, name))
     trainer = Trainer(learner, data, benchmark.train, dataset, k, ranks)
     inputs = [paths.index(folder) for folder in (paths.data(dataset), *folders.values())]

@@ -96,9 +96,9 @@ def test_a_locked_store_is_never_listed_nor_deleted(scene, store):
 
 
 def test_results_that_no_file_names_are_listed(scene):
-    for name in ("runs/tiny/sit/seed0/a", "runs/tiny/sit/seed7/a", "samples/tiny/gone/seed0/a", "metrics/other/x/seed0/a",
-                 "metrics/tiny/floor.json", "figures/other/a.pdf", "tables/tiny.csv", "tables/other.csv",
-                 "tables/other.csv.prov.json", "ablations/tiny/depth.csv"):  # fmt: skip
+    for name in ("runs/tiny/sit/seed0/a", "runs/tiny/sit/seed7/a", "samples/tiny/gone/seed0/a",
+                 "metrics/other/x/seed0/a", "metrics/tiny/floor.json", "figures/other/a.pdf", "tables/tiny.csv",
+                 "tables/other.csv", "tables/other.csv.prov.json", "ablations/tiny/depth.csv"):  # fmt: skip
         io.write_text(f"results/{name}", "a")
     assert listed(scene) == {
         "results/runs/tiny/sit/seed7": "no such seed",

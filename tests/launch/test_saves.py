@@ -1,4 +1,4 @@
-"""A job that is lost after it saved something new uses up no submission; one is warned as early as its saves are long."""
+"""A job that is lost after it saved something new uses up no submission; how early one is warned its saves decide."""
 
 import os
 import signal

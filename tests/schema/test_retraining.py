@@ -94,7 +94,7 @@ def test_costs_that_nobody_recorded_are_left_out(trained):
         ({"a": {"b": 1}}, {"a": {"b": 2}}, ["a.b: 1 -> 2"]),
         ({"a": [1, 2]}, {"a": [1, 3]}, ["a.1: 2 -> 3"]),
         ({"a": [1]}, {"a": [1, 3]}, ["a: [1] -> [1, 3]"]),
-        ({"a": 1}, {"b": 1}, ["a: 1 -> unset", "b: unset -> 1"]),
+        ({"a": 1}, {"b": 1}, ["a: 1 -> the default", "b: the default -> 1"]),
     ],
 )
 def test_a_change_is_named_by_its_path(old, new, words):

@@ -202,6 +202,17 @@ def test_sampling_from_damaged_weights_names_the_segment_to_train(work, capfd):
     assert f"snakemake -f {paths.receipt('tiny', 'sit', 0, 0)}" in capfd.readouterr().err
 
 
+def test_sampling_from_weights_that_the_receipt_does_not_name_is_refused(work, capfd):
+    weights = Path(paths.segment("tiny", "sit", 0, 0), "step-0000010.safetensors")
+    other = Path(paths.segment("tiny", "sit", 0, 0), "step-0000005.safetensors")
+    weights.unlink()
+    shutil.copy(other, weights)  # whole, and of the same run
+    assert sample() == 3
+    said = capfd.readouterr().err
+    assert "not the weights that its receipt names" in said
+    assert "snakemake -f results/runs/tiny/sit/seed0/segment-0.json" in said
+
+
 def test_evaluation_without_samples_is_a_missing_artefact(work, capfd):
     assert evaluate() == 3
     assert f"{samples()}: no such file" in capfd.readouterr().err

@@ -1,5 +1,6 @@
 """The workflow from nothing to tables and figures, what an edit reruns, and what stays as it is."""
 
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,41 @@ def test_an_edit_reruns_exactly_what_depends_on_it(copy, edit):
         assert methods == {"reed"}
     if edit == "more steps":
         assert {wildcards["i"] for rule, wildcards in outcome.planned if rule == "train"} == {"2"}
+
+
+RECEIPTS = [f"results/runs/tiny/{m}/seed0/segment-{i}.json" for m in ("sit", "repa", "reed") for i in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "receipts"),
+    [
+        pytest.param("segment: 10", "segment: 20", RECEIPTS[::2], id="longer segments"),
+        pytest.param("save_every: 5", "save_every: 10", RECEIPTS, id="a coarser grid"),
+    ],
+)
+def test_runs_that_are_cut_otherwise_are_published_anew_without_training(copy, old, new, receipts):
+    before = {file.name: file.read_bytes() for file in copy.folder.glob("results/runs/tiny/reed/seed0/*/step-*")}
+    copy.edit(old, new)
+    assert copy.dry_run(*receipts).jobs == {"train": len(receipts)}
+    outcome = copy.snakemake("--", *receipts)
+    assert outcome.code == 0, outcome.text
+    logs = [(copy.folder / file.replace("results/runs", "logs/train").replace(".json", ".log")) for file in receipts]
+    assert all("collected from the store" in log.read_text() for log in logs)
+    after = {file.name: file.read_bytes() for file in copy.folder.glob("results/runs/tiny/reed/seed0/segment-0/step-*")}
+    assert after.items() <= before.items()
+    assert copy.dry_run(*receipts).jobs == {}
+
+
+def test_a_finer_grid_moves_no_key_and_trains_what_was_not_kept(copy):
+    copy.edit("save_every: 5", "save_every: 2")
+    target = "results/runs/tiny/sit/seed0/segment-0.json"
+    old = (copy.folder / target).read_text()
+    outcome = copy.snakemake("--", target)
+    assert outcome.code == 0, outcome.text
+    new = json.loads((copy.folder / target).read_text())
+    assert new["key"] == json.loads(old)["key"]
+    assert list(new["weights"]) == [f"step-{step:07d}.safetensors" for step in (2, 4, 6, 8, 10)]
+    assert new["weights"]["step-0000010.safetensors"] == json.loads(old)["weights"]["step-0000010.safetensors"]
 
 
 def test_before_an_edit_trains_anew_snakemake_says_why_and_what_that_had_cost(copy):
