@@ -2,9 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.plugins import Plugin
+from reedbench.objectives._schedule import Schedule
 
 
 class AbstractObjective(Plugin):
@@ -41,3 +45,65 @@ class AbstractObjective(Plugin):
                 with one entry per residue, or per pair of residues.
             generator: the named stream that initialises a parameter.
         """
+
+
+class FlowObjective(AbstractObjective):
+    """The velocity loss of flow matching on images or latents, and the further terms of a subclass.
+
+    A loss on hidden states says at which `depths` it taps the backbone, names its terms in `further`, and gives their
+    values in `extra`; it needs nothing else.
+    """
+
+    domain: ClassVar[str] = "image"
+
+    denoise: Schedule = Schedule()
+    """Factor of the velocity loss."""
+    path: Literal["linear", "gvp"] = "linear"
+    """Interpolant between noise and data."""
+    times: Literal["uniform", "lognormal"] = "uniform"
+    """Law of the training times."""
+    label_dropout: float = Field(LABEL_DROPOUT, ge=0, lt=1)
+    """Share of labels replaced by the null label."""
+
+    def interpolant(self) -> str:
+        """The path."""
+        return self.path
+
+    def further(self) -> Mapping[str, Any]:
+        """Further terms, each with its coefficient, or with an `nn.schedules.Factor` if that changes over training."""
+        return {}
+
+    def extra(self, hidden: Any, batch: Any) -> Mapping[str, Any]:
+        """The further terms of a micro-batch.
+
+        Args:
+            hidden: (b, tokens, width) after each of the `depths`, in their order.
+            batch: what `nn.flow.FlowMatching.draw` gives: x_1, x_0, t, y, labels.
+
+        Returns:
+            One value per row, (b,), of every term.
+        """
+        return {}
+
+    def rows_per_group(self) -> int:
+        """How many consecutive rows `extra` compares with each other, see `nn.learner.Learner.group`."""
+        return 1
+
+    def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
+        """The learner, with every parameter initialised from the stream of its published name."""
+        from reedbench.nn.alignment import TappedNetwork
+        from reedbench.nn.flow import FlowLearner
+        from reedbench.nn.schedules import Factor
+
+        backbone.initialise(generator)
+        further = {n: x if isinstance(x, Factor) else Factor().times(x) for n, x in self.further().items()}
+        network = TappedNetwork(backbone, self.depths())
+        return FlowLearner(
+            network, self.flow(backbone), self.denoise.factor(), further, self.extra, self.rows_per_group()
+        )
+
+    def flow(self, backbone: Any) -> Any:
+        """The draws and the velocity error."""
+        from reedbench.nn.flow import FlowMatching
+
+        return FlowMatching(self.path, self.times, self.label_dropout, null_label=backbone.null_label)

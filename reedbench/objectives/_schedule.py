@@ -1,7 +1,6 @@
 """A factor over training, as objectives are given it."""
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,9 +23,8 @@ class Schedule(Frozen):
             raise ValueError(f"{self.shape} needs a length of at least 1 step")
         return self
 
-    def function(self) -> Callable[[int], float]:
-        """The factor as a function of the step."""
-        from reedbench.nn.schedules import SCHEDULES
+    def factor(self) -> Any:
+        """The `nn.schedules.Factor`."""
+        from reedbench.nn import schedules
 
-        shape = SCHEDULES[self.shape]
-        return lambda step: shape(step, self.start, self.length)
+        return schedules.factor(self.shape, self.start, self.length)

@@ -14,6 +14,7 @@ import torch
 from reedbench.core import faults, interruption, io
 from reedbench.core.console import Track, say
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
+from reedbench.nn.learner import Learner
 from reedbench.training import curve
 from reedbench.training.checkpoint import Store, publish
 from reedbench.training.ranks import Ranks
@@ -82,7 +83,7 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> dict[str,
         if step < segment.stop:
             _advance(trainer, store, segment, step, journal)
         if ranks.first:
-            _publish(store, segment, journal, trainer.learner.sampling_parameters())
+            _publish(store, segment, journal, trainer.learner)
         ranks.barrier()
     return journal.costs
 
@@ -134,11 +135,13 @@ def _say_where(segment: Segment, step: int) -> None:
 def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journal: curve.Journal) -> None:
     ranks, last_state = trainer.ranks, begin
     journal.rows = [row for row in journal.rows if row["step"] > segment.start]
-    counted = curve.Curve(journal, trainer.order, trainer.flops_of_first(), ranks)
+    trainer.settle_gradients()
+    counted = curve.Curve(journal, trainer.order, ranks, trainer.phases)
     events = store.folder / "events.jsonl" if ranks.first else None
     with interruption.deferred(), Track(segment.title, segment.stop, start=begin, events=events) as track:
         for done in range(begin + 1, segment.stop + 1):
             faults.reach("before-step", done)
+            counted.enter(done - 1, trainer.flops)
             agreed = ranks.agree(interruption.wanted())  # travels while the step is computed
             counted.add(done, trainer.update(done - 1))
             request = agreed()
@@ -184,17 +187,18 @@ def _heed(request: int, ranks: Ranks, segment: Segment, step: int) -> None:
     say(f"{segment.title}: state of step {step} saved, as asked")
 
 
-def _publish(store: Store, segment: Segment, journal: curve.Journal, parameters: int) -> None:
+def _publish(store: Store, segment: Segment, journal: curve.Journal, learner: Learner) -> None:
     rows = [row for row in journal.rows if segment.start < row["step"] <= segment.stop]
     files = [store.weights_file(step) for step in segment.due(segment.stop)]
     faults.reach("before-publish", segment.stop)
-    publish(files, {"curve.csv": curve.as_csv(rows)}, segment.out)
+    publish(files, {"curve.csv": curve.as_csv(rows, learner.factors)}, segment.out)
     faults.reach("before-receipt", segment.stop)
     receipt: dict[str, Any] = {
         "key": segment.key,
         "start": segment.start,
         "stop": segment.stop,
-        "parameters": parameters,
+        "parameters": learner.sampling_parameters(),
+        "terms": {name: learner.kinds.get(name, "loss") for name in learner.factors},
         "weights": {file.name: io.sha256(file) for file in files},  # the same bytes: hard links
         "state": store.state_digest(segment.stop),
     }

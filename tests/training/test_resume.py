@@ -154,7 +154,8 @@ def test_a_loss_that_is_not_finite_stops_with_step_terms_and_last_good_state(run
 def test_a_curve_row_is_the_mean_of_its_steps():
     import torch
 
-    counted = curve.Curve(curve.Journal(), RowOrder(4, 4, "b", 0), flops_of_first=2.0, ranks=Ranks.alone("cpu"))
+    counted = curve.Curve(curve.Journal(), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"))
+    counted.enter(0, lambda step: 2.0)
     counted.add(1, {"denoise": torch.tensor(1.0)})
     counted.add(2, {"denoise": torch.tensor(3.0)})
     row = counted.row(2)

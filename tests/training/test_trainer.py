@@ -231,18 +231,18 @@ def _forward_flops(width: int, side: int, projector: tuple[int, int]) -> float:
 
 def test_counted_operations_agree_with_a_count_by_hand(make):
     """Forward and twice that backward; the counter also knows CPU attention (whose backward it counts 2.5 times)."""
-    counted = make(REPA).flops_of_first()
+    counted = make(REPA).flops(0)
     assert counted == pytest.approx(3 * BATCH * _forward_flops(WIDTH, SIDE, (16, 6)), rel=0.2)
 
 
 def test_an_alignment_costs_operations_and_accumulation_does_not(make):
-    assert make(REPA).flops_of_first() > make(SIT).flops_of_first()
-    assert make(SIT, accumulation=4).flops_of_first() == make(SIT).flops_of_first()
+    assert make(REPA).flops(0) > make(SIT).flops(0)
+    assert make(SIT, accumulation=4).flops(0) == make(SIT).flops(0)
 
 
 def test_counting_operations_changes_nothing(make):
     counted, left = make(REPA), make(REPA)
-    counted.flops_of_first()
+    counted.flops(0)
     for step in range(2):
         assert same(counted.update(step), left.update(step))
     assert same(counted.state(), left.state())

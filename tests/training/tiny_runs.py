@@ -14,7 +14,8 @@ from reedbench.core import io, paths, seeds, shards
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.nn import initialisation
-from reedbench.objectives.aligned import Aligned, Alignment, Schedule
+from reedbench.objectives import Schedule
+from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.schema.benchmark import Optimiser, Training
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
