@@ -1,10 +1,12 @@
 """caption: one text per datum -> results/captions/<dataset>/<captioner>/captions.parquet."""
 
 from argparse import Namespace
+from functools import partial
 
 from reedbench.core import io, paths, provenance
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
+from reedbench.domains.rows import Rows
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.work import operations_per_row, timed
@@ -24,5 +26,9 @@ def caption(suite: Suite, arguments: Namespace) -> Made:
     out = paths.captions(arguments.dataset, arguments.captioner)
     with io.atomic(out) as file:
         parquet.write_table(pa.table({"id": [name for part in parts for name in part.ids], "text": texts}), file)
-    flops = sum(operations_per_row(lambda some, part=part: captioner.captions(part.take(some)), part) for part in parts)
+
+    def again(part: Rows, some: list[int]) -> None:
+        captioner.captions(part.take(some))
+
+    flops = sum(operations_per_row(partial(again, part), part) for part in parts)
     return Made([out], [paths.index(data)], device_seconds=work.seconds, flops=flops)

@@ -42,7 +42,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
         encode = encoder.prepared(weights, material, device)
         shards.write_parts(paths.shards(out), _parts(encoder, encode, material))
 
-    def again(some: np.ndarray) -> None:
+    def again(some: list[int]) -> None:
         part = material.take(some)
         by_others(suite, dataset, name, part.rows)
         encode(part)

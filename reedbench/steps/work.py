@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def operations(what: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def operations_per_row(what: Callable[[np.ndarray], object], rows: Rows) -> float:
+def operations_per_row(what: Callable[[list[int]], object], rows: Rows) -> float:
     """Of a map over all rows, counted on a few of them, one by one, that stand for all lengths.
 
     Args:
@@ -55,7 +56,8 @@ def operations_per_row(what: Callable[[np.ndarray], object], rows: Rows) -> floa
     if not (count := min(FEW_ROWS, len(rows))):
         return 0.0
     chosen = np.argsort(lengths, kind="stable")[(2 * np.arange(count) + 1) * len(rows) // (2 * count)]
-    return sum(operations(lambda row=row: what(np.array([row]))) for row in chosen) * len(rows) / count
+    counted = [operations(partial(what, [row])) for row in chosen.tolist()]
+    return sum(counted) * len(rows) / count
 
 
 def operations_of_training(encoder: AbstractEncoder, train: Material, test: Material, stream: str) -> float:
@@ -66,13 +68,13 @@ def operations_of_training(encoder: AbstractEncoder, train: Material, test: Mate
     """
     steps = int(getattr(encoder, "steps", 0))
     every = 1 if 0 < steps <= LAST else max(1, len(train.rows) // SOME_ROWS)
-    some = [material.take(range(0, len(material.rows), every)) for material in (train, test)]
+    few, others = (material.take(range(0, len(material.rows), every)) for material in (train, test))
 
     def of(count: int) -> float:
         short = encoder if count == steps else encoder.model_copy(update={"steps": count})
-        return operations(lambda: short.pretrain(*some, stream))
+        return operations(lambda: short.pretrain(few, others, stream))
 
-    scale = len(train.rows) / len(some[0].rows)
+    scale = len(train.rows) / len(few.rows)
     if steps <= LAST:
         return of(steps) * scale
     first, last = of(FIRST), of(LAST)

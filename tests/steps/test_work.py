@@ -1,4 +1,4 @@
-"""Seconds and operations of one-off work: no clock runs while operations are counted, and a short pass stands for all."""
+"""One-off work: no clock runs while operations are counted, and a short pass stands for all."""
 
 from contextlib import contextmanager
 from typing import ClassVar
@@ -12,6 +12,7 @@ from reedbench.core import paths, provenance
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
+from reedbench.encoders.invariant_patches import InvariantPatches
 from reedbench.nn import flops
 from reedbench.steps import caption, pretrain, represent, work
 
@@ -88,7 +89,12 @@ def test_no_clock_runs_while_operations_are_counted(workspace, monkeypatch):
             yield found
         running.pop()
 
-    real, timed = flops.counter, work.timed
+    def once(self, *asked, **named):
+        prepared.append(self.uses)
+        return own(self, *asked, **named)
+
+    real, timed, own, prepared = flops.counter, work.timed, InvariantPatches.prepared, []
+    monkeypatch.setattr(InvariantPatches, "prepared", once)
     monkeypatch.setattr(flops, "counter", counter)
     for module in (caption, pretrain, represent):
         monkeypatch.setattr(module, "timed", block)
@@ -97,5 +103,6 @@ def test_no_clock_runs_while_operations_are_counted(workspace, monkeypatch):
         before = len(counted)
         assert steps.main([verb, "--dataset", "digits", *names]) == 0
         assert set(counted[before:]) == {0}
+    assert prepared == ["invariant-patches"]  # it may load gigabytes
     marks = [paths.weights(paths.encoder("digits", "patches")), paths.index(paths.representation("digits", "patches"))]
     assert all(provenance.cost(mark)["flops"] > 1e6 for mark in marks)
