@@ -124,7 +124,8 @@ class TappedNetwork(nn.Module):
         """Output, and hidden states in order.
 
         Args:
-            inputs: of the backbone, and `named`.
+            inputs: of the backbone.
+            named: of the backbone.
             wanted: numbers of the places whose states are computed; None: all.
         """
         chosen = range(len(self.places)) if wanted is None else wanted
@@ -195,9 +196,7 @@ class Alignments:
         return {name: tensor for name, tensor in batch.items() if not name.startswith("target/")} | found
 
 
-def standardised(
-    target: Tensor, valid: Tensor, norm: Norm, share: float, total: Callable[[Tensor], Tensor]
-) -> Tensor:
+def standardised(target: Tensor, valid: Tensor, norm: Norm, share: float, total: Callable[[Tensor], Tensor]) -> Tensor:
     """Targets (b, ..., d) as projections are compared with them.
 
     `batch` standardises over the entries of the global batch that are valid, `reference` likewise, but its variance

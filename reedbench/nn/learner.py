@@ -138,7 +138,7 @@ class Learner(ABC):
         """What the learner keeps from step to step outside its network; saved with the state of training."""
         return {}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027 - most keep nothing
         """Take up what `state` gave; the tensors are the learner's from now on."""
 
     def sampling_parameters(self) -> int:

@@ -67,7 +67,9 @@ class AbstractAlignment(Frozen):
 
         if len(shape) == 1 and (self.projector == "conv" or self.norm == "spatial"):
             what = "projector: conv" if self.projector == "conv" else "norm: spatial"
-            raise ConfigError(f"alignment {self.term}: {what} is for several tokens, and '{self.encoder}' gives one vector")
+            raise ConfigError(
+                f"alignment {self.term}: {what} is for several tokens, and '{self.encoder}' gives one vector"
+            )
         dim = shape[-1]
         if self.projector == "conv":
             made: Any = ConvProjector(width, dim)

@@ -98,6 +98,6 @@ class Aligned(FlowObjective, AligningObjective):
 def _check_tokens(encoder: str, tokens: int, shape: tuple[int, ...]) -> None:
     if len(shape) == 2 and shape[0] != tokens:
         raise ConfigError(
-            f"alignment of encoder '{encoder}': it has {shape[0]} tokens per datum, the backbone has {tokens}: choose a "
-            "patch size that gives as many"
+            f"alignment of encoder '{encoder}': it has {shape[0]} tokens per datum, the backbone has {tokens}: choose "
+            "a patch size that gives as many"
         )

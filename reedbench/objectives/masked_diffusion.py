@@ -39,7 +39,6 @@ class ResidueAlignment(AbstractAlignment):
         """Name of its loss term."""
         return f"{self.encoder}@{self.site}" + ("" if self.site == "structure" else str(self.depth))
 
-
     @model_validator(mode="after")
     def _spatial_of_residues(self) -> "ResidueAlignment":
         if self.site == "edge" and self.norm == "spatial":
@@ -106,8 +105,6 @@ def _check_kind(alignment: ResidueAlignment, shape: tuple[int, ...]) -> None:
         )
 
 
-def _projector(
-    alignment: ResidueAlignment, width: int, shape: tuple[int, ...], generator: Callable[[str], Any]
-) -> Any:
+def _projector(alignment: ResidueAlignment, width: int, shape: tuple[int, ...], generator: Callable[[str], Any]) -> Any:
     hidden = 2 * width if alignment.site == "edge" else width  # edges are twice as wide
     return alignment.network(hidden, shape, generator, layers=2, law="torch")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tiny_runs import BATCH, DEPTH, NO_CLIP, PATCHES, REED, REPA, SIDE, SIT, TEXT, WIDTH
+from tiny_runs import DEPTH, NO_CLIP, PATCHES, REED, REPA, SIT, TEXT
 from torch import Tensor
 
 from reedbench.core import seeds
