@@ -151,17 +151,23 @@ def folder(suite: Suite, b: str, name: str) -> Settings:
 def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     """Settings of `tabulate` and `plot`: what is shown, in what words."""
     benchmark, methods = suite.benchmark(b), shown(suite, b, ablation)
+    baseline = benchmark.speedup.baseline
     title = benchmark.title if ablation is None else f"{benchmark.title}: {benchmark.ablations[ablation].title}"
     return {
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
         "title": title,
-        "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
+        "baseline_label": benchmark.methods[baseline].label,
+        "places": {name: place for place, name in enumerate(benchmark.methods) if name in {*methods, baseline}},
         "methods": {
             name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods
         },
         "seeds": list(benchmark.seeds),
         "steps": list(benchmark.evaluate),
         "metrics": [metric.family for metric in benchmark.metrics],
+        "titles": {
+            metric.family: {"title": metric.family, "direction": metric.direction, "unit": metric.unit}
+            for metric in benchmark.metrics
+        },
         "speedup": benchmark.speedup.plain(),
     }
 

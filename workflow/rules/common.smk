@@ -11,7 +11,7 @@ from reedbench.core.errors import ReedbenchError, unknown
 from reedbench.core.plugins import NAME
 from reedbench.schema import settings
 from reedbench.schema.suite import load
-from reedbench.schema.versions import FIGURES
+from reedbench.schema.versions import FIGURES, OF_ABLATIONS
 
 # A large DAG is millions of objects that all live: looking for garbage among them as often as usual costs a seventh more.
 gc.set_threshold(100_000)
@@ -26,6 +26,13 @@ if LAUNCHER not in MODES:
     raise WorkflowError(unknown("launcher", LAUNCHER, MODES))
 
 BENCHMARKS = SUITE.benchmarks
+# What README shows: file in docs/images, and of which benchmark which figure.
+IMAGES = {
+    "speedup.png": ("digits", "speedup"),
+    "differences.png": ("digits", "differences"),
+    "samples.png": ("digits", "samples"),
+    "chains.png": ("chains", "speedup"),
+}
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
 CACHED = [b for b in BENCHMARKS if Path(paths.cache_record(b)).exists()]
 
