@@ -101,12 +101,12 @@ def curve(
     axis.plot(x, [point.mean for point in points], **look.line, markevery=marks)
 
 
-def band_entry(seeds: int) -> list[tuple[Any, str]]:
-    """What the bands are, for the legend; nothing for one seed."""
+def band_entry(seeds: int, what: str = "bands") -> list[tuple[Any, str]]:
+    """What the bands (or whatever shows it) are, for the legend; nothing for one seed."""
     from matplotlib.patches import Patch
 
     words = BANDS.get(kind_of(seeds), "").format(seeds)
-    return [(Patch(color=style.GREY, alpha=0.25, linewidth=0), f"bands: {words}")] if words else []
+    return [(Patch(color=style.GREY, alpha=0.25, linewidth=0), f"{what}: {words}")] if words else []
 
 
 def line_entry(words: str, **line: Any) -> tuple[Any, str]:

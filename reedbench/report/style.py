@@ -17,8 +17,8 @@ DPI = 300
 # Twelve colours that stay apart in normal sight and under both kinds of red-green blindness: each was chosen as far as
 # can be, in OKLab, from those before it. Tested in tests/report/test_style.py.
 COLOURS: Final = (
-    "#0173B2", "#DE8F05", "#029E73", "#CC78BC", "#690000", "#3C0087", "#0000FF", "#875A00", "#87D2B4", "#962D69",
-    "#4BA5FF", "#8769F0",
+    "#0173B2", "#DE8F05", "#029E73", "#D285C8", "#690000", "#3C0087", "#0000FF", "#875A00", "#96D296", "#962D69",
+    "#8769FF", "#A5C3FF",
 )  # fmt: skip
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h", "d")
 DASHES: Final = ((), (6, 1.2), (4, 1, 1, 1), (9, 1.5), (4, 1, 1, 1, 1, 1))

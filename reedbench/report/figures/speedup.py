@@ -5,7 +5,7 @@ curve reaches the baseline's final value; there is none where it does not.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from reedbench.report import panels, style
+from reedbench.report.costs import cost_at
 from reedbench.report.source import Source
-from reedbench.report.speedup import cost_at, speedups
+from reedbench.report.speedup import Speedup, as_rows, speedups
 
 PANEL, MORE = 6.2, 0.15  # centimetres, and further ones per method beyond four
 
@@ -23,8 +24,8 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     """Two panels per sampler: against steps, and against operations."""
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     labels, names = panels.shown(facts), panels.samplers(source)
-    gains = speedups(source, family, baseline, list(labels))
-    legends = [style.Legend(_legend(source, facts, gains[gains["sampler"] == name])) for name in names]
+    found = speedups(source, family, baseline, list(labels))
+    legends = [style.Legend(_legend(source, facts, [one for one in found if one.sampler == name])) for name in names]
     rows: list[dict[str, Any]] = []
     with style.styled() as plt:
         tall = PANEL + MORE * max(0, len(labels) - 4)
@@ -42,7 +43,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
             left.set(xlabel="training steps", ylabel=f"{words}\n{panels.better(facts, family)}")
             right.set(xlabel=f"training compute ({unit})")
             rows += curves.rows(name)
-        rows += [{"kind": "speedup", **{str(k): v for k, v in row.items()}} for row in gains.to_dict("records")]
+        rows += [{"kind": "speedup", **row} for row in as_rows(found)]
         return style.save(panels.figure_of(parts[0]), stem, rows)
 
 
@@ -141,31 +142,23 @@ def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     return _Means(curves, baseline, target, facts["titles"][family]["direction"] == "lower")
 
 
-def _legend(source: Source, facts: Mapping[str, Any], gains: pd.DataFrame) -> list[tuple[Any, str]]:
+def _legend(source: Source, facts: Mapping[str, Any], found: Sequence[Speedup]) -> list[tuple[Any, str]]:
     """Methods with what they gain, and what the other lines and bands are."""
     baseline, family, labels = facts["speedup"]["baseline"], facts["speedup"]["metric"], panels.shown(facts)
-    words = {name: f"{label}: {_outcome(gains, name, baseline)}" for name, label in labels.items()}
+    words = {name: f"{label}: {_outcome(found, name, baseline)}" for name, label in labels.items()}
     target = panels.line_entry(f"{labels[baseline]}'s final value; ticks: where mean curves reach it", **panels.TARGET)
+    bands = panels.band_entry(len(facts["seeds"]), "bands and brackets")
     floors = enumerate(panels.floors(source, family))
     limits = [panels.line_entry(words, **panels.reference(i)) for i, (words, _) in floors]
-    return [*panels.method_entries(words, facts), target, *panels.band_entry(len(facts["seeds"])), *limits]
+    return [*panels.method_entries(words, facts), target, *bands, *limits]
 
 
-def _outcome(gains: pd.DataFrame, method: str, baseline: str) -> str:
-    """What a method gains, in steps and in operations, or why that has no number."""
+def _outcome(found: Sequence[Speedup], method: str, baseline: str) -> str:
+    """What a method gains in steps and in operations, and whether it gets to the baseline's final value."""
     if method == baseline:
         return "baseline"
-    own = gains[gains["method"] == method].set_index("axis")
-    steps, flops = (own.loc[axis] for axis in ("steps", "flops"))
-    if pd.isna(steps["value"]):
-        return str(steps["reason"])
-    bounds = () if pd.isna(steps["low"]) else (steps["low"], steps["high"])
-    return f"{_times(steps['value'], 'steps', *bounds)}, {_times(flops['value'], 'FLOPs')}"
-
-
-def _times(ratio: float, what: str, *bounds: float) -> str:
-    """`1.46x fewer steps [1.05, 2.04]`; a ratio below 1 is turned round: `1.30x more steps [1.11, 1.67]`."""
-    fewer = ratio >= 1
-    shown = sorted(bound if fewer else 1 / bound for bound in bounds)
-    interval = f" [{shown[0]:.2f}, {shown[1]:.2f}]" if shown else ""
-    return f"{ratio if fewer else 1 / ratio:.2f}x {'fewer' if fewer else 'more'} {what}{interval}"
+    own = {one.axis: one for one in found if one.method == method}
+    steps, flops = own["steps"], own["flops"]
+    if steps.ratio.value is None:
+        return steps.sentence
+    return f"{steps.sentence}, {flops.sentence}; dotted line: {steps.final_sentence}"
