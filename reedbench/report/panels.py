@@ -27,8 +27,8 @@ def looks(facts: Mapping[str, Any]) -> dict[str, style.Look]:
 
 def title_of(facts: Mapping[str, Any], family: str) -> str:
     """A metric in words, with its unit."""
-    words = facts["titles"][family]
-    return f"{words['title']} ({words['unit']})" if words["unit"] else str(words["title"])
+    title, unit = (str(facts["titles"][family][part]) for part in ("title", "unit"))
+    return f"{title} ({unit})" if unit and unit.lower() not in title.lower() else title
 
 
 def better(facts: Mapping[str, Any], family: str) -> str:
@@ -101,11 +101,16 @@ def curve(
     axis.plot(x, [point.mean for point in points], **look.line, markevery=marks)
 
 
+def bounds(seeds: int) -> str:
+    """What the interval over so many seeds is, in words; empty for one seed, which has none."""
+    return BANDS.get(kind_of(seeds), "").format(seeds)
+
+
 def band_entry(seeds: int, what: str = "bands") -> list[tuple[Any, str]]:
-    """What the bands (or whatever shows it) are, for the legend; nothing for one seed."""
+    """What the bands are, for the legend; nothing for one seed."""
     from matplotlib.patches import Patch
 
-    words = BANDS.get(kind_of(seeds), "").format(seeds)
+    words = bounds(seeds)
     return [(Patch(color=style.GREY, alpha=0.25, linewidth=0), f"{what}: {words}")] if words else []
 
 

@@ -92,7 +92,7 @@ def styled() -> Iterator[Any]:
 
 def broken(text: str, letters: int) -> str:
     """A text in lines of so many letters."""
-    return "\n".join(textwrap.wrap(text, letters)) or text
+    return "\n".join(textwrap.wrap(text, letters, break_on_hyphens=False)) or text
 
 
 @dataclass(frozen=True)

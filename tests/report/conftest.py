@@ -56,7 +56,8 @@ def _source(
                     "step": at, "samples_seen": at * BATCH, "denoise": 1 / at, "device_seconds": at * SECONDS * factor,
                     "cpu_seconds": at * CPU * factor, "flops": at * FLOPS * factor, "benchmark": "b", "method": method,
                     "seed": seed, "params": 1234, "oneoff_device_seconds": once, "oneoff_cpu_seconds": once,
-                    "oneoff_flops": once * 1e6, "terms": TERMS, **({} if method == "sit" else {"patches@1": -at / 1000}),
+                    "oneoff_flops": once * 1e6, "terms": TERMS,
+                    **({} if method == "sit" else {"patches@1": -at / 1000}),
                 }
             )
         )  # fmt: skip

@@ -14,9 +14,9 @@ from reedbench.report.source import Source
 COLUMNS, PANEL = 3, 5.2  # panels per row; centimetres
 MARKS = 5  # markers per line
 DENOISE = "denoise"
-# What a curve holds beside loss terms and one-off costs.
+# Numbers that a curve holds beside loss terms and one-off costs.
 OTHER = {"step", "samples_seen", "samples_per_second", "device_seconds", "cpu_seconds", "flops", "gradient_norm",
-         "benchmark", "method", "seed", "params", "terms"}  # fmt: skip
+         "seed", "params"}  # fmt: skip
 COSINE = "cosine"  # kind of a term that is shown without its minus
 
 
@@ -48,7 +48,8 @@ def _terms(curves: pd.DataFrame) -> dict[str, str]:
     kinds: dict[str, str] = {}
     for text in curves["terms"].dropna().unique() if "terms" in curves else ():
         kinds |= json.loads(text)
-    names = [n for n in curves.columns if n not in OTHER and not n.startswith("oneoff_") and curves[n].notna().any()]
+    numbers = curves.select_dtypes("number").dropna(axis="columns", how="all").columns
+    names = [name for name in numbers if name in kinds or not (name in OTHER or name.startswith("oneoff_"))]
     return {name: kinds.get(name, "loss") for name in sorted(names, key=lambda name: name != DENOISE)}
 
 

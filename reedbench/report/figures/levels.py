@@ -1,6 +1,6 @@
 """A metric that is taken at several times, against time, per method at its last step; with the best possible."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,12 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
             if len(limits):
                 axis.plot(limits["time"], limits["value"], **panels.reference())
             axis.set(xlabel="time (0: noise or masks, 1: data)", title=name if len(names) > 1 else "")
-        axes[0].set_ylabel(f"{_title(facts, family)}\n{panels.better(facts, family)}")
+        axes[0].set_ylabel(f"{_title(facts, times)}\n{panels.better(facts, family)}")
         rows += [{"method": FLOOR, "time": row.time, "value": row.value} for row in limits.itertuples()]
         return style.save(panels.figure_of(parts), stem, rows)
 
 
-def _title(facts: Mapping[str, Any], family: str) -> str:
-    return panels.title_of(facts, family)
+def _title(facts: Mapping[str, Any], families: Iterable[str]) -> str:
+    """What the titles of a metric at several times have in common, between commas."""
+    words = [facts["titles"][family]["title"].split(", ") for family in families]
+    return ", ".join(each[0] for each in zip(*words, strict=False) if len(set(each)) == 1)

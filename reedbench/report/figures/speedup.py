@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reedbench.report import panels, style
-from reedbench.report.costs import cost_at
+from reedbench.report.costs import Costs
 from reedbench.report.source import Source
 from reedbench.report.speedup import Speedup, as_rows, speedups
 
@@ -129,13 +130,13 @@ class _Means:
 def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     chosen = (source.metrics["family"] == family) & (source.metrics["sampler"] == sampler)
-    own, curves = source.metrics[chosen], {}
+    own, curves, costs = source.metrics[chosen], {}, Costs(source)
     for method in panels.shown(facts):
         mine = own[own["method"] == method]
         points, seeds = panels.over_seeds(mine, "step"), [int(seed) for seed in mine["seed"].unique()]
-        costs = [sum(cost_at(source, method, seed, "flops", step) for seed in seeds) / len(seeds) for step in points]
         if points:
-            curves[method] = pd.DataFrame({"step": list(points), "flops": costs, "over": list(points.values())})
+            flops = np.mean([costs.of("flops", method, seed, np.array(list(points))) for seed in seeds], axis=0)
+            curves[method] = pd.DataFrame({"step": list(points), "flops": flops, "over": list(points.values())})
     ends = curves[baseline].iloc[-1] if baseline in curves else None
     last = own.loc[own["method"] == baseline, "step"].max()
     target = float(ends["over"].mean) if ends is not None and ends["step"] == last else None
