@@ -12,7 +12,7 @@ from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES, VERSIONS, levelled
+from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
 
 Settings = dict[str, Any]
 
@@ -168,10 +168,19 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     }
 
 
-def figures(suite: Suite, b: str) -> list[str]:
-    """Figures of a benchmark: `levels` only where a metric is taken at several times."""
+def figures(suite: Suite, b: str, ablation: str | None = None) -> list[str]:
+    """Figures of a benchmark or an ablation.
+
+    `levels` only where a metric is taken at several times, `differences` only where there is a second method.
+    """
     several = levelled(metric.family for metric in suite.benchmark(b).metrics)
-    return [name for name in FIGURES if name != "levels" or several]
+    nothing = {"levels": not several, "differences": len(shown(suite, b, ablation)) < 2}
+    return [name for name in FIGURES if not nothing.get(name)]
+
+
+def ablation_figures(suite: Suite, b: str, ablation: str) -> list[str]:
+    """Figures of an ablation that are made together with a benchmark's own."""
+    return [name for name in figures(suite, b, ablation) if name in OF_ABLATIONS]
 
 
 def used_extractors(suite: Suite, b: str) -> list[str]:

@@ -11,7 +11,7 @@ from reedbench.core.errors import ReedbenchError, unknown
 from reedbench.core.plugins import NAME
 from reedbench.schema import settings
 from reedbench.schema.suite import load
-from reedbench.schema.versions import FIGURES, OF_ABLATIONS
+from reedbench.schema.versions import FIGURES
 
 # A large DAG is millions of objects that all live: looking for garbage among them as often as usual costs a seventh more.
 gc.set_threshold(100_000)
