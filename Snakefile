@@ -42,3 +42,9 @@ rule tables:
 rule figures:
     input:
         [paths.cached_figure(b, figure) for b in CACHED for figure in settings.figures(SUITE, b)],
+        [
+            paths.cached_figure(b, figure, ablation=a)
+            for b in CACHED
+            for a in cached_ablations(b)
+            for figure in settings.ablation_figures(SUITE, b, a)
+        ],

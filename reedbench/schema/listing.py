@@ -33,6 +33,10 @@ def targets(suite: Suite) -> Iterator[str]:
         yield paths.table(name)
         yield from (paths.ablation(name, ablation) for ablation in b.ablations)
         yield from (paths.figure(name, figure) for figure in settings.figures(suite, name))
+        for ablation in b.ablations:
+            yield from (
+                paths.figure(name, figure, ablation=ablation) for figure in settings.figures(suite, name, ablation)
+            )
         for cell in settings.cells(suite, name, settings.all_methods(suite, name)):
             yield paths.metrics(name, *cell)
 

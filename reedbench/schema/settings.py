@@ -12,7 +12,7 @@ from reedbench.core import io, paths, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES, VERSIONS, levelled
+from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
 
 Settings = dict[str, Any]
 
@@ -151,11 +151,13 @@ def folder(suite: Suite, b: str, name: str) -> Settings:
 def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     """Settings of `tabulate` and `plot`: what is shown, in what words."""
     benchmark, methods = suite.benchmark(b), shown(suite, b, ablation)
+    baseline = benchmark.speedup.baseline
     title = benchmark.title if ablation is None else f"{benchmark.title}: {benchmark.ablations[ablation].title}"
     return {
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
         "title": title,
-        "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
+        "baseline_label": benchmark.methods[baseline].label,
+        "places": {name: place for place, name in enumerate(benchmark.methods) if name in {*methods, baseline}},
         "methods": {
             name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods
         },
@@ -166,10 +168,19 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     }
 
 
-def figures(suite: Suite, b: str) -> list[str]:
-    """Figures of a benchmark: `levels` only where a metric is taken at several times."""
+def figures(suite: Suite, b: str, ablation: str | None = None) -> list[str]:
+    """Figures of a benchmark or an ablation.
+
+    `levels` only where a metric is taken at several times, `differences` only where there is a second method.
+    """
     several = levelled(metric.family for metric in suite.benchmark(b).metrics)
-    return [name for name in FIGURES if name != "levels" or several]
+    nothing = {"levels": not several, "differences": len(shown(suite, b, ablation)) < 2}
+    return [name for name in FIGURES if not nothing.get(name)]
+
+
+def ablation_figures(suite: Suite, b: str, ablation: str) -> list[str]:
+    """Figures of an ablation that are made together with a benchmark's own."""
+    return [name for name in figures(suite, b, ablation) if name in OF_ABLATIONS]
 
 
 def used_extractors(suite: Suite, b: str) -> list[str]:

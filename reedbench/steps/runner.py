@@ -122,9 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("tabulate", "make a table"), ("plot", "make a figure")):
         sub = verb(name, text, "benchmark")
         sub.add_argument("--cache", action="store_true", help="from the committed cache instead of from runs")
-        if name == "tabulate":
-            sub.add_argument("--ablation", help="only the rows of this ablation")
-        else:
+        sub.add_argument("--ablation", help="only the methods of this ablation")
+        if name == "plot":
             sub.add_argument("--figure", required=True, choices=FIGURES)
     verb("smoke", "see whether a job here has what benchmarks need")
     return parser

@@ -189,7 +189,7 @@ def test_the_floor_holds_the_limits_of_the_data(here):
     }
 
 
-@pytest.mark.parametrize("figure", ["speedup", "samples", "alignment", "levels"])
+@pytest.mark.parametrize("figure", ["speedup", "differences", "samples", "alignment", "levels"])
 def test_every_figure_can_be_drawn(here, figure):
     assert run(f"plot --benchmark folding --figure {figure}") == 0
     numbers = pd.read_csv(paths.figure("folding", figure, ".csv"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-FIGURES = [f"results/figures/tiny/{name}.pdf" for name in ("speedup", "samples", "alignment")]
+FIGURES = [f"results/figures/tiny/{name}.pdf" for name in ("speedup", "differences", "samples", "alignment")]
 TARGETS = ["results/tables/tiny.csv", *FIGURES]
 TRIGGERS = ["--rerun-triggers", "mtime", "params", "input"]
 

@@ -27,7 +27,7 @@ def test_the_table_has_a_row_per_method_and_step(finished):
     assert (finished.folder / "results/tables/tiny.tex").exists()
 
 
-@pytest.mark.parametrize("figure", ["speedup", "samples", "alignment"])
+@pytest.mark.parametrize("figure", ["speedup", "differences", "samples", "alignment"])
 def test_every_figure_comes_in_four_files(finished, figure):
     for suffix in ("pdf", "svg", "png", "csv"):
         assert (finished.folder / f"results/figures/tiny/{figure}.{suffix}").stat().st_size > 200
@@ -48,36 +48,36 @@ EDITS = {
     "a comment": ("title: Tiny", "# a comment\ntitle: Tiny", {}),
     "resources": ("seeds: [0]", "resources: {train: {mem_mb: 999, runtime: 7}}\nseeds: [0]", {}),
     "bookkeeping": ("log_every: 2", "log_every: 5", {}),
-    "a label": ("    label: REPA\n", "    label: Repa\n", {"tabulate": 1, "plot": 3}),
+    "a label": ("    label: REPA\n", "    label: Repa\n", {"tabulate": 1, "plot": 4}),
     "a new metric": (
         "  - {uses: accuracy, extractor: clf}",
         "  - {uses: accuracy, extractor: clf}\n  - {uses: copying, extractor: pixels}",
-        {"evaluate": 6, "floor": 1, "tabulate": 1, "plot": 3},
+        {"evaluate": 6, "floor": 1, "tabulate": 1, "plot": 4},
     ),
     "a new sampler": (
         "  ode: {uses: euler, steps: 2}",
         "  ode: {uses: euler, steps: 2}\n  heun: {uses: heun, steps: 2}",
-        {"sample": 6, "evaluate": 6, "tabulate": 1, "plot": 3},
+        {"sample": 6, "evaluate": 6, "tabulate": 1, "plot": 4},
     ),
     "more steps": (
         "evaluate: [10, 20]",
         "evaluate: [10, 20, 25]",
-        {"train": 3, "sample": 3, "evaluate": 3, "tabulate": 1, "plot": 3},
+        {"train": 3, "sample": 3, "evaluate": 3, "tabulate": 1, "plot": 4},
     ),
     "a step on the grid of a finished segment": (
         "evaluate: [10, 20]",
         "evaluate: [5, 10, 20]",
-        {"sample": 3, "evaluate": 3, "tabulate": 1, "plot": 3},
+        {"sample": 3, "evaluate": 3, "tabulate": 1, "plot": 4},
     ),
     "one method's weight": (
         "weight: 0.25",
         "weight: 0.5",
-        {"train": 2, "sample": 2, "evaluate": 2, "tabulate": 1, "plot": 3},
+        {"train": 2, "sample": 2, "evaluate": 2, "tabulate": 1, "plot": 4},
     ),
     "an encoder that one method reads": (
         "image: patches, dim: 4",
         "image: patches, dim: 5",
-        {"pretrain": 1, "represent": 1, "train": 2, "sample": 2, "evaluate": 2, "tabulate": 1, "plot": 3},
+        {"pretrain": 1, "represent": 1, "train": 2, "sample": 2, "evaluate": 2, "tabulate": 1, "plot": 4},
     ),
 }
 
@@ -200,17 +200,18 @@ def test_tables_and_figures_come_back_from_the_cache_alone(copy):
     command = [sys.executable, "-m", "reedbench", "cache", "export", "tiny"]
     subprocess.run(command, cwd=copy.folder, check=True, capture_output=True)
     original = (copy.folder / "results/tables/tiny.csv").read_bytes()
-    figure = (copy.folder / "results/figures/tiny/speedup.svg").read_bytes()
+    figures = {name: (copy.folder / f"results/figures/tiny/{name}.svg").read_bytes() for name in ("speedup", "samples")}
     for folder in (copy.folder / "results").iterdir():
         if folder.name != "cache":
             shutil.rmtree(folder)
     shutil.rmtree(copy.folder / "work")
     planned = copy.dry_run("tables", "figures").jobs
-    assert planned == {"tables": 1, "figures": 1, "tabulate_cached": 1, "plot_cached": 3}
+    assert planned == {"tables": 1, "figures": 1, "tabulate_cached": 1, "plot_cached": 4}
     outcome = copy.snakemake("--", "tables", "figures")
     assert outcome.code == 0, outcome.text
     assert (copy.folder / "results/from-cache/tiny/tiny.csv").read_bytes() == original
-    assert (copy.folder / "results/from-cache/tiny/figures/speedup.svg").read_bytes() == figure
+    for name, picture in figures.items():
+        assert (copy.folder / f"results/from-cache/tiny/figures/{name}.svg").read_bytes() == picture, name
     assert not (copy.folder / "results/runs").exists()
 
 

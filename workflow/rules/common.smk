@@ -27,6 +27,13 @@ if LAUNCHER not in MODES:
     raise WorkflowError(unknown("launcher", LAUNCHER, MODES))
 
 BENCHMARKS = SUITE.benchmarks
+# What README shows: file in docs/images, and of which benchmark which figure.
+IMAGES = {
+    "speedup.png": ("digits", "speedup"),
+    "differences.png": ("digits", "differences"),
+    "samples.png": ("digits", "samples"),
+    "chains.png": ("chains", "speedup"),
+}
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
 CACHED = [b for b in BENCHMARKS if Path(paths.cache_record(b)).exists()]
 
