@@ -12,7 +12,7 @@ from reedbench.report import style
 from reedbench.report.intervals import interval
 from reedbench.report.pictures import PICTURES
 from reedbench.report.source import FLOOR, HALVES, Source
-from reedbench.report.speedup import speedups
+from reedbench.report.speedup import as_rows, speedups
 from reedbench.schema.versions import levelled
 
 
@@ -20,7 +20,7 @@ def speedup(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[
     """The metric of the speed-up against training steps, per method, with bands, floor and the speed-up marked."""
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     methods = list(facts["methods"])
-    gains = speedups(source, family, baseline, methods)
+    gains = pd.DataFrame(as_rows(speedups(source, family, baseline, methods)))
     rows: list[dict[str, Any]] = []
     with style.styled() as plt:
         figure, panels = _panels(plt, source, facts["title"])

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from reedbench.core.errors import MetricError
+from reedbench.report.costs import cost_at
 from reedbench.report.intervals import Interval, interval, kind_of
 from reedbench.report.source import HALVES, Source
-from reedbench.report.speedup import cost_at, speedups
+from reedbench.report.speedup import as_rows, speedups
 
 HEAD = ["benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
         "guidance", "weights", "seeds"]  # fmt: skip
@@ -30,7 +31,8 @@ def tidy(source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
     """
     ids = metric_ids(source, facts["metrics"])
     cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
-    gains = speedups(source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]))
+    found = speedups(source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]))
+    gains = pd.DataFrame(as_rows(found))
     order = {name: i for i, name in enumerate(facts["methods"])}
     rows = []
     for (method, step, sampler), cell in sorted(
