@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from reedbench.report import costs
+from reedbench.report.costs import Costs
 from reedbench.report.intervals import ratio_interval
 from reedbench.report.progress import Array, Progress, Scale, common_targets, natural_scale
 from reedbench.report.source import Source
@@ -126,7 +126,7 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
     The baseline is treated like the others: its ratio is 1, and `to_final` exceeds 1 if it reaches its end early.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
-    found: list[Speedup] = []
+    costs, found = Costs(source), list[Speedup]()
     for sampler, own in records.groupby("sampler", sort=False):
         theirs = _by_seed(own[own["method"] == baseline])
         target = float(np.mean([curve["value"].iloc[-1] for curve in theirs.values()])) if theirs else float("nan")
@@ -135,12 +135,12 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
             both = [seed for seed in ours if seed in theirs]
             if reason := _not_comparable([(ours[seed], theirs[seed]) for seed in both]):
                 none = Ratio(None, None, None, "missing", len(both))
-                axes_ = costs.axes(source)
-                found += [Speedup(method, str(sampler), axis, none, none, target, reason=reason) for axis in axes_]
+                axes = costs.axes
+                found += [Speedup(method, str(sampler), axis, none, none, target, reason=reason) for axis in axes]
                 continue
             scale = _scale([curves[seed] for seed in both for curves in (ours, theirs)])
             pairs = [_pair(seed, ours[seed], theirs[seed], scale) for seed in both]
-            found += _over_axes(source, (baseline, method, str(sampler)), pairs, scale, target)
+            found += _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
     return found
 
 
@@ -171,26 +171,24 @@ def _pair(seed: int, ours: pd.DataFrame, theirs: pd.DataFrame, scale: Scale) -> 
 
 
 def _over_axes(
-    source: Source, names: tuple[str, str, str], pairs: Sequence[_Pair], scale: Scale, target: float
+    costs: Costs, names: tuple[str, str, str], pairs: Sequence[_Pair], scale: Scale, target: float
 ) -> list[Speedup]:
     baseline, method, sampler = names
     ends = [scale.back(pair.common[[0, -1]]) for pair in pairs if len(pair.common)]
     start, end = np.mean(ends, axis=0).tolist() if ends else (None, None)
     at_common, at_final = ([compare(pair) for pair in pairs] for compare in (_at_common, _at_final))
     reached = [float(meet.ours[0]) for meet in at_final if meet.side != "<"]
+    at = float(np.mean(reached)) if reached else None
+
+    def over(axis: str, meets: Sequence[_Meet]) -> Ratio:
+        every = zip(pairs, meets, strict=True)
+        return _over_seeds([_mean_log(costs, baseline, method, axis, pair.seed, meet) for pair, meet in every], meets)
+
     found = []
-    for axis in costs.axes(source):
-        logs = [
-            [
-                _mean_log(source, baseline, method, axis, pair.seed, meet)
-                for pair, meet in zip(pairs, meets, strict=True)
-            ]
-            for meets in (at_common, at_final)
-        ]
-        ratio, final = _over_seeds(logs[0], at_common), _over_seeds(logs[1], at_final)
-        mean = float(np.mean(reached)) if reached else None
+    for axis in costs.axes:
+        ratio, final = over(axis, at_common), over(axis, at_final)
         words = "; ".join(_censored(ratio, final))
-        found.append(Speedup(method, sampler, axis, ratio, final, target, start, end, mean, words))
+        found.append(Speedup(method, sampler, axis, ratio, final, target, start, end, at, words))
     return found
 
 
@@ -222,10 +220,10 @@ def _at_final(pair: _Pair) -> _Meet:
     return _Meet(end, pair.ours.steps_at(np.asarray([pair.final])), "=")
 
 
-def _mean_log(source: Source, baseline: str, method: str, axis: str, seed: int, meet: _Meet) -> float:
+def _mean_log(costs: Costs, baseline: str, method: str, axis: str, seed: int, meet: _Meet) -> float:
     """Mean log of the ratio of costs."""
-    theirs = costs.costs_at(source, baseline, seed, axis, meet.theirs)
-    ours = costs.costs_at(source, method, seed, axis, meet.ours)
+    theirs = costs.on(axis, baseline, seed, meet.theirs)
+    ours = costs.on(axis, method, seed, meet.ours)
     return float(np.mean(np.log(theirs) - np.log(ours)))
 
 

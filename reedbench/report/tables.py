@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reedbench.core.errors import MetricError
-from reedbench.report.costs import cost_at
+from reedbench.report.costs import Costs
 from reedbench.report.intervals import Interval, interval, kind_of
 from reedbench.report.source import HALVES, Source
 from reedbench.report.speedup import as_rows, speedups
