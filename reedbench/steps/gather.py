@@ -1,5 +1,6 @@
 """Collects what a report is made from: metric files, curves, previews and one-off costs."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,9 @@ def _curve(suite: Suite, b: str, m: str, k: int) -> pd.DataFrame:
         provenance.require(receipt, recipe)
     read = [io.read_json(receipt) for receipt in receipts]
     constants = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"], **_one_off(suite, b, m, k)}
+    # None where a receipt is older than these: nothing is said then.
+    numerics = list({io.canonical_json(one): one for receipt in read if (one := receipt.get("numerics"))}.values())
+    constants["numerics"] = json.dumps(numerics, sort_keys=True) if numerics else None
     stops = [receipt["stop"] for receipt in read]
     return sources.curve_of(dict(zip(_curve_files(suite, b, [(m, k)]), stops, strict=True)), constants)
 
@@ -117,7 +121,7 @@ def _one_off(suite: Suite, b: str, m: str, k: int) -> dict[str, float]:
     encoders = settings.encoders(suite, b, m, k).values()
     files = dict.fromkeys(file for name in encoders for file in _preparation(suite, dataset, name))
     marks = [provenance.cost(file) for file in files]
-    names = ("device_seconds", "flops")
+    names = ("device_seconds", "cpu_seconds", "flops")
     return {f"oneoff_{name}": provenance.total(marks, name) for name in names}
 
 
