@@ -184,13 +184,36 @@ def verify(file: Annotated[str, typer.Argument(help="An artefact with a provenan
 
 
 @app.command()
-def summary(benchmark: str, config: Config = paths.CONFIG) -> None:
-    """Print a benchmark's table, its figures and what it cost."""
+def summary(
+    benchmark: Annotated[str, typer.Argument(help="Name of a benchmark.")],
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache",
+            help="The table in results/from-cache/, rebuilt from the committed numbers; taken by itself where there is "
+            "no table from runs.",
+        ),
+    ] = False,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Instead, a sentence per method and metric: what the paired seeds show.")
+    ] = False,
+    ablation: Annotated[str | None, typer.Option(help="With --paired: the methods of this ablation.")] = None,
+    against: Annotated[str | None, typer.Option(help="With --paired: against this method, not the baseline.")] = None,
+    config: Config = paths.CONFIG,
+) -> None:
+    """Print a benchmark's table, its figures and what it cost; or what its paired seeds show."""
     from reedbench.schema.suite import load
-    from reedbench.steps.summary import summary as summarise
+    from reedbench.steps import summary as words
 
-    table, lines = summarise(load(config), benchmark)
-    console.console().print(_as_rich(table))
+    if (ablation or against) and not paired:
+        raise ConfigError("--ablation and --against go with --paired")
+    suite = load(config)
+    if paired:
+        table, lines = None, words.paired(suite, benchmark, cache=cache, ablation=ablation, against=against)
+    else:
+        table, lines = words.summary(suite, benchmark, cache=cache)
+    if table:
+        console.console().print(_as_rich(table))
     for line in lines:
         console.console().print(line, markup=False)
 

@@ -51,3 +51,18 @@ def ratio_interval(ratios: Sequence[float]) -> Interval:
     logs = interval(np.log(np.asarray(ratios, np.float64)).tolist())
     low, high = (None if bound is None else math.exp(bound) for bound in (logs.low, logs.high))
     return Interval(math.exp(logs.mean), low, high, logs.kind)
+
+
+def plain(over: Interval, *, signed: bool = False) -> str:
+    """`3.48 [3.19, 3.77]`, with digits that suit the size; a dash for what was not measured.
+
+    A `signed` value is a difference: it bears its sign, and its digits suit the larger of its bounds.
+    """
+    if math.isnan(over.mean):
+        return "–"
+    size = max(abs(bound) for bound in (over.mean, *over.band)) if signed else abs(over.mean)
+    digits = 2 if size >= 1 else 3 if size >= 0.0995 else 4
+    form = f"{'+' if signed else ''}.{digits}f"
+    if over.low is None or over.high is None or over.low == over.high:
+        return f"{over.mean:{form}}"
+    return f"{over.mean:{form}} [{over.low:{form}}, {over.high:{form}}]"

@@ -1,140 +1,262 @@
-"""Training speed-up: how much earlier a method reaches the baseline's final value, on every axis of cost.
+"""Training speed-up: how many times less a method needs than the baseline to become equally good, on any axis of cost.
 
-Each seed is compared with the baseline's run of the same seed (same data, noise and times). The step at which a curve
-first reaches the target is interpolated between two evaluations, in log(value) where lower is better and values are
-positive, linearly otherwise; costs are interpolated at that step. Definition after the claims of REPA and REED, which
-count steps only.
+Method. Each seed is compared with the baseline's run of the same seed (same data, noise and times). Both curves are
+smoothed and inverted (report/progress.py) at common targets: the values measured in either run, as far as both reach
+them. Of each target we take the log of the ratio of costs, baseline's over method's; a seed's log ratio is their mean,
+and the speed-up is the exponential of its mean over seeds, with a t interval on the logarithms (the range for two
+seeds). Nothing in this prefers one of the two: exchange them and every ratio turns into its inverse, so a slower method
+has a ratio below 1 and an equal one is at 1 (speed/null_experiment.py holds it to that). Horizontal comparison of
+curves is their registration (Ramsay and Silverman 2005, chapter 7), here by one factor per seed; the claims of REPA
+and REED compare at one target, the baseline's final value. That figure stands beside ours as `to_final`: its target is
+what the baseline happens to end at, so it is no symmetric one.
+
+A seed whose curves have no value in common is not dropped but censored: a method that at its first evaluation is better
+than the baseline ever gets is faster by more than the ratio of those costs (`>`), and the other way round (`<`). With
+censored seeds on one side the mean is a bound, and so is said; on both sides there is no number.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
+from reedbench.report.costs import Costs
 from reedbench.report.intervals import ratio_interval
+from reedbench.report.progress import Array, Progress, Scale, common_targets, natural_scale
 from reedbench.report.source import Source
 
-AXES = {"steps": "step", "samples": "samples_seen", "device_seconds": "device_seconds", "flops": "flops"}
-ONE_OFF = {"device_seconds": "oneoff_device_seconds", "flops": "oneoff_flops"}  # axes to which preparation is added
-
-Finals = Mapping[int, pd.Series]  # the baseline's last record, by seed
+# axis -> what there is less of, what more (where the ratio is below 1)
+WORDS = {
+    "steps": ("fewer steps", "more steps"),
+    "samples": ("fewer samples", "more samples"),
+    "device_seconds": ("less device time", "more device time"),
+    "cpu_seconds": ("less CPU time", "more CPU time"),
+    "flops": ("fewer FLOPs", "more FLOPs"),
+}
 
 
 @dataclass(frozen=True)
-class Reach:
-    """Where a curve first reaches a target: `step` (interpolated), between which evaluations, or why not."""
+class Ratio:
+    """A ratio of costs over seeds, above 1 where the method needs less.
 
-    step: float | None
-    bracket: tuple[float, float] | None
+    `kind` is `t95`, `range`, `none` (one seed), `bound` (some seeds censored: `low` or `high` is `value`, the other
+    None) or `missing` (no value). `above` and `below` count the censored seeds, of `seeds`.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    kind: str
+    seeds: int
+    above: int = 0
+    below: int = 0
+
+    @property
+    def censored(self) -> str:
+        """`> in 1 of 3 seeds`, empty where every seed has a ratio."""
+        parts = [f"{sign} in {n} of {self.seeds} seeds" for sign, n in ((">", self.above), ("<", self.below)) if n]
+        return ", ".join(parts)
+
+    @property
+    def text(self) -> str:
+        """`1.46x [1.05, 2.04]`, `> 2.31x`, or a dash."""
+        if self.value is None:
+            return "–"
+        sign = "> " if self.above else "< " if self.below else ""
+        bounds = self.kind in ("t95", "range") and self.low is not None and self.low != self.high
+        return f"{sign}{self.value:.2f}x" + (f" [{self.low:.2f}, {self.high:.2f}]" if bounds else "")
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """One method under one sampler on one axis, against the baseline.
+
+    `ratio` is over common targets, which lie between `start` and `end` (the metric's own values, mean over seeds);
+    `to_final` is at the baseline's final value `target` (mean over seeds; NaN where it was not measured), which the
+    method reaches at step `reached` (mean over the seeds that do). `reason` says what is missing, empty where nothing.
+    """
+
+    method: str
+    sampler: str
+    axis: str
+    ratio: Ratio
+    to_final: Ratio
+    target: float
+    start: float | None = None
+    end: float | None = None
+    reached: float | None = None
     reason: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """`1.46x fewer steps [1.05, 2.04]`; for a ratio below 1 `0.77x: more steps [0.70, 0.85]`."""
+        if self.ratio.value is None:
+            return f"no speed-up: {self.reason}"
+        name, _, prepared = self.axis.partition("+")
+        less, more = WORDS[name]
+        shown, _, bounds = self.ratio.text.partition(" [")
+        words = f"{shown} {less}" if self.ratio.value >= 1 else f"{shown}: {more}"
+        words += " with preparation" if prepared else ""
+        words += f" [{bounds}" if bounds else ""
+        return words + (f" ({self.ratio.censored})" if self.ratio.censored else "")
 
-def first_reach(steps: Sequence[float], values: Sequence[float], target: float, lower_is_better: bool) -> Reach:
-    """The step at which `values` first is as good as `target`."""
-    sign = 1.0 if lower_is_better else -1.0
-    good = [sign * value <= sign * target for value in values]
-    if not any(good):
-        best = min(values, key=lambda value: sign * value)
-        return Reach(None, None, f"never reaches {target:.4g} (best {best:.4g})")
-    i = good.index(True)
-    if i == 0:
-        return Reach(steps[0], (0.0, steps[0]), "reached before the first evaluation: at least this much")
-    scale = math.log if lower_is_better and min(target, *values[i - 1 : i + 1]) > 0 else float
-    before, after, wanted = scale(values[i - 1]), scale(values[i]), scale(target)
-    share = 1.0 if before == after else (before - wanted) / (before - after)
-    return Reach(steps[i - 1] + share * (steps[i] - steps[i - 1]), (steps[i - 1], steps[i]))
+    @property
+    def final_sentence(self) -> str:
+        """How the method stands to the baseline's final value: `1.24x [1.10, 1.40]`, `not reached in 1 of 2 seeds`."""
+        if self.to_final.below:
+            return f"not reached in {self.to_final.below} of {self.to_final.seeds} seeds"
+        return self.to_final.text if self.to_final.value is not None else "not measured"
 
 
-def speedups(source: Source, family: str, baseline: str, methods: Sequence[str]) -> pd.DataFrame:
-    """One row per method, sampler and axis; `source` holds the baseline too.
+@dataclass(frozen=True)
+class _Pair:
+    """Two runs of one seed, the values at which they are compared, and the baseline's last value (on the scale)."""
 
-    Columns: method, sampler, axis, value, low, high, interval, target (mean over seeds), reached (mean step), bracket,
-    reason. `<axis>+oneoff` adds what must be prepared once (captions, pretrained encoders, representations). The
-    baseline is treated like the others: if its curve reaches its final value early, its own speed-up exceeds 1. Where
-    the metric was not measured there is a reason, and no target if that holds for the baseline's last step.
+    seed: int
+    ours: Progress
+    theirs: Progress
+    common: Array
+    final: float
+
+
+def speedups(source: Source, family: str, baseline: str, methods: Sequence[str]) -> list[Speedup]:
+    """Per sampler, method and axis the speed-up on a metric; `source` holds the baseline too.
+
+    The baseline is treated like the others: its ratio is 1, and `to_final` exceeds 1 if it reaches its end early.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
-    rows: list[dict[str, object]] = []
+    costs, found = Costs(source), list[Speedup]()
     for sampler, own in records.groupby("sampler", sort=False):
-        finals = _finals(own[own["method"] == baseline])
+        theirs = _by_seed(own[own["method"] == baseline])
+        target = float(np.mean([curve["value"].iloc[-1] for curve in theirs.values()])) if theirs else float("nan")
         for method in methods:
-            reaches = _reaches(own[own["method"] == method], finals)
-            head = {"method": method, "sampler": sampler, "target": _mean(last["value"] for last in finals.values())}
-            rows += [{**head, **row} for row in _ratios(source, baseline, method, finals, reaches)]
-    return pd.DataFrame(rows)
+            ours = _by_seed(own[own["method"] == method])
+            both = [seed for seed in ours if seed in theirs]
+            if reason := _not_comparable([(ours[seed], theirs[seed]) for seed in both]):
+                none = Ratio(None, None, None, "missing", len(both))
+                axes = costs.axes
+                found += [Speedup(method, str(sampler), axis, none, none, target, reason=reason) for axis in axes]
+                continue
+            scale = _scale([curves[seed] for seed in both for curves in (ours, theirs)])
+            pairs = [_pair(seed, ours[seed], theirs[seed], scale) for seed in both]
+            found += _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
+    return found
 
 
-def _finals(own: pd.DataFrame) -> Finals:
-    """The baseline's record at its last step, per seed."""
-    last = own.sort_values("step").drop_duplicates("seed", keep="last")
-    return {int(record["seed"]): record for _, record in last.iterrows()}
+def _by_seed(own: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    return {int(str(seed)): curve for seed, curve in own.sort_values("step").groupby("seed")}
 
 
-def _reaches(own: pd.DataFrame, finals: Finals) -> dict[int, Reach]:
-    """Where each seed's curve reaches the baseline's final value of the same seed."""
-    curves = {int(str(seed)): curve for seed, curve in own.sort_values("step").groupby("seed")}
-    return {seed: _reach(curve, finals[seed]) for seed, curve in curves.items() if seed in finals}
+def _not_comparable(runs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> str:
+    """Why there can be no speed-up, empty if there can."""
+    if not runs:
+        return "no seed in common with the baseline"
+    lost = [rows[rows["value"].isna()] for rows in map(pd.concat, runs)]
+    reasons = dict.fromkeys(rows["reason"].iloc[0] for rows in lost if len(rows))
+    missing = sum(len(rows) > 0 for rows in lost)
+    return f"{missing} of {len(runs)} seeds: the metric was not measured: {'; '.join(reasons)}" if missing else ""
 
 
-def _reach(curve: pd.DataFrame, final: pd.Series) -> Reach:
-    """Where a curve reaches a final value; nowhere if one of these was not measured."""
-    needed = [*(record for _, record in curve.iterrows()), final]
-    if missing := [record["reason"] for record in needed if pd.isna(record["value"])]:
-        return Reach(None, None, f"the metric was not measured: {missing[0]}")
-    lower = bool((curve["direction"] == "lower").all())
-    return first_reach(list(curve["step"]), list(curve["value"]), float(final["value"]), lower)
+def _scale(curves: Sequence[pd.DataFrame]) -> Scale:
+    """One scale for all runs of the two methods."""
+    every = pd.concat(curves)
+    return natural_scale(str(every["direction"].iloc[0]), every["value"].tolist())
 
 
-def _ratios(
-    source: Source, baseline: str, method: str, finals: Finals, reaches: Mapping[int, Reach]
-) -> list[dict[str, object]]:
-    """One row per axis; no value unless every seed reaches the target."""
-    reason = "; ".join(sorted({reach.reason for reach in reaches.values() if reach.reason}))
-    reached = {seed: reach.step for seed, reach in reaches.items() if reach.step is not None}
-    if not reaches or len(reached) < len(reaches):
-        missing = f"{len(reaches) - len(reached)} of {len(reaches)} seeds: {reason}"
-        reason = missing if reaches else "no seed in common with the baseline"
-        empty = {"value": None, "low": None, "high": None, "interval": "none", "reason": reason}
-        return [{"axis": axis, **empty} for axis in _axes()]
-    brackets = [f"{reach.bracket[0]:g}-{reach.bracket[1]:g}" for reach in reaches.values() if reach.bracket]
-    head = {"reached": _mean(reached.values()), "bracket": " ".join(brackets), "reason": reason}
-    rows: list[dict[str, object]] = []
-    for axis in _axes():
-        costs = [
-            (_cost(source, baseline, seed, axis, finals[seed]["step"]), _cost(source, method, seed, axis, step))
-            for seed, step in reached.items()
-        ]
-        over = ratio_interval([ours / theirs for ours, theirs in costs])
-        rows.append(
-            {**head, "axis": axis, "value": over.mean, "low": over.low, "high": over.high, "interval": over.kind}
-        )
+def _pair(seed: int, ours: pd.DataFrame, theirs: pd.DataFrame, scale: Scale) -> _Pair:
+    goods = [scale.to(run["value"].to_numpy(np.float64)) for run in (ours, theirs)]
+    one, other = (Progress.of(run["step"].tolist(), good) for run, good in zip((ours, theirs), goods, strict=True))
+    return _Pair(seed, one, other, common_targets(one, other), float(goods[1][-1]))
+
+
+def _over_axes(
+    costs: Costs, names: tuple[str, str, str], pairs: Sequence[_Pair], scale: Scale, target: float
+) -> list[Speedup]:
+    baseline, method, sampler = names
+    ends = [scale.back(pair.common[[0, -1]]) for pair in pairs if len(pair.common)]
+    start, end = np.mean(ends, axis=0).tolist() if ends else (None, None)
+    at_common, at_final = ([compare(pair) for pair in pairs] for compare in (_at_common, _at_final))
+    reached = [float(meet.ours[0]) for meet in at_final if meet.side != "<"]
+    at = float(np.mean(reached)) if reached else None
+
+    def over(axis: str, meets: Sequence[_Meet]) -> Ratio:
+        every = zip(pairs, meets, strict=True)
+        return _over_seeds([_mean_log(costs, baseline, method, axis, pair.seed, meet) for pair, meet in every], meets)
+
+    found = []
+    for axis in costs.axes:
+        ratio, final = over(axis, at_common), over(axis, at_final)
+        words = "; ".join(_censored(ratio, final))
+        found.append(Speedup(method, sampler, axis, ratio, final, target, start, end, at, words))
+    return found
+
+
+@dataclass(frozen=True)
+class _Meet:
+    """Steps of the two runs that are compared; `side` is `=`, or `>` or `<` where they only bound the ratio."""
+
+    theirs: Array
+    ours: Array
+    side: str
+
+
+def _at_common(pair: _Pair) -> _Meet:
+    """At the common targets; where there is none, the outermost evaluations bound the ratio."""
+    if len(pair.common):
+        return _Meet(pair.theirs.steps_at(pair.common), pair.ours.steps_at(pair.common), "=")
+    if pair.ours.starts_above(float(pair.theirs.goods[-1])):
+        return _Meet(np.asarray([pair.theirs.last]), np.asarray([pair.ours.first]), ">")
+    return _Meet(np.asarray([pair.theirs.first]), np.asarray([pair.ours.last]), "<")
+
+
+def _at_final(pair: _Pair) -> _Meet:
+    """At the baseline's final value, against all that the baseline had cost."""
+    end = np.asarray([pair.theirs.last])
+    if not pair.ours.reaches(pair.final):
+        return _Meet(end, np.asarray([pair.ours.last]), "<")
+    if pair.ours.starts_above(pair.final):
+        return _Meet(end, np.asarray([pair.ours.first]), ">")
+    return _Meet(end, pair.ours.steps_at(np.asarray([pair.final])), "=")
+
+
+def _mean_log(costs: Costs, baseline: str, method: str, axis: str, seed: int, meet: _Meet) -> float:
+    """Mean log of the ratio of costs."""
+    theirs = costs.on(axis, baseline, seed, meet.theirs)
+    ours = costs.on(axis, method, seed, meet.ours)
+    return float(np.mean(np.log(theirs) - np.log(ours)))
+
+
+def _over_seeds(logs: Sequence[float], meets: Sequence[_Meet]) -> Ratio:
+    """Mean and interval on the logarithm; a bound where some seeds are censored to one side."""
+    above, below = (sum(meet.side == sign for meet in meets) for sign in "><")
+    if above and below:
+        return Ratio(None, None, None, "missing", len(logs), above, below)
+    over = ratio_interval(np.exp(logs).tolist())
+    if above or below:
+        low, high = (over.mean, None) if above else (None, over.mean)
+        return Ratio(over.mean, low, high, "bound", len(logs), above, below)
+    return Ratio(over.mean, over.low, over.high, over.kind, len(logs))
+
+
+def _censored(ratio: Ratio, final: Ratio) -> Iterable[str]:
+    """What readers must know of censored seeds."""
+    if ratio.above:
+        yield f"better at its first evaluation than the baseline ever gets in {ratio.above} of {ratio.seeds} seeds"
+    if ratio.below:
+        yield f"never as good as the baseline at its first evaluation in {ratio.below} of {ratio.seeds} seeds"
+    if final.below:
+        yield f"never reaches the baseline's final value in {final.below} of {final.seeds} seeds"
+    if final.above:
+        yield f"beyond the baseline's final value at its first evaluation in {final.above} of {final.seeds} seeds"
+
+
+def as_rows(found: Iterable[Speedup]) -> list[dict[str, object]]:
+    """For a figure's CSV: one flat row per method, sampler and axis; `final_` for the figures at the final value."""
+    rows = []
+    for one in found:
+        plain = {k: v for k, v in asdict(one).items() if k not in ("ratio", "to_final")}
+        ratio = {("interval" if k == "kind" else k): v for k, v in asdict(one.ratio).items()}
+        final = {f"final_{'interval' if k == 'kind' else k}": v for k, v in asdict(one.to_final).items()}
+        rows.append({**plain, **ratio, **final, "sentence": one.sentence})
     return rows
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
-
-
-def _axes() -> list[str]:
-    return [*AXES, *(f"{axis}+oneoff" for axis in ONE_OFF)]
-
-
-def cost_at(source: Source, method: str, seed: int, column: str, step: float) -> float:
-    """A cost of a run (a column of its curve) at a step, interpolated between two rows of the curve."""
-    curve = _curve(source, method, seed)
-    steps = np.concatenate([[0.0], curve["step"].to_numpy(np.float64)])
-    costs = np.concatenate([[0.0], curve[column].to_numpy(np.float64)])
-    return float(np.interp(step, steps, costs))
-
-
-def _cost(source: Source, method: str, seed: int, axis: str, step: float) -> float:
-    name, _, with_oneoff = axis.partition("+")
-    once = float(_curve(source, method, seed)[ONE_OFF[name]].iloc[0]) if with_oneoff else 0.0
-    return cost_at(source, method, seed, AXES[name], step) + once
-
-
-def _curve(source: Source, method: str, seed: int) -> pd.DataFrame:
-    own = (source.curves["method"] == method) & (source.curves["seed"] == seed)
-    return source.curves[own].sort_values("step")

@@ -1,65 +1,117 @@
-"""The comparison table: tidy CSV (row = method x step x sampler), and a readable digest as Markdown and LaTeX."""
+"""The comparison of methods: all numbers of the table, and the tidy CSV (row = method x step x sampler)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reedbench.core.errors import MetricError
-from reedbench.report.intervals import Interval, interval, kind_of
-from reedbench.report.source import HALVES, Source
-from reedbench.report.speedup import cost_at, speedups
+from reedbench.report.costs import Costs
+from reedbench.report.intervals import Interval, interval
+from reedbench.report.paired import Difference, differences
+from reedbench.report.source import Source
+from reedbench.report.speedup import Ratio, Speedup, speedups
 
 HEAD = ["benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
         "guidance", "weights", "seeds"]  # fmt: skip
 COSTS = ["device_seconds", "cpu_seconds", "flops"]
-SPEEDUP = ["speedup_steps", "speedup_steps.low", "speedup_steps.high", "speedup_seconds", "speedup_seconds.low",
-           "speedup_seconds.high", "speedup_interval", "speedup_target"]  # fmt: skip
-ARROWS = {"lower": "↓", "higher": "↑"}
+BOUNDS = ("", ".low", ".high")
+OVER_SEEDS = (*BOUNDS, ".interval", ".delta", ".delta.low", ".delta.high", ".delta.interval")  # columns of a metric
+SPEEDUP = [*(f"speedup_{axis}{bound}" for axis in ("steps", "seconds") for bound in BOUNDS), "speedup_interval",
+           "speedup_censored", "speedup_common_from", "speedup_common_to",
+           *(f"speedup_to_final{suffix}" for suffix in (*BOUNDS, ".interval", ".censored")),
+           "speedup_target"]  # fmt: skip
 
 
-def tidy(source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
-    """The table of decision 14, and the kind of the speed-ups' interval.
+@dataclass(frozen=True)
+class Comparison:
+    """What a table says: its tidy rows, and the speed-ups and paired differences that they hold.
 
-    `facts` holds benchmark, domain, backbone, metrics, speedup and methods (label and note by name). `source` may hold
-    further methods, and must hold the baseline.
+    `facts` holds benchmark, domain, backbone, metrics, columns, speedup and methods (label and note by name); `against`
+    is the method that differences are to: the baseline, or the first method where an ablation leaves the baseline out.
+    """
+
+    source: Source
+    facts: Mapping[str, Any]
+    ids: tuple[str, ...]
+    against: str
+    gains: tuple[Speedup, ...]
+    paired: tuple[Difference, ...]
+    table: pd.DataFrame
+
+    def gain(self, method: str, sampler: str, axis: str) -> Speedup:
+        """The speed-up of a method on an axis."""
+        return next(one for one in self.gains if (one.method, one.sampler, one.axis) == (method, sampler, axis))
+
+    def label(self, method: str) -> str:
+        """What the table calls a method."""
+        known = {self.facts["speedup"]["baseline"]: {"label": self.facts["baseline_label"]}, **self.facts["methods"]}
+        return str(known[method]["label"])
+
+
+def compare(source: Source, facts: Mapping[str, Any]) -> Comparison:
+    """Compare the methods of a table; `source` may hold further ones, and must hold the baseline.
 
     Raises:
         MetricError: a cell lacks a metric that others have, or has it twice.
     """
+    methods, baseline = list(facts["methods"]), facts["speedup"]["baseline"]
+    against = baseline if baseline in methods else methods[0]
     ids = metric_ids(source, facts["metrics"])
-    cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
-    gains = speedups(source, facts["speedup"]["metric"], facts["speedup"]["baseline"], list(facts["methods"]))
-    order = {name: i for i, name in enumerate(facts["methods"])}
-    rows = []
-    for (method, step, sampler), cell in sorted(
-        cells.groupby(["method", "step", "sampler"]), key=lambda item: (order[str(item[0][0])], item[0][1], item[0][2])
-    ):
-        values, gain = _metrics(cell, ids), _gain(gains, str(method), str(sampler))
-        rows.append(
-            {
-                **_head(facts, str(method), int(step), str(sampler), cell, source),
-                **values,
-                **{name: _mean_cost(source, cell, name) for name in COSTS},
-                **gain,
-                "reason": "; ".join(part for part in (gain["reason"], *values["unmeasured"]) if part),
-            }
-        )
-    columns = [*HEAD, *(f"{i}{suffix}" for i in ids for suffix in ("", ".low", ".high", ".interval")), *COSTS, *SPEEDUP]
-    return pd.DataFrame(rows)[[*columns, "reason"]]
+    gains = tuple(speedups(source, facts["speedup"]["metric"], baseline, methods))
+    paired = tuple(differences(source, ids, methods, against))
+    table = _tidy(source, facts, ids, gains, paired)
+    return Comparison(source, facts, tuple(ids), against, gains, paired, table)
 
 
 def metric_ids(source: Source, families: Sequence[str]) -> list[str]:
-    """Metric ids of generated samples in the order of the benchmark file."""
+    """Metric ids of generated samples in the order of the families."""
     known = source.metrics[source.metrics["step"] >= 0].drop_duplicates("metric")
     return [name for family in families for name in known[known["family"] == family]["metric"]]
 
 
+def as_csv(table: pd.DataFrame) -> str:
+    """Full precision, an empty cell for what does not apply."""
+    text: str = table.replace({np.nan: None}).to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _tidy(
+    source: Source, facts: Mapping[str, Any], ids: Sequence[str], gains: Sequence[Speedup], paired: Sequence[Difference]
+) -> pd.DataFrame:
+    """The table of decision 14, with differences per metric, and what belongs to the speed-ups."""
+    cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
+    order, costs = {name: i for i, name in enumerate(facts["methods"])}, Costs(source)
+    delta = {(one.method, one.step, one.sampler, one.metric): one.over for one in paired}
+    rows = []
+    for (method, step, sampler), cell in sorted(
+        cells.groupby(["method", "step", "sampler"]), key=lambda item: (order[str(item[0][0])], item[0][1], item[0][2])
+    ):
+        key = (str(method), int(str(step)), str(sampler))
+        values = {name: _over_seeds(cell, name, key) for name in ids}
+        metrics = {k: v for name in ids for k, v in _metric(name, values[name], delta.get((*key, name))).items()}
+        gain = _gain(gains, str(method), str(sampler))
+        reasons = [gain.pop("reason"), *(reason for name in ids if (reason := _unmeasured(cell, name)))]
+        rows.append(
+            {
+                **_head(facts, key, cell, source, costs),
+                **metrics,
+                **{name: _mean_cost(costs, cell, name) for name in COSTS},
+                **gain,
+                "reason": "; ".join(part for part in reasons if part),
+            }
+        )
+    return pd.DataFrame(rows)[
+        [*HEAD, *(f"{i}{suffix}" for i in ids for suffix in OVER_SEEDS), *COSTS, *SPEEDUP, "reason"]
+    ]
+
+
 def _head(
-    facts: Mapping[str, Any], method: str, step: int, sampler: str, cell: pd.DataFrame, source: Source
+    facts: Mapping[str, Any], key: tuple[str, int, str], cell: pd.DataFrame, source: Source, costs: Costs
 ) -> dict[str, Any]:
-    first = cell.iloc[0]
+    first, (method, step, sampler) = cell.iloc[0], key
     return {
         "benchmark": facts["benchmark"],
         "domain": facts["domain"],
@@ -68,7 +120,7 @@ def _head(
         "backbone": facts["backbone"],
         "params": int(source.curves[source.curves["method"] == method]["params"].iloc[0]),
         "step": step,
-        "samples_seen": round(_mean_cost(source, cell, "samples_seen")),
+        "samples_seen": round(_mean_cost(costs, cell, "samples_seen")),
         "sampler": sampler,
         "nfe": int(first["nfe"]),
         "guidance": float(first["guidance"]),
@@ -77,159 +129,53 @@ def _head(
     }
 
 
-def _mean_cost(source: Source, cell: pd.DataFrame, column: str) -> float:
+def _mean_cost(costs: Costs, cell: pd.DataFrame, column: str) -> float:
     """Mean over the cell's seeds; an evaluation may lie between two rows of the curve."""
     first = cell.iloc[0]
-    runs = [cost_at(source, first["method"], int(seed), column, first["step"]) for seed in cell["seed"].unique()]
-    return float(np.mean(runs))
+    at = np.asarray([first["step"]], np.float64)
+    return float(np.mean([costs.of(column, first["method"], int(seed), at) for seed in cell["seed"].unique()]))
 
 
-def _metrics(cell: pd.DataFrame, ids: Sequence[str]) -> dict[str, Any]:
-    columns: dict[str, Any] = {"unmeasured": []}
-    seeds = sorted(cell["seed"].unique())
-    for name in ids:
-        own = cell[cell["metric"] == name].sort_values("seed")
-        if own["seed"].tolist() != seeds:
-            m, step, s = cell.iloc[0][["method", "step", "sampler"]]
-            raise MetricError(
-                f"{name}: not one value per seed for {m}, step {step}, sampler {s}; evaluate its cells again"
-            )
-        if own["value"].isna().any():
-            columns["unmeasured"].append(f"{name}: {own.loc[own['value'].isna(), 'reason'].iloc[0]}")
-        over = interval(own["value"].tolist())
-        columns |= {name: over.mean, f"{name}.low": over.low, f"{name}.high": over.high, f"{name}.interval": over.kind}
-    return columns
+def _over_seeds(cell: pd.DataFrame, name: str, key: tuple[str, int, str]) -> Interval:
+    own, seeds = cell[cell["metric"] == name].sort_values("seed"), sorted(cell["seed"].unique())
+    if own["seed"].tolist() != seeds:
+        m, step, s = key
+        raise MetricError(f"{name}: not one value per seed for {m}, step {step}, sampler {s}; evaluate its cells again")
+    return interval(own["value"].tolist())
 
 
-def _gain(gains: pd.DataFrame, method: str, sampler: str) -> dict[str, Any]:
-    own = gains[(gains["method"] == method) & (gains["sampler"] == sampler)].set_index("axis")
-    columns: dict[str, Any] = {}
-    for name, axis in (("speedup_steps", "steps"), ("speedup_seconds", "device_seconds")):
-        columns |= {
-            name: own.loc[axis, "value"],
-            f"{name}.low": own.loc[axis, "low"],
-            f"{name}.high": own.loc[axis, "high"],
-        }
-    steps = own.loc["steps"]
+def _unmeasured(cell: pd.DataFrame, name: str) -> str:
+    """Why a metric has no value somewhere in a cell."""
+    lost = cell[(cell["metric"] == name) & cell["value"].isna()]
+    return f"{name}: {lost['reason'].iloc[0]}" if len(lost) else ""
+
+
+def _metric(name: str, over: Interval, delta: Interval | None) -> dict[str, Any]:
+    """Columns of a metric: value and, but for the method that differences are to, difference."""
+    columns = {name: over.mean, f"{name}.low": over.low, f"{name}.high": over.high, f"{name}.interval": over.kind}
+    fields = ("mean", "low", "high", "kind")
+    suffixes = ("", ".low", ".high", ".interval")
+    taken = dict.fromkeys(fields) if delta is None else {field: getattr(delta, field) for field in fields}
+    return columns | {f"{name}.delta{s}": taken[field] for s, field in zip(suffixes, fields, strict=True)}
+
+
+def _gain(gains: Sequence[Speedup], method: str, sampler: str) -> dict[str, Any]:
+    own = {one.axis: one for one in gains if (one.method, one.sampler) == (method, sampler)}
+    steps = own["steps"]
     return {
-        **columns,
-        "speedup_interval": steps["interval"],
-        "speedup_target": steps["target"],
-        "reason": steps["reason"],
+        **_ratio("speedup_steps", steps.ratio),
+        **_ratio("speedup_seconds", own["device_seconds"].ratio),
+        "speedup_interval": steps.ratio.kind,
+        "speedup_censored": steps.ratio.censored,
+        "speedup_common_from": steps.start,
+        "speedup_common_to": steps.end,
+        **_ratio("speedup_to_final", steps.to_final),
+        "speedup_to_final.interval": steps.to_final.kind,
+        "speedup_to_final.censored": steps.to_final.censored,
+        "speedup_target": steps.target,
+        "reason": steps.reason,
     }
 
 
-def digest(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> pd.DataFrame:
-    """One row per method and sampler at its last step, formatted for people."""
-    last = table[table["step"] == table.groupby(["method", "sampler"])["step"].transform("max")]
-    shown = pd.DataFrame({"method": last["label"], "step": last["step"]})
-    if last["sampler"].nunique() > 1:
-        shown["sampler"] = last["sampler"]
-    for name in metric_ids(source, facts["metrics"]):
-        direction = source.metrics[source.metrics["metric"] == name]["direction"].iloc[0]
-        title = f"{name.rsplit('.v', 1)[0]} {ARROWS[direction]}"
-        shown[title] = [text(_interval_of(row, name)) for _, row in last.iterrows()]
-    shown["device s"] = [f"{value:.0f}" for value in last["device_seconds"]]
-    for name, title in (("speedup_steps", "speed-up, steps"), ("speedup_seconds", "speed-up, seconds")):
-        shown[title] = [_times(row, name) for _, row in last.iterrows()]
-    return shown.reset_index(drop=True)
-
-
-def _interval_of(row: pd.Series, name: str) -> Interval:
-    return Interval(row[name], row[f"{name}.low"], row[f"{name}.high"], row[f"{name}.interval"])
-
-
-def text(value: Interval) -> str:
-    """`3.48 [3.19, 3.77]`, with digits that suit the size; a dash for what was not measured."""
-    if pd.isna(value.mean):
-        return "–"
-    digits = 2 if abs(value.mean) >= 1 else 3 if abs(value.mean) >= 0.0995 else 4
-    mean = f"{value.mean:.{digits}f}"
-    if value.kind == "none" or value.low == value.high:
-        return mean
-    return f"{mean} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-
-
-def _times(row: pd.Series, name: str) -> str:
-    value, low, high = (row[f"{name}{suffix}"] for suffix in ("", ".low", ".high"))
-    if pd.isna(value):
-        return "not reached" if "never reaches" in str(row["reason"]) else "–"
-    sign = "≥ " if str(row["reason"]).startswith("reached before") else ""
-    return f"{sign}{value:.2f}x" + ("" if pd.isna(low) or low == high else f" [{low:.2f}, {high:.2f}]")
-
-
-def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list[str]:
-    """What a reader must know to read the table right."""
-    kinds = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",
-             "none": "one seed, no interval"}  # fmt: skip
-    seeds = str(table["seeds"].iloc[0])
-    kind = kind_of(len(seeds.split()))
-    primary, baseline = facts["speedup"]["metric"], facts["baseline_label"]
-    targets = table.groupby("sampler", sort=False)["speedup_target"].first()
-    target = ", ".join(f"{_target(value)} with {sampler}" for sampler, value in targets.items())
-    n = int(source.metrics[source.metrics["step"] >= 0]["n"].max())
-    lines = [
-        f"Values: mean [{kinds[kind]}], seeds {seeds}; n = {n} samples each.",
-        f"Speed-up: baseline's cost at its last step / cost at which {primary} first reaches the value that "
-        f"{baseline} ends at (mean {target}), same seed; geometric mean.",
-    ]
-    lines += _floors(source.floor)
-    once = source.curves.groupby("method")["oneoff_device_seconds"].first()
-    shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
-    lines.append(f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}.")
-    lines += _unmeasured(source)
-    lines += [f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"]]
-    return [" ".join(line.split()) for line in lines]
-
-
-def _target(value: float) -> str:
-    return "not measured" if pd.isna(value) else f"{value:.4g}"
-
-
-def _floors(floor: pd.DataFrame) -> list[str]:
-    """What real data score, or the best that is possible."""
-    halves = "Floor, training half against the other half"
-    what = floor["what"].fillna(HALVES) if "what" in floor else pd.Series(HALVES, floor.index)
-    lines = []
-    for kind, own in floor.groupby(what, sort=False):
-        values = ", ".join(f"{row['family']} {row['value']:.4g}" for _, row in own.iterrows())
-        words = halves if kind == HALVES else f"Limit, {kind}"
-        lines.append(f"{words} (n = {int(own['n'].iloc[0])}): {values}.")
-    return lines
-
-
-def _unmeasured(source: Source) -> list[str]:
-    """Why metrics have no value, once each."""
-    if "reason" not in source.metrics:
-        return []
-    missing = source.metrics[source.metrics["value"].isna()].drop_duplicates("family")
-    return [f"{row['family']} was not measured: {row['reason']}." for _, row in missing.iterrows()]
-
-
-def markdown(shown: pd.DataFrame, title: str, lines: Sequence[str]) -> str:
-    """The digest as a Markdown document."""
-    rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.astype(str).to_numpy().tolist()]
-    grid = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return f"# {title}\n\n{grid}\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
-
-
-def latex(shown: pd.DataFrame, lines: Sequence[str]) -> str:
-    """The digest as a LaTeX tabular (booktabs), with the notes as comments."""
-    plain = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "≥": r"$\geq$", **{sign: f"\\{sign}" for sign in "_%&#$"}}
-
-    def escape(word: object) -> str:
-        return "".join(plain.get(letter, letter) for letter in str(word))
-
-    rows = [[escape(word) for word in row] for row in shown.to_numpy().tolist()]
-    body = "\n".join(" & ".join(row) + r" \\" for row in rows)
-    head = " & ".join(escape(name) for name in shown.columns) + r" \\"
-    comments = "\n".join(f"% {line}" for line in lines)
-    begin = rf"\begin{{tabular}}{{l{'r' * (len(shown.columns) - 1)}}}"
-    parts = [comments, begin, r"\toprule", head, r"\midrule", body, r"\bottomrule", r"\end{tabular}"]
-    return "\n".join(parts) + "\n"
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """Full precision, an empty cell for what does not apply."""
-    text_table: str = table.replace({np.nan: None}).to_csv(index=False, lineterminator="\n")
-    return text_table
+def _ratio(name: str, ratio: Ratio) -> dict[str, Any]:
+    return {name: ratio.value, f"{name}.low": ratio.low, f"{name}.high": ratio.high}

@@ -97,12 +97,12 @@ class Sampling(Frozen):
 
 
 class Speedup(Frozen):
-    """The training speed-up: how much earlier a method reaches the baseline's final value."""
+    """The training speed-up: how much less a method costs than the baseline at equal quality."""
 
     metric: str
     """One of the metrics by its full name, as in `fd@digits-clf` or `recovery@state`."""
     baseline: str
-    """Method whose final value is the target."""
+    """Method that speed-ups and paired differences are to."""
 
 
 class Ablation(Frozen):
@@ -133,6 +133,9 @@ class BenchmarkBase(Frozen):
     """Number of samples."""
     table: tuple[Name, ...] = Field(min_length=1)
     """Methods of results/tables/<benchmark>.csv, in order."""
+    columns: tuple[str, ...] = ()
+    """Metrics that the readable tables (.md, .tex, `reedbench summary`) show, by their full names and in this order;
+    all of them where it is left out. The .csv has all in any case."""
     ablations: dict[Name, Ablation] = Field({})
     """Further tables, results/ablations/<benchmark>/<name>.csv."""
     speedup: Speedup

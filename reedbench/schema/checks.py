@@ -25,6 +25,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
         _encoders(benchmark),
         _metrics(benchmark),
         _speedup(benchmark),
+        _columns(benchmark),
         _sampling(benchmark),
         _resources(benchmark),
         _domains(benchmark),
@@ -201,6 +202,15 @@ def _speedup(b: Any) -> Iterator[Finding]:
         yield ("speedup", "baseline"), unknown("method", b.speedup.baseline, b.methods)
     elif b.speedup.baseline not in b.table:
         yield ("speedup", "baseline"), f"'{b.speedup.baseline}' is not in table: the target must be among the rows"
+
+
+def _columns(b: Any) -> Iterator[Finding]:
+    families = [metric.family for metric in b.metrics]
+    for i, name in enumerate(b.columns):
+        if name not in families:
+            yield ("columns", i), unknown("metric", name, families)
+        elif name in b.columns[:i]:
+            yield ("columns", i), f"'{name}' is listed twice"
 
 
 def _sampling(b: Any) -> Iterator[Finding]:

@@ -164,6 +164,7 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
         "seeds": list(benchmark.seeds),
         "steps": list(benchmark.evaluate),
         "metrics": [metric.family for metric in benchmark.metrics],
+        "columns": list(benchmark.columns),
         "speedup": benchmark.speedup.plain(),
     }
 

@@ -14,7 +14,7 @@ VERSIONS = {
     "train": 2,
     "sample": 2,
     "evaluate": 2,
-    "tabulate": 1,
+    "tabulate": 2,
     "plot": 3,
     "smoke": 1,
 }

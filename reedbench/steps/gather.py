@@ -122,9 +122,11 @@ def _curve(suite: Suite, b: str, m: str, k: int) -> pd.DataFrame:
     for receipt in receipts:
         provenance.require(receipt, recipe)
     read = [io.read_json(receipt) for receipt in receipts]
-    known = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"]}
-    known["terms"] = json.dumps(read[0].get("terms", {}), sort_keys=True)
-    constants = {**known, **_one_off(suite, b, m, k)}
+    constants = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"], **_one_off(suite, b, m, k)}
+    constants["terms"] = json.dumps(read[0].get("terms", {}), sort_keys=True)
+    # None where a receipt is older than these: nothing is said then.
+    numerics = list({io.canonical_json(one): one for receipt in read if (one := receipt.get("numerics"))}.values())
+    constants["numerics"] = json.dumps(numerics, sort_keys=True) if numerics else None
     stops = [receipt["stop"] for receipt in read]
     return sources.curve_of(dict(zip(_curve_files(suite, b, [(m, k)]), stops, strict=True)), constants)
 
@@ -139,7 +141,7 @@ def _one_off(suite: Suite, b: str, m: str, k: int) -> dict[str, float]:
     encoders = settings.encoders(suite, b, m, k).values()
     files = dict.fromkeys(file for name in encoders for file in _preparation(suite, dataset, name))
     marks = [provenance.cost(file) for file in files]
-    names = ("device_seconds", "flops")
+    names = ("device_seconds", "cpu_seconds", "flops")
     return {f"oneoff_{name}": provenance.total(marks, name) for name in names}
 
 

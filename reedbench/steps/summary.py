@@ -1,29 +1,78 @@
 """What `make demo` shows at its end: the table, where the figures are, and what the work cost."""
 
-import pandas as pd
+from pathlib import Path
 
 from reedbench.core import io, paths, provenance
-from reedbench.report import tables
+from reedbench.core.errors import ConfigError, MissingArtefact, unknown
+from reedbench.report.digest import digest
+from reedbench.report.notes import notes
+from reedbench.report.paired import difference
+from reedbench.report.tables import Comparison, compare, metric_ids
 from reedbench.schema import planning, settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.gather import facts, load, with_baseline
+from reedbench.steps.tabulate import table_file
 
 
-def summary(suite: Suite, b: str) -> tuple[list[list[str]], list[str]]:
-    """Rows of the readable table, and lines to print below it.
+def summary(suite: Suite, b: str, *, cache: bool) -> tuple[list[list[str]], list[str]]:
+    """Rows of the readable table, and lines to print below it: from runs, or from the committed cache.
 
     Raises:
         MissingArtefact: the table has not been made, or was made under other settings.
     """
-    file, words = paths.table(b), facts(suite, b, None)
-    provenance.require(file, settings.key(settings.reporting(suite, b, None)))
-    source, _ = load(suite, b, with_baseline(suite, b, settings.shown(suite, b, None)), cache=False)
-    table = pd.read_csv(io.require(file))
-    shown = tables.digest(table, source, words)
-    rows = [["", *shown["method"]]] + [[name, *shown[name].astype(str)] for name in shown.columns[1:]]
-    lines = [*tables.notes(table, source, words), f"table    {file} (.md, .tex)"]
-    lines += [f"figure   {paths.figure(b, figure, '.png')} (.pdf, .svg, .csv)" for figure in settings.figures(suite, b)]
-    return rows, [*lines, _costs(suite, b)]
+    found, origin = _comparison(suite, b, None, cache=cache)
+    shown = digest(found)
+    columns = [["", *(row[0] for row in shown.rows)]]
+    for j, name in enumerate(shown.columns[1:], 1):
+        best = ["*" if (i, j) in shown.best else "" for i in range(len(shown.rows))]
+        columns.append([name, *(f"{row[j]}{star}" for row, star in zip(shown.rows, best, strict=True))])
+    figure = paths.cached_figure if origin else paths.figure
+    lines = [line.replace("Bold: ", "*: ") for line in notes(found)]
+    lines.append(f"table    {table_file(b, None, cache=bool(origin))} (.md, .tex)")
+    lines += [f"figure   {figure(b, name, '.png')} (.pdf, .svg, .csv)" for name in settings.figures(suite, b)]
+    return columns, [*lines, origin or _costs(suite, b)]
+
+
+def paired(suite: Suite, b: str, *, cache: bool, ablation: str | None, against: str | None) -> list[str]:
+    """What the seeds show, a sentence per method and metric at the last step: each method against one of them.
+
+    Raises:
+        MissingArtefact: the table has not been made, or was made under other settings.
+        ConfigError: `against` is not among the methods of the table or ablation.
+    """
+    found, origin = _comparison(suite, b, ablation, cache=cache)
+    methods = list(found.facts["methods"])
+    if against is not None and against not in methods:
+        raise ConfigError(f"--against: {unknown('method', against, methods)}")
+    other = against or found.against
+    last = int(found.table["step"].max())
+    samplers = list(found.table["sampler"].unique())
+    labels = {method: found.label(method) for method in methods}
+    lines = []
+    for sampler in samplers:
+        if len(samplers) > 1:
+            lines.append(f"{sampler}:")
+        for name in metric_ids(found.source, found.facts["columns"] or found.facts["metrics"]):
+            every = (difference(found.source, name, method, other, last, sampler) for method in methods)
+            lines += [one.sentence(labels) for one in every if one.method != other]
+    return [*lines, *([origin] if origin else [])]
+
+
+def _comparison(suite: Suite, b: str, ablation: str | None, *, cache: bool) -> tuple[Comparison, str]:
+    """The comparison behind a table, and a line that says so where it is the committed cache and not runs."""
+    words = facts(suite, b, ablation)
+    runs, cached = (table_file(b, ablation, cache=each) for each in (False, True))
+    cache = cache or (not Path(runs).exists() and Path(cached).exists())
+    file = cached if cache else runs
+    if not Path(file).exists():
+        raise MissingArtefact(
+            f"{file} does not exist: make it (snakemake --cores 2 {file})"
+            + ("" if cache else f", or the one of the committed cache, if there is one (snakemake --cores 2 {cached})")
+        )
+    provenance.require(io.require(file), settings.key(settings.reporting(suite, b, ablation)))
+    source, _ = load(suite, b, with_baseline(suite, b, settings.shown(suite, b, ablation)), cache=cache)
+    origin = f"From the committed cache ({Path(paths.cache_record(b)).parent}/), not from runs here." if cache else ""
+    return compare(source, words), origin
 
 
 def _costs(suite: Suite, b: str) -> str:

@@ -4,7 +4,10 @@ from argparse import Namespace
 
 from reedbench.core import io, paths
 from reedbench.core.provenance import Made
-from reedbench.report import tables
+from reedbench.report import markup
+from reedbench.report.digest import digest
+from reedbench.report.notes import notes
+from reedbench.report.tables import as_csv, compare
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.gather import facts, load, with_baseline
@@ -16,13 +19,13 @@ def tabulate(suite: Suite, arguments: Namespace) -> Made:
     methods = settings.shown(suite, b, ablation)
     words = facts(suite, b, ablation)
     source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
-    table = tables.tidy(source, words)
+    found = compare(source, words)
     out = table_file(b, ablation, cache=arguments.cache)
-    shown, lines = tables.digest(table, source, words), tables.notes(table, source, words)
+    shown, lines = digest(found), notes(found)
     markdown, latex = paths.siblings(out, ".md", ".tex")
-    io.write_text(markdown, tables.markdown(shown, words["title"], lines))
-    io.write_text(latex, tables.latex(shown, lines))
-    io.write_text(out, tables.as_csv(table))
+    io.write_text(markdown, markup.markdown(shown, words["title"], lines))
+    io.write_text(latex, markup.latex(shown, lines))
+    io.write_text(out, as_csv(found.table))
     return Made([out, markdown, latex], inputs)
 
 

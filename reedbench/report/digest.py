@@ -1,0 +1,76 @@
+"""The table for people: one row per method and sampler at its last step, its best values, and its differences."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reedbench.report.intervals import Interval, plain
+from reedbench.report.paired import difference
+from reedbench.report.tables import Comparison, metric_ids
+
+ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Plain words, still to be escaped. `best` holds (row, column) of what may be bold; rows of `differences` have the
+    same columns as `rows`, empty where there is no difference to give, and stand under `heading`."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    best: frozenset[tuple[int, int]]
+    heading: str
+    differences: tuple[tuple[str, ...], ...]
+
+
+def digest(of: Comparison) -> Digest:
+    """The columns that the benchmark selects (all metrics where it selects none), then costs and speed-ups."""
+    table = of.table
+    last = table[table["step"] == table.groupby(["method", "sampler"])["step"].transform("max")].reset_index(drop=True)
+    several = last["sampler"].nunique() > 1
+    heads = ["method", "step", *(["sampler"] if several else [])]
+    ids = metric_ids(of.source, of.facts.get("columns") or of.facts["metrics"])
+    ends = ["device s", "speed-up, steps", "speed-up, seconds", f"to {of.facts['baseline_label']}'s final value, steps"]
+    rows, below = [], []
+    for _, row in last.iterrows():
+        head = [row["label"], str(row["step"]), *([row["sampler"]] if several else [])]
+        gains = {axis: of.gain(row["method"], row["sampler"], axis) for axis in ("steps", "device_seconds")}
+        end = [f"{row['device_seconds']:.0f}", gains["steps"].ratio.text, gains["device_seconds"].ratio.text,
+               gains["steps"].to_final.text]  # fmt: skip
+        rows.append((*head, *(plain(_interval_of(row, name)) for name in ids), *end))
+        if row["method"] != of.against:
+            deltas = (_delta(of, row, name) for name in ids)
+            below.append((*head, *deltas, *("" for _ in ends)))
+    titles = [_title(of, name) for name in ids]
+    best = {(i, len(heads) + j) for j, name in enumerate(ids) for i in _best(of, last, name)}
+    heading = f"Differences to {of.label(of.against)}, paired over seeds"
+    return Digest((*heads, *titles, *ends), tuple(rows), frozenset(best), heading, tuple(below))
+
+
+def _title(of: Comparison, name: str) -> str:
+    direction = of.source.metrics.loc[of.source.metrics["metric"] == name, "direction"].iloc[0]
+    return f"{name.rsplit('.v', 1)[0]} {ARROWS[direction]}"
+
+
+def _interval_of(row: pd.Series, name: str) -> Interval:
+    return Interval(row[name], row[f"{name}.low"], row[f"{name}.high"], row[f"{name}.interval"])
+
+
+def _delta(of: Comparison, row: pd.Series, name: str) -> str:
+    key = (row["method"], row["step"], row["sampler"], name)
+    return next(one.text for one in of.paired if (one.method, one.step, one.sampler, one.metric) == key)
+
+
+def _best(of: Comparison, last: pd.DataFrame, name: str) -> list[int]:
+    """Rows whose value is best among those of their sampler, by a paired interval that excludes the second best."""
+    found = []
+    lower = of.source.metrics.loc[of.source.metrics["metric"] == name, "direction"].iloc[0] == "lower"
+    for sampler, own in last.groupby("sampler"):
+        order = own[name].dropna().sort_values(ascending=lower).index
+        if len(order) < 2 or len(order) < len(own):
+            continue
+        first, second = (last.loc[i] for i in order[:2])
+        pair = difference(of.source, name, first["method"], second["method"], int(first["step"]), str(sampler))
+        if pair.shown and pair.better:
+            found.append(int(order[0]))
+    return found

@@ -1,0 +1,129 @@
+"""What a reader must know to read the table right, a line each."""
+
+import json
+from collections.abc import Iterator
+
+import pandas as pd
+
+from reedbench.report.intervals import kind_of
+from reedbench.report.source import HALVES, Source
+from reedbench.report.tables import Comparison
+
+KINDS = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",
+         "none": "one seed, no interval"}  # fmt: skip
+BOLD = {"t95": "Bold: the best value, where the paired interval of its difference to the second best excludes 0.",
+        "range": "Nothing is bold: two seeds have no confidence interval.",
+        "none": "Nothing is bold: one seed has no interval."}  # fmt: skip
+
+
+def notes(of: Comparison) -> list[str]:
+    """Lines of plain text, still to be escaped."""
+    return [" ".join(line.split()) for line in _notes(of)]
+
+
+def _notes(of: Comparison) -> Iterator[str]:
+    table, source, facts = of.table, of.source, of.facts
+    seeds = str(table["seeds"].iloc[0])
+    kind = kind_of(len(seeds.split()))
+    n = int(source.metrics[source.metrics["step"] >= 0]["n"].max())
+    yield f"Values: mean [{KINDS[kind]}], seeds {seeds}; n = {n} samples each."
+    yield (
+        f"Differences to {of.label(of.against)}: mean of the differences at equal seed (same data, noise and times) "
+        f"[{KINDS[kind].replace('over seeds', 'over paired seeds')}]."
+    )
+    yield BOLD[kind]
+    yield from _speedups(of)
+    yield from _floors(source.floor)
+    once = source.curves.groupby("method")["oneoff_device_seconds"].mean()
+    shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
+    yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
+    yield from _spreads(source)
+    yield from _numerics(of)
+    yield from _unmeasured(source)
+    yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])
+
+
+def _speedups(of: Comparison) -> Iterator[str]:
+    primary, baseline = of.facts["speedup"]["metric"], of.facts["baseline_label"]
+    yield (
+        f"Speed-up: {baseline}'s cost / the method's cost at equal {primary}, mean of the logarithm over all values "
+        "that both runs of a seed reach and over seeds: above 1 is faster, below 1 slower, > and < are bounds."
+    )
+    steps = [one for one in of.gains if one.axis == "steps" and one.method != of.facts["speedup"]["baseline"]]
+    several = len({one.sampler for one in of.gains}) > 1
+
+    def name(method: str, sampler: str) -> str:
+        return of.label(method) + (f" with {sampler}" if several else "")
+
+    spans = [f"{name(one.method, one.sampler)} {one.start:.4g} to {one.end:.4g}" for one in steps
+             if one.start is not None and one.end is not None]  # fmt: skip
+    if spans:
+        yield f"Values that both reach (mean over seeds): {', '.join(spans)}."
+    targets = {one.sampler: one.target for one in of.gains}
+    target = ", ".join(f"{_target(value)} with {sampler}" for sampler, value in targets.items())
+    yield (
+        f"To {baseline}'s final value (mean {target}): {baseline}'s cost at its last step / the method's cost where it "
+        f"first reaches that value; < where it does not."
+    )
+    for one in steps:
+        if one.reason:
+            yield f"{name(one.method, one.sampler)}: {one.reason}."
+
+
+def _target(value: float) -> str:
+    return "not measured" if pd.isna(value) else f"{value:.4g}"
+
+
+def _floors(floor: pd.DataFrame) -> Iterator[str]:
+    """What real data score, or the best that is possible."""
+    halves = "Floor, training half against the other half"
+    what = floor["what"].fillna(HALVES) if "what" in floor else pd.Series(HALVES, floor.index)
+    for kind, own in floor.groupby(what, sort=False):
+        values = ", ".join(f"{row['family']} {row['value']:.4g}" for _, row in own.iterrows())
+        words = halves if kind == HALVES else f"Limit, {kind}"
+        yield f"{words} (n = {int(own['n'].iloc[0])}): {values}."
+
+
+def _spreads(source: Source) -> Iterator[str]:
+    """How much metrics vary within a run, over its disjoint sampling streams: noise that no further seed takes away."""
+    last = source.metrics[source.metrics["step"] == source.metrics["step"].max()]
+    spreads = [(row.family, json.loads(row.spread)) for row in last.itertuples()]
+    known = pd.DataFrame([{"family": family, **spread} for family, spread in spreads if "std" in spread])
+    for (streams, n), own in known.groupby(["streams", "n"]) if len(known) else ():
+        means = own.groupby("family", sort=False)["std"].mean()
+        values = ", ".join(f"{family} {value:.2g}" for family, value in means.items())
+        yield f"Standard deviation within a run, over {streams} streams of {n} samples (mean over runs): {values}."
+
+
+def _numerics(of: Comparison) -> Iterator[str]:
+    """Which runs were trained under which numerics, where they differ: such runs differ by rounding too."""
+    curves = of.source.curves
+    if "numerics" not in curves:
+        return
+    runs = curves[["method", "seed", "numerics"]].drop_duplicates().dropna()
+    kinds = {text: json.loads(text) for text in runs["numerics"].unique()}
+    values = [value for several in kinds.values() for value in several]
+    names = sorted({name for one in values for name in one})
+    differing = [name for name in names if any(one.get(name) != values[0].get(name) for one in values)]
+    if not differing:
+        return
+    parts = []
+    for text, own in runs.groupby("numerics", sort=False):
+        under = " then ".join(
+            ", ".join(f"{name} {one.get(name, 'unknown')}" for name in differing) for one in kinds[str(text)]
+        )
+        names = own.groupby("method", sort=False)["seed"].apply(lambda seeds: " ".join(map(str, seeds)))
+        parts.append(f"{'; '.join(f'{_name(of, str(m))} seed {k}' for m, k in names.items())} ({under})")
+    yield f"Trained under mixed numerics, which differ by rounding: {' | '.join(parts)}."
+
+
+def _name(of: Comparison, method: str) -> str:
+    return of.label(method) if method in of.facts["methods"] else method
+
+
+def _unmeasured(source: Source) -> Iterator[str]:
+    """Why metrics have no value, once each."""
+    if "reason" not in source.metrics:
+        return
+    for _, row in source.metrics[source.metrics["value"].isna()].drop_duplicates("family").iterrows():
+        yield f"{row['family']} was not measured: {row['reason']}."
