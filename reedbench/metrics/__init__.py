@@ -61,6 +61,7 @@ class AbstractMetric(Plugin):
     """A number that says how good the samples of one cell are."""
 
     version: ClassVar[int] = 1
+    title: ClassVar[str] = ""  # in plain words, for axes; without one figures show the name
     unit: ClassVar[str] = ""
     direction: ClassVar[Literal["lower", "higher"]]
     domain: ClassVar[str | None] = None  # none: any
@@ -75,6 +76,16 @@ class AbstractMetric(Plugin):
     def family(self) -> str:
         """Name and what it looks through, `fd@digits-clf`: how the rest of a benchmark file refers to this metric."""
         return f"{self.uses}@{self.under}"
+
+    @property
+    def heading(self) -> str:
+        """Title and what it looks through, in plain words: the axes of figures."""
+        return f"{self.title or self.uses}, {words}" if (words := self.through) else self.title or self.uses
+
+    @property
+    def through(self) -> str:
+        """What it looks through in plain words; nothing where the title says all."""
+        return self.under
 
     def extractors(self) -> tuple[str, ...]:
         """Names of the extractors that it needs."""
@@ -134,6 +145,11 @@ class FeatureMetric(AbstractMetric):
     def under(self) -> str:
         """The extractor."""
         return self.extractor
+
+    @property
+    def through(self) -> str:
+        """Features of the extractor."""
+        return f"{self.extractor} features"
 
     def extractors(self) -> tuple[str, ...]:
         """The extractor."""

@@ -132,6 +132,11 @@ class SequenceMetric(DesignMetric):
         """Which sequence."""
         return self.of
 
+    @property
+    def through(self) -> str:
+        """Which sequence, in words."""
+        return {"state": "sampled sequence", "argmax": "last argmax"}[self.of]
+
 
 class FoldedMetric(DesignMetric):
     """A number on the structures that a folder predicts for the designs (the sampler's final states)."""
@@ -145,6 +150,11 @@ class FoldedMetric(DesignMetric):
     def under(self) -> str:
         """The folder, and `best`."""
         return f"{self.folder}-best" if self.best else self.folder
+
+    @property
+    def through(self) -> str:
+        """The folder, and whether the best of a chain counts."""
+        return f"{self.folder}, best of each chain" if self.best else self.folder
 
     def folders(self) -> tuple[str, ...]:
         """The folder."""
@@ -185,6 +195,11 @@ class SummarisedMetric(FoldedMetric):
     def under(self) -> str:
         """The folder, `best` and `median`."""
         return super().under if self.statistic == "mean" else f"{super().under}-{self.statistic}"
+
+    @property
+    def through(self) -> str:
+        """The statistic, and what the folder is given."""
+        return f"{self.statistic}, {super().through}"
 
     @abstractmethod
     def each(self, designs: Designs) -> np.ndarray:

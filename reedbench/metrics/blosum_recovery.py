@@ -17,6 +17,7 @@ class BlosumRecovery(SequenceMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Recovery up to likely substitutions"
     uses: Literal["blosum-recovery"] = "blosum-recovery"
 
     def value(self, designs: Designs) -> float:

@@ -12,6 +12,7 @@ class ChainRecovery(SequenceMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Sequence recovery"
     uses: Literal["chain-recovery"] = "chain-recovery"
 
     statistic: Statistic = "mean"
@@ -21,6 +22,11 @@ class ChainRecovery(SequenceMetric):
     def under(self) -> str:
         """Which sequence, and `median`."""
         return super().under if self.statistic == "mean" else f"{super().under}-{self.statistic}"
+
+    @property
+    def through(self) -> str:
+        """The statistic and which sequence, in words."""
+        return f"{self.statistic} over chains, {super().through}"
 
     def value(self, designs: Designs) -> float:
         """A share between 0 and 1."""

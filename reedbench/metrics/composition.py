@@ -13,6 +13,7 @@ class Composition(SequenceMetric):
 
     unit: ClassVar[str] = "bits"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Distance of amino acid frequencies"
     uses: Literal["composition"] = "composition"
 
     def value(self, designs: Designs) -> float:

@@ -14,6 +14,7 @@ class Confident(FoldedMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Samples with pLDDT above 80"
     uses: Literal["confident"] = "confident"
 
     def value(self, designs: Designs) -> float:

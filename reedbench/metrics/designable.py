@@ -14,6 +14,7 @@ class Designable(FoldedMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Designable samples"
     uses: Literal["designable"] = "designable"
 
     def value(self, designs: Designs) -> float:

@@ -15,6 +15,7 @@ class Diversity(SequenceMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Diversity of designs"
     uses: Literal["diversity"] = "diversity"
 
     def least_n(self) -> int:

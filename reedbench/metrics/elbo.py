@@ -20,12 +20,18 @@ class Elbo(DesignMetric):
 
     unit: ClassVar[str] = "nats per residue"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Likelihood bound of the native sequence"
     uses: Literal["elbo"] = "elbo"
 
     @property
     def under(self) -> str:
         """It is the native sequence that is scored."""
         return "native"
+
+    @property
+    def through(self) -> str:
+        """Nothing: the title says it."""
+        return ""
 
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """A sampler that scores the native sequence at other times."""

@@ -19,6 +19,7 @@ class MaskedPerplexity(DesignMetric):
     """exp of the mean -log p of native letters that were masked, over all of them at once."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Perplexity of masked residues"
     uses: Literal["masked-perplexity"] = "masked-perplexity"
 
     at: float = Field(gt=0, lt=1)
@@ -28,6 +29,11 @@ class MaskedPerplexity(DesignMetric):
     def under(self) -> str:
         """The time."""
         return f"{self.at:g}"
+
+    @property
+    def through(self) -> str:
+        """The time."""
+        return f"time {self.at!r}"
 
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """A sampler that does not score the native sequence at this time."""

@@ -12,6 +12,7 @@ class Plddt(SummarisedMetric):
 
     unit: ClassVar[str] = "of 100"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Mean pLDDT"
     uses: Literal["plddt"] = "plddt"
 
     def each(self, designs: Designs) -> np.ndarray:

@@ -16,7 +16,13 @@ class Recovery(SequenceMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Sequence recovery"
     uses: Literal["recovery"] = "recovery"
+
+    @property
+    def through(self) -> str:
+        """All residues, and which sequence."""
+        return f"over residues, {super().through}"
 
     def value(self, designs: Designs) -> float:
         """A share between 0 and 1."""

@@ -161,6 +161,10 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
         "seeds": list(benchmark.seeds),
         "steps": list(benchmark.evaluate),
         "metrics": [metric.family for metric in benchmark.metrics],
+        "titles": {
+            metric.family: {"title": metric.heading, "direction": metric.direction, "unit": metric.unit}
+            for metric in benchmark.metrics
+        },
         "speedup": benchmark.speedup.plain(),
     }
 

@@ -116,6 +116,22 @@ def test_an_id_holds_name_extractor_version_and_number(name):
     assert metric.direction in ("lower", "higher")
 
 
+@pytest.mark.parametrize("name", plugins.discover("metrics"))
+def test_a_metric_has_a_title_in_words_that_an_axis_can_show(name):
+    metric = make("metrics", name)
+    assert metric.title[0].isupper()
+    assert metric.heading.startswith(metric.title)
+    assert not set("@$_\\") & set(metric.heading)  # no formula for matplotlib, no id
+
+
+def test_two_settings_of_a_metric_have_two_headings():
+    headings = [make("metrics", "chain-recovery", of=of, statistic=s).heading for of in ("state", "argmax")
+                for s in ("mean", "median")]  # fmt: skip
+    headings += [make("metrics", "recovery", of=of).heading for of in ("state", "argmax")]
+    headings += [make("metrics", "fd", extractor=name).heading for name in ("pixels", "clf")]
+    assert len(set(headings)) == 8
+
+
 def modes(n: int, centres: tuple[float, ...], scale: float, seed: int) -> Features:
     """A mixture in the plane, in equal shares, with its modes on the first axis."""
     points = gauss(n, 2, seed, scale)
