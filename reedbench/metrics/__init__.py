@@ -41,7 +41,7 @@ class Features:
 
 
 class Evidence(Protocol):
-    """What a metric may look at: the samples of one cell.
+    """What a metric may look at: the samples of one cell, or of one of its sampling streams.
 
     Attributes:
         samples: as the codec reads them.
@@ -140,9 +140,9 @@ class AbstractMetric(Plugin):
         """
         return f"{self.family}.v{self.version}-n{n}" + ("" if reference is None else f"-r{reference}")
 
-    def spread(self, evidence: "Evidence") -> dict[str, Any]:
-        """How far the value would move on other data, or why that is not told: `kind`, and what belongs to it."""
-        return {"kind": "none", "reason": "samples are independent: the interval over seeds holds their noise"}
+    def spread(self, evidence: "Evidence") -> dict[str, Any] | None:
+        """How far the value would move on other data, as `kind` and what belongs to it; none: over sampling streams."""
+        return None
 
     @abstractmethod
     def measured(self, evidence: Evidence) -> float:

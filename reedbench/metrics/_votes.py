@@ -38,7 +38,7 @@ class Votes:
         return float(self.count(np.ones(len(self.chains), np.int64)))
 
     def spread(self) -> dict[str, Any]:
-        """Percentile interval and standard deviation over resampled clusters, by a named stream; or why there is none.
+        """Percentile interval over resampled clusters, by a named stream; or why there is none.
 
         All metrics and methods draw the same clusters, so that their resamples are paired.
         """
@@ -53,7 +53,6 @@ class Votes:
             "kind": "bootstrap95-of-clusters",
             "low": float(low),
             "high": float(high),
-            "std": float(values.std(ddof=1)),
             "clusters": number,
             "effective_clusters": families.effective(self.chains),
             "resamples": RESAMPLES,

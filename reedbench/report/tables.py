@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reedbench.core.errors import MetricError
+from reedbench.report import clusters
 from reedbench.report.intervals import Interval, interval, kind_of
 from reedbench.report.source import HALVES, Source
 from reedbench.report.speedup import cost_at, speedups
@@ -177,6 +178,7 @@ def notes(table: pd.DataFrame, source: Source, facts: Mapping[str, Any]) -> list
     once = source.curves.groupby("method")["oneoff_device_seconds"].first()
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     lines.append(f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}.")
+    lines += clusters.lines(source)
     lines += _unmeasured(source)
     lines += [f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"]]
     return [" ".join(line.split()) for line in lines]

@@ -1,12 +1,14 @@
 """evaluate: samples -> metric records, results/metrics/<b>/<m>/seed<k>/step-XXXXXXX/<sampler>.json.
 
-A record is a metric id, a value, its spread where the metric knows one (over clusters of homologous chains), and the
-protocol that it was measured under. The floor is what real data score: one half of the training split against
-the other, or the best that is possible where the data's law is known.
+A record is a metric id, a value, its spread (over clusters of homologous chains where the metric knows them, else over
+disjoint sampling streams), and the protocol that it was measured under. The floor is what real data score: one half of
+the training split against the other, or the best that is possible where the data's law is known.
 """
 
 from argparse import Namespace
 from typing import Any
+
+import numpy as np
 
 from reedbench.core import io, paths, provenance, seeds
 from reedbench.core.errors import ConfigError, MissingArtefact
@@ -25,6 +27,7 @@ from reedbench.steps.represent import read_features
 from reedbench.steps.threads import pinned
 
 THREADS = 1  # of metrics, whatever resources.evaluate.cpus; extractors and folders have their own
+MIN_STREAMS = 3
 NOT_DRAWN = {"kind": "none", "reason": "nothing was drawn"}
 
 
@@ -131,6 +134,9 @@ def _reference(suite: Suite, b: str, extractor: str) -> tuple[Features, str]:
 def _records(suite: Suite, b: str, evidence: CellEvidence) -> list[dict[str, Any]]:
     """One record per metric; what cannot be measured here has a reason in place of a value."""
     benchmark, n, records = suite.benchmark(b), len(evidence), []
+    size = n // benchmark.sampling.streams
+    # Made once: metrics share computations by identity.
+    parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(benchmark.sampling.streams)]
     for metric in benchmark.metrics:
         name = metric.id(n, benchmark.sampling.streams)
         if missing := [reason for folder in metric.folders() if (reason := benchmark.folders[folder].missing())]:
@@ -139,7 +145,8 @@ def _records(suite: Suite, b: str, evidence: CellEvidence) -> list[dict[str, Any
             continue
         reference = evidence.features(metric.extractor)[1] if isinstance(metric, FeatureMetric) else None
         protocol = _protocol(suite, b, metric, reference)
-        records.append(_record(metric, name, metric.measured(evidence), n, protocol, metric.spread(evidence)))
+        value, spread = metric.measured(evidence), metric.spread(evidence) or _over_streams(metric, parts)
+        records.append(_record(metric, name, value, n, protocol, spread))
     return records
 
 
@@ -168,3 +175,15 @@ def _protocol(suite: Suite, b: str, metric: AbstractMetric, reference: Features 
     for name in metric.folders():
         protocol["folder_settings"] = settings.folder(suite, b, name)
     return protocol
+
+
+def _over_streams(metric: AbstractMetric, parts: list[CellEvidence]) -> dict[str, Any]:
+    """Standard deviation over disjoint sampling streams, at the streams' own (smaller) number of samples."""
+    if len(parts) < MIN_STREAMS:
+        return {"kind": "none", "reason": f"{len(parts)} sampling stream(s); a spread needs {MIN_STREAMS}"}
+    size, least = len(parts[0]), metric.least_n()
+    if size < least:
+        return {"kind": "none", "reason": f"{size} samples per stream; {metric.family} needs {least}"}
+    values = [metric.measured(part) for part in parts]
+    spread = float(np.std(values, ddof=1))
+    return {"kind": "std-of-streams", "std": spread, "streams": len(parts), "n": size, "values": values}

@@ -8,7 +8,7 @@ from reedbench.metrics import Features
 
 
 class CellEvidence:
-    """The samples of a cell.
+    """The samples of a cell, or a part of them.
 
     Attributes:
         samples: as the codec reads them.
@@ -36,6 +36,17 @@ class CellEvidence:
     def folds(self, folder: str) -> Any:
         """What a folder predicts for the samples."""
         return self._once("folds", folder, self._folds)
+
+    def part(self, rows: slice) -> "CellEvidence":
+        """The evidence of some of the samples; what was computed for all of them is not computed again."""
+
+        def features(extractor: str) -> tuple[Features, Features]:
+            generated, reference = self.features(extractor)
+            return generated.take(rows), reference
+
+        index = range(len(self))[rows]
+        taken = self.samples.take(index), self.asked.take(index)
+        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows))
 
     def _once(self, what: str, name: str, make: Callable[[str], Any]) -> Any:
         if (what, name) not in self._known:

@@ -233,6 +233,24 @@ def test_a_metric_file_says_what_was_measured_and_how(work):
     assert (records["fd@clf"]["direction"], records["accuracy@clf"]["direction"]) == ("lower", "higher")
 
 
+def test_the_spread_is_that_of_disjoint_streams(work):
+    assert sample() == 0
+    assert evaluate() == 0
+    (accuracy,) = (record for record in metrics()["records"] if record["family"] == "accuracy@clf")
+    spread = accuracy["spread"]
+    assert (spread["kind"], spread["streams"], spread["n"], len(spread["values"])) == ("std-of-streams", 4, 16, 4)
+    assert np.mean(spread["values"]) == pytest.approx(accuracy["value"])  # a mean over equal parts
+    assert spread["std"] == pytest.approx(np.std(spread["values"], ddof=1))
+
+
+def test_fewer_than_three_streams_have_no_spread_but_a_reason(work):
+    edit("streams: 4", "streams: 2")
+    assert sample() == 0
+    assert evaluate() == 0
+    spreads = [record["spread"] for record in metrics()["records"]]
+    assert spreads == [{"kind": "none", "reason": "2 sampling stream(s); a spread needs 3"}] * 3
+
+
 def test_metrics_compute_with_the_same_threads_whatever_the_job_was_given(work, monkeypatch):
     from threadpoolctl import threadpool_info, threadpool_limits
 
