@@ -20,7 +20,8 @@ from pydantic import Field
 from reedbench.core import io, paths, residues, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
-from reedbench.datasets import AbstractDataset, _clusters
+from reedbench.datasets import AbstractDataset
+from reedbench.domains import clusters as families
 from reedbench.domains import peptide, protein
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
@@ -156,13 +157,13 @@ class AbstractChains(AbstractDataset):
 
     def remarks(self) -> list[str]:
         """Chains, clusters and effective clusters of each split."""
-        return _clusters.lines(self.facts()["clusters_by_split"])
+        return families.lines(self.facts()["clusters_by_split"])
 
     def _surplus(self, tested: Sequence[Chain]) -> set[str]:
         """Names of test chains that `most_per_cluster` leaves out."""
         names, clusters = [chain.name for chain in tested], [chain.cluster for chain in tested]
         try:
-            return _clusters.surplus(names, clusters, self.most_per_cluster, self.id)
+            return families.surplus(names, clusters, self.most_per_cluster, self.id)
         except ConfigError as error:
             raise ConfigError(f"dataset {self.id}: {error}") from error
 
@@ -296,7 +297,7 @@ def _counts(rows: Rows) -> dict[str, Any]:
         "unknown_residues": int((arrays["tokens"].values == residues.UNKNOWN).sum()),
         "unresolved_residues": int((~peptide.has_backbone(arrays["coordinates"].values)).sum()),
         "clusters": len(set(arrays["cluster"].tolist())),
-        "clusters_by_split": _clusters.described(arrays["cluster"], rows.split, arrays["tokens"].lengths),
+        "clusters_by_split": families.described(arrays["cluster"], rows.split, arrays["tokens"].lengths),
         "chains_without_resolution": int((arrays["resolution"] == NO_RESOLUTION).sum()),
         "placed_oxygens": int(arrays["placed_oxygen"].sum()),
         "chains_with_placed_oxygens": int((arrays["placed_oxygen"] > 0).sum()),

@@ -95,6 +95,10 @@ class AbstractEncoder(Plugin):
         """
         return partial(self.represent, weights)
 
+    def classes(self, rows: Rows) -> np.ndarray:
+        """(n,) int64 classes that rows have, or were asked to have, for encoders that are classifiers."""
+        raise TypeError(f"{type(self).__name__} does not classify")
+
     def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""
         raise TypeError(f"{type(self).__name__} does not classify")

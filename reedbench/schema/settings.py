@@ -165,6 +165,10 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
         "steps": list(benchmark.evaluate),
         "metrics": [metric.family for metric in benchmark.metrics],
         "columns": list(benchmark.columns),
+        "titles": {
+            metric.family: {"title": metric.heading, "direction": metric.direction, "unit": metric.unit}
+            for metric in benchmark.metrics
+        },
         "speedup": benchmark.speedup.plain(),
     }
 

@@ -111,14 +111,12 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made:
 
 
 def write_features(path: str, features: Features) -> None:
-    """Features with their float64 moments, as npz."""
-    x = features.features
-    moments = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False), "n": np.array(len(x))}
-    predicted = {} if features.predicted is None else {"predicted": features.predicted}
-    io.write_npz(path, {"features": x, "labels": features.labels, **moments, **predicted})
+    """Features, and of a classifier the classes that rows have and those that it sees, as npz."""
+    arrays = {"features": features.features, "labels": features.labels, "predicted": features.predicted}
+    io.write_npz(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def read_features(path: str) -> Features:
     """Reference features, as `write_features` wrote them."""
     arrays = io.read_npz(path)
-    return Features(arrays["features"], arrays["labels"], arrays.get("predicted"))
+    return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"))

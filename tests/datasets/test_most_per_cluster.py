@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _clusters
 from reedbench.datasets.chains_jsonl import ChainsJsonl
+from reedbench.domains import clusters as families
 from reedbench.steps import prepare as step
 
 
@@ -41,12 +41,12 @@ def with_big_in_the_test(file: str, **settings) -> ChainsJsonl:
 
 
 def test_equal_clusters_count_whole_and_one_large_cluster_counts_little():
-    assert _clusters.effective(np.full(7, 3)) == pytest.approx(7)
-    assert _clusters.effective(np.array([97, 1, 1, 1])) == pytest.approx(1 / (0.97**2 + 3 * 0.01**2))
+    assert families.effective(np.full(7, 3)) == pytest.approx(7)
+    assert families.effective(np.array([97, 1, 1, 1])) == pytest.approx(1 / (0.97**2 + 3 * 0.01**2))
 
 
 def test_shares_are_of_chains_and_of_residues():
-    of = _clusters.described(np.array([5, 5, 9, 1]), ["test", "test", "test", "train"], np.array([10, 10, 60, 4]))
+    of = families.described(np.array([5, 5, 9, 1]), ["test", "test", "test", "train"], np.array([10, 10, 60, 4]))
     assert of["test"] == {
         "chains": 3, "clusters": 2, "effective_clusters": pytest.approx(1.8),
         "effective_clusters_by_residues": pytest.approx(1.6), "largest_share": pytest.approx(2 / 3),
@@ -60,7 +60,7 @@ def test_no_cluster_has_more_than_its_share_and_as_much_as_possible_stays(share)
     rng = np.random.default_rng(0)
     for _ in range(30):
         sizes = rng.integers(1, 60, size=int(rng.integers(20, 40)))
-        most = _clusters.most_chains(sizes.tolist(), share)
+        most = families.most_chains(sizes.tolist(), share)
         kept = np.minimum(sizes, most)
         assert kept.max() <= share * kept.sum()
         more = np.minimum(sizes, most + 1)
