@@ -102,6 +102,7 @@ def test_a_gap_is_told_by_ca_where_c_or_n_is_missing(tmp_path):
         atom("A", "0", "ACE", "C", (1, 1, 1)),
         "\n".join(residue(60, "GLY", "1001")),
     ],
+    ids=["water", "free amino acid", "cap", "cap in front", "residue far away"],
 )
 def test_the_span_of_numbers_never_makes_a_chain_too_long(tmp_path, more):
     write(tmp_path / "x.pdb", [*chain("GLY ALA SER"), more])
@@ -164,6 +165,12 @@ def test_segments_name_chains_without_a_letter_and_chains_of_one(tmp_path):
 def test_chains_without_any_name_are_numbered(tmp_path):
     write(tmp_path / "x.pdb", [*chain("GLY ALA", chain=""), "TER", *chain("SER THR", chain="", shift=30.0)])
     assert sequences(tmp_path) == {"x_": "GA", "x_-2": "ST"}
+
+
+def test_chains_may_have_two_letters_where_the_columns_do(tmp_path):
+    lines = [line[:20] + "AB" + line[22:] for line in chain("GLY ALA")] + chain("SER HISA", chain="B", shift=30.0)
+    write(tmp_path / "x.pdb", lines)
+    assert sequences(tmp_path) == {"x_AB": "GA", "x_B": "SH"}
 
 
 def test_two_polymers_that_authors_call_the_same_are_both_kept(tmp_path):
@@ -318,6 +325,7 @@ def test_files_of_other_kinds_are_counted_and_said_once(tmp_path, capsys):
         ["label_seq_id", "label_comp_id", "label_asym_id", "label_atom_id", "label_entity_id"],
         ["occupancy", "B_iso_or_equiv", "id"],
     ],
+    ids=lambda absent: absent[0],
 )
 def test_an_optional_column_of_mmcif_may_be_absent(tmp_path, absent):
     rows = [*cif_rows(0, "GLY", "1"), *cif_rows(1, "ALA", "2"), *cif_rows(4, "SER", "5")]
@@ -373,6 +381,7 @@ def test_occupancies_may_be_blank(tmp_path):
         b"MODEL        1\nENDMDL\nMODEL        2\n",
         b"\r\n",
     ],
+    ids=["latin-1", "mark", "mark and latin-1", "empty model", "empty line"],
 )
 def test_encodings_marks_and_empty_models_lose_no_atom(tmp_path, data):
     (tmp_path / "x.pdb").write_bytes(data + "\n".join(chain("GLY ALA")).encode())
