@@ -301,13 +301,13 @@ def test_mmcif_files_are_read_by_any_of_their_endings(tmp_path, name):
     assert sequences(tmp_path) == {"1abc_A": "GA"}
 
 
-def test_files_of_other_kinds_are_counted_and_said_once(tmp_path, capsys):
+def test_files_of_other_kinds_are_counted_and_said_once(tmp_path):
     write(tmp_path / "x.pdb", chain("GLY ALA"))
     for name in ("a.txt", "b.txt", "c.pdbqt", "d.npz.gz", "README", ".hidden"):
         write(tmp_path / name, "nothing")
     made = dataset(tmp_path)
     assert made.facts()["files_of_other_kinds"] == {".txt": 2, ".npz.gz": 1, ".pdbqt": 1, "no ending": 1}
-    assert capsys.readouterr().err.count("files of other kinds: 5") == 1
+    assert sum("files of other kinds: 5 (.txt 2, " in line for line in made.remarks()) == 1
 
 
 # mmCIF
@@ -467,6 +467,7 @@ def test_all_broken_files_are_named_in_one_message(tmp_path):
     assert made.rows().ids == ["whole_A"]
     assert made.facts()["left_out"] == {"broken file": 13}
     assert set(made.facts()["broken_files"]) == set(BROKEN)
+    assert made.remarks()[0].startswith("left out: 13 (broken file 13); broken files: 13 (block.cif, cut.pdb, ")
 
 
 def test_a_folder_of_broken_files_is_refused_whatever_is_asked(tmp_path):
