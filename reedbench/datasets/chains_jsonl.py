@@ -20,7 +20,7 @@ import numpy as np
 
 from reedbench.core import io, residues
 from reedbench.core.errors import ConfigError, unknown
-from reedbench.datasets import _chains, _tables
+from reedbench.datasets import _chains, _remarks, _tables
 from reedbench.datasets._chains import VALID, AbstractSharedOut, Chain, Source
 from reedbench.domains.protein import ATOMS
 from reedbench.domains.residue_names import GENETIC, X
@@ -35,6 +35,7 @@ LETTERS = {
     "parent": str.maketrans({**GENETIC, **dict.fromkeys(AMBIGUOUS, X)}),
     "x": str.maketrans(dict.fromkeys((*GENETIC, *AMBIGUOUS), X)),
 }
+NOTICED = ("left_out", "letters_replaced", "names_in_splits_that_are_absent", "clusters_across_splits")
 NO_CLUSTER = ""  # until the names of all clusters are known
 
 
@@ -90,6 +91,10 @@ class ChainsJsonl(AbstractSharedOut):
     def wanted(self) -> tuple[str, ...]:
         """With `splits` those that it names, and training."""
         return tuple(sorted({TRAIN, *self._given.values()})) if self.splits else super().wanted()
+
+    def remarks(self) -> list[str]:
+        """What was left out or replaced, and clusters."""
+        return [*_remarks.noticed(self.facts(), NOTICED), *super().remarks()]
 
     def _splits(self, chains: Sequence[Chain], dropped: Counter[str]) -> list[str]:
         if not self.splits:

@@ -9,15 +9,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from reedbench.core import console, io
+from reedbench.core import io
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _chains, _reference_parser, _tables
+from reedbench.datasets import _chains, _reference_parser, _remarks, _tables
 from reedbench.datasets._chains import AbstractSharedOut, Chain, Source
 from reedbench.domains import polymers, structure_files
 from reedbench.domains.pdb_records import BadStructure
 from reedbench.domains.polymers import Counts
 
 SHOWN = 20  # broken files that a message and the index name
+NOTICED = (
+    "broken_files",
+    "files_of_other_kinds",
+    "files_with_further_models",
+    "modified_residues",
+    "residues_of_unknown_name",
+    "residues_missing_in_gaps",
+    "chains_with_gaps_left_open",
+    "residues_with_alternative_locations",
+    "residues_written_twice",
+    "single_amino_acids_left_out",
+    "other_molecules_left_out",
+)
 
 
 class PdbFolder(AbstractSharedOut):
@@ -71,10 +84,8 @@ class PdbFolder(AbstractSharedOut):
                 found.broken[file] = str(error)
         self._check_broken(found.broken, len(files))
         found.dropped["broken file"] += len(found.broken)
-        noticed = found.facts(folder)
-        found.say(self.id, noticed)
         facts = {"source": self.folder, "files": len(files), "sha256": _chains.digest(files, folder)}
-        facts |= {"residues_as": self.residues, **noticed}
+        facts |= {"residues_as": self.residues, **found.facts(folder)}
         if not self.clusters:
             return Source(
                 chains, found.dropped, {**facts, "clusters_from": "files: one cluster each, homologues unknown"}
@@ -82,6 +93,10 @@ class PdbFolder(AbstractSharedOut):
         (file,) = self.files()
         facts |= {"clusters_from": self.clusters, "clusters_sha256": io.sha256(file)}
         return Source(_grouped(chains, file), found.dropped, facts)
+
+    def remarks(self) -> list[str]:
+        """What was left out or changed, and clusters."""
+        return [*_remarks.noticed(self.facts(), ("left_out", *NOTICED)), *super().remarks()]
 
     def _check_broken(self, broken: dict[Path, str], files: int) -> None:
         """All broken files in one message."""
@@ -139,44 +154,23 @@ class _Found:
     further_models: int = 0
 
     def facts(self, folder: Path) -> dict[str, Any]:
-        """For the index: only what there is."""
+        """For the index, by the names of `NOTICED`; only what there is."""
         counts = self.counts
-        said = {
-            "broken_files": {str(file.relative_to(folder)): why for file, why in list(self.broken.items())[:SHOWN]},
-            "files_of_other_kinds": dict(self.others.most_common()),
-            "files_with_further_models": self.further_models,
-            "modified_residues": dict((+counts.modified).most_common()),
-            "residues_of_unknown_name": dict((+counts.unknown).most_common()),
-            "residues_missing_in_gaps": counts.filled,
-            "chains_with_gaps_left_open": counts.open_gaps,
-            "residues_with_alternative_locations": counts.choices,
-            "residues_written_twice": counts.repeated,
-            "single_amino_acids_left_out": counts.free,
-            "other_molecules_left_out": counts.others,
-        }
-        return {name: value for name, value in said.items() if value}
-
-    def say(self, dataset: str, facts: dict[str, Any]) -> None:
-        """One line for whoever prepares the data."""
-        parts = [f"{reason}: {count}" for reason, count in sorted((+self.dropped).items())]
-        for name, value in facts.items():
-            number = (
-                len(self.broken)
-                if name == "broken_files"
-                else sum(value.values())
-                if isinstance(value, dict)
-                else value
-            )
-            parts.append(
-                f"{name.replace('_', ' ')}: {number}" + (f" ({_some(value)})" if isinstance(value, dict) else "")
-            )
-        if parts:
-            console.say(f"dataset {dataset}: {'; '.join(parts)}")
-
-
-def _some(names: dict[str, Any]) -> str:
-    shown = ", ".join(list(names)[:5])
-    return shown + (", ..." if len(names) > 5 else "")
+        broken = {str(file.relative_to(folder)): why for file, why in list(self.broken.items())[:SHOWN]}
+        values = (
+            broken,
+            dict(self.others.most_common()),
+            self.further_models,
+            dict((+counts.modified).most_common()),
+            dict((+counts.unknown).most_common()),
+            counts.filled,
+            counts.open_gaps,
+            counts.choices,
+            counts.repeated,
+            counts.free,
+            counts.others,
+        )
+        return {name: value for name, value in zip(NOTICED, values, strict=True) if value}
 
 
 def _grouped(chains: list[Chain], file: Path) -> list[Chain]:

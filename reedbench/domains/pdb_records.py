@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from reedbench.domains.peptide import FARTHEST
+from reedbench.domains.residue_names import FORCE_FIELDS, STANDARD
 
 Place = tuple[float, float, float]
 ATOM, HETATM = "ATOM  ", "HETATM"
@@ -135,14 +136,17 @@ def occupancy(text: str) -> float:
 def _atom(line: str, line_number: int, part: int) -> Atom:
     place = finite((line[30:38], line[38:46], line[46:54]), f"line {line_number}")
     digits, code = line[22:26].strip(), line[26:27].strip()
+    residue, chain = line[17:21].strip(), line[21:22]
+    if len(residue) == 4 and residue[:3] in STANDARD and residue not in FORCE_FIELDS:  # a chain of two letters
+        residue, chain = residue[:3], residue[3] + chain
     whole = re.fullmatch(r"-?\d+", digits, re.ASCII) is not None
     return Atom(
-        chain=line[21:22].strip(),
+        chain=chain.strip(),
         segment=line[72:76].strip(),
         part=part,
         number=int(digits) if whole else None,
         code=code if whole else digits + code,  # ****, or hexadecimal beyond 9999: the same for the same residue
-        residue=line[17:21].strip(),
+        residue=residue,
         name=line[12:16].strip(),
         location=line[16:17].strip(),
         occupancy=occupancy(line[54:60]),

@@ -63,6 +63,9 @@ def test_chains_in_no_split_are_left_out_and_clusters_in_two_are_counted(chain_s
     assert made.rows().ids == ["1abc.A", "2abc.A"]
     assert made.facts()["left_out"] == {"in none of the splits": 2}
     assert made.facts()["clusters_across_splits"] == 1
+    assert made.remarks()[0] == (
+        "left out: 2 (in none of the splits 2); letters replaced: 2 (U 1, Z 1); clusters across splits: 1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_a_gap_is_told_by_ca_where_c_or_n_is_missing(tmp_path):
         atom("A", "0", "ACE", "C", (1, 1, 1)),
         "\n".join(residue(60, "GLY", "1001")),
     ],
+    ids=["water", "free amino acid", "cap", "cap in front", "residue far away"],
 )
 def test_the_span_of_numbers_never_makes_a_chain_too_long(tmp_path, more):
     write(tmp_path / "x.pdb", [*chain("GLY ALA SER"), more])
@@ -164,6 +165,12 @@ def test_segments_name_chains_without_a_letter_and_chains_of_one(tmp_path):
 def test_chains_without_any_name_are_numbered(tmp_path):
     write(tmp_path / "x.pdb", [*chain("GLY ALA", chain=""), "TER", *chain("SER THR", chain="", shift=30.0)])
     assert sequences(tmp_path) == {"x_": "GA", "x_-2": "ST"}
+
+
+def test_chains_may_have_two_letters_where_the_columns_do(tmp_path):
+    lines = [line[:20] + "AB" + line[22:] for line in chain("GLY ALA")] + chain("SER HISA", chain="B", shift=30.0)
+    write(tmp_path / "x.pdb", lines)
+    assert sequences(tmp_path) == {"x_AB": "GA", "x_B": "SH"}
 
 
 def test_two_polymers_that_authors_call_the_same_are_both_kept(tmp_path):
@@ -294,13 +301,13 @@ def test_mmcif_files_are_read_by_any_of_their_endings(tmp_path, name):
     assert sequences(tmp_path) == {"1abc_A": "GA"}
 
 
-def test_files_of_other_kinds_are_counted_and_said_once(tmp_path, capsys):
+def test_files_of_other_kinds_are_counted_and_said_once(tmp_path):
     write(tmp_path / "x.pdb", chain("GLY ALA"))
     for name in ("a.txt", "b.txt", "c.pdbqt", "d.npz.gz", "README", ".hidden"):
         write(tmp_path / name, "nothing")
     made = dataset(tmp_path)
     assert made.facts()["files_of_other_kinds"] == {".txt": 2, ".npz.gz": 1, ".pdbqt": 1, "no ending": 1}
-    assert capsys.readouterr().err.count("files of other kinds: 5") == 1
+    assert sum("files of other kinds: 5 (.txt 2, " in line for line in made.remarks()) == 1
 
 
 # mmCIF
@@ -318,6 +325,7 @@ def test_files_of_other_kinds_are_counted_and_said_once(tmp_path, capsys):
         ["label_seq_id", "label_comp_id", "label_asym_id", "label_atom_id", "label_entity_id"],
         ["occupancy", "B_iso_or_equiv", "id"],
     ],
+    ids=lambda absent: absent[0],
 )
 def test_an_optional_column_of_mmcif_may_be_absent(tmp_path, absent):
     rows = [*cif_rows(0, "GLY", "1"), *cif_rows(1, "ALA", "2"), *cif_rows(4, "SER", "5")]
@@ -373,6 +381,7 @@ def test_occupancies_may_be_blank(tmp_path):
         b"MODEL        1\nENDMDL\nMODEL        2\n",
         b"\r\n",
     ],
+    ids=["latin-1", "mark", "mark and latin-1", "empty model", "empty line"],
 )
 def test_encodings_marks_and_empty_models_lose_no_atom(tmp_path, data):
     (tmp_path / "x.pdb").write_bytes(data + "\n".join(chain("GLY ALA")).encode())
@@ -458,6 +467,7 @@ def test_all_broken_files_are_named_in_one_message(tmp_path):
     assert made.rows().ids == ["whole_A"]
     assert made.facts()["left_out"] == {"broken file": 13}
     assert set(made.facts()["broken_files"]) == set(BROKEN)
+    assert made.remarks()[0].startswith("left out: 13 (broken file 13); broken files: 13 (block.cif, cut.pdb, ")
 
 
 def test_a_folder_of_broken_files_is_refused_whatever_is_asked(tmp_path):

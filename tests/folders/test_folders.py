@@ -191,10 +191,25 @@ def test_a_damaged_prediction_is_to_be_made_again(tmp_path):
         Predicted(folder=str(tmp_path)).fold_sequences(["ACA"], "cpu")
 
 
-@pytest.mark.parametrize("plddt", [np.array([1.0, 2.0, 3.0]), np.array("high")])
-def test_a_confidence_that_is_no_number_is_refused(tmp_path, plddt):
+@pytest.mark.parametrize("plddt", [71.5, [71.5], [60.0, 70.5, 84.0], [[60.0, 70.5, 84.0]]])
+def test_the_mean_is_taken_of_confidences_per_residue(tmp_path, plddt):
     np.savez(tmp_path / name_of("ACA"), coordinates=np.zeros((3, 3, 3)), plddt=plddt)
-    with pytest.raises(MetricError, match="`plddt` one number"):
+    assert Predicted(folder=str(tmp_path)).fold_sequences(["ACA"], "cpu").plddt.tolist() == [71.5]
+
+
+@pytest.mark.parametrize(
+    ("plddt", "message"),
+    [
+        (np.array([60.0, 70.0]), r"`plddt` has shape \(2,\); it must be one number, or one for each of 3 residues"),
+        (np.array("high"), "`coordinates` and `plddt` must be numbers"),
+        (np.array([60.0, np.nan, 70.0]), "`plddt` goes from nan to nan, not from 0 to 100"),
+        (np.array([0.6, 0.7, 0.8]), "`plddt` is 0 to 1 in every residue; write 0 to 100"),
+        (np.array(170.0), "`plddt` goes from 170 to 170, not from 0 to 100"),
+    ],
+)
+def test_a_confidence_that_is_none_is_refused(tmp_path, plddt, message):
+    np.savez(tmp_path / name_of("ACA"), coordinates=np.zeros((3, 3, 3)), plddt=plddt)
+    with pytest.raises(MetricError, match=message):
         Predicted(folder=str(tmp_path)).fold_sequences(["ACA"], "cpu")
 
 
