@@ -45,3 +45,7 @@ rule figures:
 
 
 refuse_unknown_targets()
+
+
+onerror:
+    show_failed_logs(log)

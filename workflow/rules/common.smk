@@ -2,6 +2,7 @@
 # A run's recipe (results/runs/.../config.json) is the waist: it is written here, when the DAG asks for a run.
 import gc
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ gc.set_threshold(100_000)
 
 # Jobs run the `reedbench` of the Python that runs Snakemake, whether its environment is activated or not. It goes in
 # through PATH, as the text of a rule is the same on every machine.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
 
 def leave(error):
@@ -32,6 +33,8 @@ try:
     SUITE = load("config/config.yaml")
 except ReedbenchError as error:
     leave(error)
+
+LAST_LINES = 20  # of a failed step's log
 
 LAUNCHER = config.get("launcher", "inline")
 if LAUNCHER not in MODES:
@@ -242,3 +245,18 @@ def refuse_unknown_targets():
         targets.check(SUITE, asked_for(), {rule.name: rule.has_wildcards() for rule in workflow.rules})
     except ReedbenchError as error:
         leave(error)
+
+
+def show_failed_logs(records):
+    """The last words of every failed job: with `quiet: rules` Snakemake drops them, in spite of `show-failed-logs`.
+
+    Args:
+        records: Snakemake's own log files, which hold the commands that failed.
+    """
+    quiet = {level.name for level in workflow.output_settings.quiet or ()}
+    if "RULES" not in quiet or "ALL" in quiet:
+        return
+    said = "\n".join(Path(record).read_text(errors="replace") for record in records)
+    for file in dict.fromkeys(re.findall(r"> (\S+) 2>&1", said)):
+        lines = Path(file).read_text(errors="replace").splitlines() if Path(file).exists() else []
+        say("\n".join([f"\n{file}, the log of a step that failed, ends with:", *lines[-LAST_LINES:]]))
