@@ -6,6 +6,7 @@ Built-in folders are `reedbench/<kind>/`; further ones come from the environment
 
 import importlib
 import importlib.util
+import inspect
 import os
 import pkgutil
 import sys
@@ -75,7 +76,9 @@ def _lacks(plugin: type[Any]) -> str:
     """What a plugin must still say, or nothing."""
     words = {name: _words(plugin, name) for name in sorted(plugin.__class_vars__)}
     if absent := [name for name in words if not hasattr(plugin, name)]:
-        examples = ", ".join(f'{name}: ClassVar[str] = "{words[name][0] if words[name] else "image"}"' for name in absent)
+        examples = ", ".join(
+            f'{name}: ClassVar[str] = "{words[name][0] if words[name] else "image"}"' for name in absent
+        )
         return f"does not say its {' and '.join(absent)} ({examples})"
     if absent := [name for name in plugin.stated if name not in plugin.model_fields and not hasattr(plugin, name)]:
         return f"does not say its {' and '.join(absent)}, a field or a constant"
@@ -88,9 +91,9 @@ def _lacks(plugin: type[Any]) -> str:
 
 
 def _words(plugin: type[Any], name: str) -> tuple[str, ...]:
-    """Words among which a constant is one, where the kind's own class says them: `ClassVar[Literal["lower", "higher"]]`."""
+    """Words of which a constant is one, where the kind says them: `ClassVar[Literal["lower", "higher"]]`."""
     for owner in reversed(plugin.__mro__):
-        hint = owner.__dict__.get("__annotations__", {}).get(name)
+        hint = inspect.get_annotations(owner).get(name)
         if get_origin(hint) is ClassVar and get_origin(inside := get_args(hint)[0]) is Literal:
             return get_args(inside)
     return ()
@@ -100,9 +103,7 @@ def _modules(kind: str) -> list[ModuleType]:
     package = importlib.import_module(f"reedbench.{kind}")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = [importlib.import_module(f"reedbench.{kind}.{name}") for name in names if not name.startswith("_")]
-    return modules + [
-        _import_file(file, kind) for folder in outside() for file in sorted((folder / kind).glob("*.py"))
-    ]
+    return modules + [_import_file(file, kind) for folder in outside() for file in sorted((folder / kind).glob("[!_]*.py"))]
 
 
 def outside() -> list[Path]:

@@ -31,8 +31,8 @@ class AbstractDataset(Plugin):
     def declared(self) -> dict[str, Any]:
         """What the index will say, as far as the settings alone tell it.
 
-        `shapes` by array, rows by split (`splits`), `classes`: by it `reedbench check` judges a benchmark before any data
-        are there.
+        `shapes` by array, rows by split (`splits`), `classes`: `reedbench check` judges a benchmark by it before any
+        data are there.
         """
         return {}
 

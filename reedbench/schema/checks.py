@@ -143,7 +143,7 @@ def _selections(b: Any) -> Iterator[Finding]:
 
 def _alignments(b: Any) -> Iterator[Finding]:
     for name, method in b.methods.items():
-        for where, encoder, kinds in method.targets():
+        for where, encoder, kinds in method.reads():
             yield from _target(b, ("methods", name, *where), encoder, kinds or KINDS)
         for where, depth in method.taps():
             yield from _depth(b, ("methods", name, *where), depth)

@@ -1,22 +1,26 @@
 """Whether the parts of a benchmark fit each other: every network is built, without memory, on the shapes of the data.
 
-Shapes come from the dataset, which may know them without its data, or from what `prepare` and `represent` have left. What
-nothing tells yet is not judged. Torch is imported here alone, so that only `reedbench check` waits for it.
+Shapes come from the dataset, which may know them without its data, or from what `prepare` and `represent` have left.
+What nothing tells yet is not judged. Torch is imported here alone, so that only `reedbench check` waits for it.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from reedbench.core import paths, provenance
+from reedbench.core import paths, provenance, seeds
 from reedbench.core.errors import ConfigError, MissingArtefact, Problem
 from reedbench.domains import rows
-from reedbench.schema import settings
+from reedbench.schema import encoder_names, settings
 from reedbench.schema.loading import Document, Key
 from reedbench.schema.problems import blamed
 from reedbench.schema.suite import Suite
 
 WIDTH = 8  # of a representation whose real width nothing tells yet: it is the projectors' alone
-UNKNOWN = {"vector": (WIDTH,), "residues": (-1, WIDTH), "pairs": (-1, -1, WIDTH)}  # `tokens`: their number is unknown, too
+UNKNOWN = {
+    "vector": (WIDTH,),
+    "residues": (-1, WIDTH),
+    "pairs": (-1, -1, WIDTH),
+}  # `tokens`: their number is unknown, too
 Finding = tuple[Key, str]
 Shapes = dict[str, tuple[int, ...]]
 
@@ -56,6 +60,7 @@ def _findings(suite: Suite, b: str) -> Iterator[Finding]:
         yield ("backbone",), f"does not fit {benchmark.dataset.id}: {error}"
         return
     shapes = _shapes(suite, b, facts)
+    faults: dict[str, list[str]] = {}  # methods by what is wrong with them: a patch is wrong for all in the same way
     for m, objective in benchmark.methods.items():
         targets = {name: shapes[name] for name in objective.encoders() if name in shapes}
         if len(targets) < len(objective.encoders()):
@@ -63,7 +68,9 @@ def _findings(suite: Suite, b: str) -> Iterator[Finding]:
         try:
             _learner(objective, _network(benchmark.backbone, shape, facts), targets)
         except (ConfigError, ValueError) as error:
-            yield ("methods", m), str(error)
+            faults.setdefault(str(error), []).append(m)
+    for message, (first, *others) in faults.items():
+        yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
 
 
 def _facts(suite: Suite, dataset: Any) -> Facts:
@@ -82,9 +89,10 @@ def _shapes(suite: Suite, b: str, facts: Facts) -> Shapes:
     shapes: Shapes = {}
     # Encoders that read others come after them.
     for name, encoder in sorted(benchmark.encoders.items(), key=lambda item: bool(item[1].reads_encoders())):
-        folder = paths.representation(benchmark.dataset.id, name)
+        filed = encoder_names.filed(name, benchmark.seeds[0]) if encoder.per_seed else name
+        folder = paths.representation(benchmark.dataset.id, filed)
         try:
-            provenance.require(paths.index(folder), settings.key(settings.encoder(suite, benchmark.dataset.id, name)))
+            provenance.require(paths.index(folder), settings.key(settings.encoder(suite, benchmark.dataset.id, filed)))
             shape = tuple(rows.index(folder)["shape"])
             shapes[name] = (-1, *shape) if encoder.kind == "pairs" else shape
         except MissingArtefact:
@@ -106,8 +114,8 @@ def _network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
 
 
 def _learner(objective: Any, network: Any, targets: Shapes) -> None:
-    """Build a learner; parameters on `meta` take no values, so that no stream is needed."""
+    """Build a learner; its parameters on `meta` take no values."""
     import torch
 
     with torch.device("meta"):
-        objective.build(network, targets, lambda name: None)
+        objective.build(network, targets, lambda name: seeds.stream("check", name))

@@ -69,11 +69,14 @@ Unread = Iterator[tuple[Problem, bool]]  # what is said, and whether it can only
 
 def _unread_benchmarks(folder: Path) -> Unread:
     for file in sorted(folder.iterdir()):
-        if file.suffix == SUFFIX and file.is_file() or file.name.startswith("."):
+        if (file.suffix == SUFFIX and file.is_file()) or file.name.startswith("."):
             continue
         mistaken = file.suffix.lower() in (".yml", SUFFIX)
         how = f"; rename it to {file.stem}{SUFFIX}" if mistaken and file.is_file() else ""
-        yield Problem(str(file), "", f"is not read: benchmarks are files in {folder}/ that end in {SUFFIX}{how}"), mistaken
+        yield (
+            Problem(str(file), "", f"is not read: benchmarks are files in {folder}/ that end in {SUFFIX}{how}"),
+            mistaken,
+        )
 
 
 def _unread_plugins() -> Unread:

@@ -21,17 +21,18 @@ MUST_BE = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of at most 18 digits",
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "string_type": "text (put numbers in quotes)",
-    "greater_than": "greater than {gt:g}",
-    "greater_than_equal": "at least {ge:g}",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "at most {le:g}",
-    "multiple_of": "a multiple of {multiple_of:g}",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a mapping of keys to values",
@@ -70,7 +71,8 @@ def _problem(detail: Any, model: type[BaseModel], document: Document, at: Key) -
     elif kind == "value_error":
         message = f"{context['error']}{raised_at(context['error'])}"
     elif kind in MUST_BE:
-        message = f"must be {MUST_BE[kind].format(**context)}, got {_shown(given)}"
+        numbers = {name: f"{x:.0f}" if x == round(x) else f"{x:g}" for name, x in context.items() if _is_number(x)}
+        message = f"must be {MUST_BE[kind].format(**context | numbers)}, got {_shown(given)}"
     else:
         message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, got {_shown(given)}"
     return Problem(document.file, ".".join(map(str, key)), message, document.line(key))
@@ -103,6 +105,10 @@ def raised_at(error: BaseException) -> str:
 def _is_outside(file: str) -> bool:
     """Whether a file belongs to a plugin folder of the user's."""
     return any(Path(file).resolve().is_relative_to(folder.resolve()) for folder in plugins.outside())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _not_allowed(what: str, word: str, allowed: Iterable[str], where: str = "allowed") -> str:

@@ -1,17 +1,18 @@
 """What Snakemake can be asked for, and what a target that it cannot make was meant to be."""
 
 import difflib
+import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import settings, versions
+from reedbench.schema import encoder_names, settings, versions
 from reedbench.schema.suite import Suite
 
-TABLES = ("", ".md", ".tex")  # beside the .csv
 FIGURES = (".pdf", ".svg", ".png", ".csv")
 SHOWN = 8  # allowed names that a message repeats
 CLOSE = 0.6  # least similarity of what is offered as what was meant
@@ -44,7 +45,9 @@ class Pattern:
         if found is None or "{step}" not in wanted:
             return found is not None
         step = int(found[1])
-        return name == paths.step_name(step) and step > 0 and not step % suite.benchmark(self.benchmark).train.save_every
+        return (
+            name == paths.step_name(step) and step > 0 and not step % suite.benchmark(self.benchmark).train.save_every
+        )
 
     def examples(self, suite: Suite, part: int) -> list[str]:
         """What stands at this place in the benchmark's own tables."""
@@ -58,17 +61,19 @@ class Pattern:
         place = next(name for name in numbers if name in wanted)
         return [wanted.replace(place, str(number)) for number in numbers[place]]
 
+    def expanded(self, suite: Suite) -> Iterator[str]:
+        """The files of the benchmark's own tables."""
+        choices = [self.examples(suite, place) for place in range(len(self.parts))]
+        yield from map("/".join, itertools.product(*choices))
+
 
 def patterns(suite: Suite) -> Iterator[Pattern]:
     """Every kind of file that some rule makes: what people ask for first, then what that is made of."""
     for b, benchmark in suite.benchmarks.items():
-        for file in (paths.table(b), *(paths.ablation(b, a) for a in benchmark.ablations)):
-            yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
-        yield from (Pattern(paths.figure(b, name, end)) for name in settings.figures(suite, b) for end in FIGURES)
+        yield from _reports(suite, b, tuple(benchmark.ablations), paths.table, paths.ablation, paths.figure)
     for b in cached(suite):
-        for file in (paths.cached_table(b), *(paths.cached_ablation(b, a) for a in cached_ablations(b))):
-            yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
-        yield from (Pattern(paths.cached_figure(b, name, end)) for name in settings.figures(suite, b) for end in FIGURES)
+        made = (paths.cached_table, paths.cached_ablation, paths.cached_figure)
+        yield from _reports(suite, b, cached_ablations(b), *made)
     for b, benchmark in suite.benchmarks.items():
         yield Pattern(paths.floor(b))
         for m in benchmark.methods:
@@ -77,22 +82,35 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), b)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), b)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), b)
-    yield from map(Pattern, dict.fromkeys(_of_datasets(suite)))
+    yield from {pattern.text: pattern for b in suite.benchmarks for pattern in _of_dataset(suite, b)}.values()
 
 
-def _of_datasets(suite: Suite) -> Iterator[str]:
-    """Files that all benchmarks on a dataset share."""
-    for benchmark in suite.benchmarks.values():
-        d = benchmark.dataset.id
-        folder = paths.data(d)
-        yield from (paths.index(folder), paths.manifest(folder), paths.shards(folder))
-        yield from (paths.captions(d, name) for name in benchmark.captioners)
-        for name, encoder in {**benchmark.encoders, **benchmark.extractors}.items():
-            if encoder.pretrained:
-                yield from (paths.weights(paths.encoder(d, name)), paths.card(paths.encoder(d, name)))
-        for name in benchmark.encoders:
-            yield from (paths.index(paths.representation(d, name)), paths.shards(paths.representation(d, name)))
-        yield from (paths.statistics(d, name) for name in benchmark.extractors)
+def _reports(
+    suite: Suite, b: str, ablations: Sequence[str], table: Any, ablation: Any, figure: Any
+) -> Iterator[Pattern]:
+    """Tables and figures of a benchmark and of its ablations, where these functions file them."""
+    for file in (table(b), *(ablation(b, a) for a in ablations)):
+        yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
+    for name, end in itertools.product(settings.figures(suite, b), FIGURES):
+        yield from (Pattern(figure(b, name, end, a)) for a in (None, *ablations))
+
+
+def _of_dataset(suite: Suite, b: str) -> Iterator[Pattern]:
+    """Files that a benchmark shares with others on its dataset."""
+    benchmark = suite.benchmark(b)
+    d = benchmark.dataset.id
+    folder = paths.data(d)
+    files = [paths.index(folder), paths.manifest(folder), paths.shards(folder)]
+    files += [paths.captions(d, name) for name in benchmark.captioners]
+    for name, encoder in {**benchmark.encoders, **benchmark.extractors}.items():
+        filed = encoder_names.filed(name, "{k}") if encoder.per_seed else name
+        if encoder.pretrained:
+            files += [paths.weights(paths.encoder(d, filed)), paths.card(paths.encoder(d, filed))]
+        if name in benchmark.encoders:
+            folder = paths.representation(d, filed)
+            files += [paths.index(folder), paths.shards(folder)]
+    files += [paths.statistics(d, name) for name in benchmark.extractors]
+    yield from (Pattern(file, b) for file in files)
 
 
 def cached(suite: Suite) -> list[str]:
@@ -111,7 +129,8 @@ def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> 
     Args:
         suite: the suite.
         targets: files and names of rules, as on Snakemake's command line.
-        rules: by name, whether a rule has wildcards, so that it can be asked for by its files only.
+        rules: names of rules and files that the workflow spells out, and whether that is a rule with wildcards, which
+            can be asked for by its files only.
 
     Raises:
         ConfigError: with every such target, our guess of what was meant, and what there is.
@@ -132,7 +151,7 @@ def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> 
 
 def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[str]) -> str | None:
     asked = target.removeprefix(f"{Path.cwd()}/").removeprefix("./").rstrip("/").split("/")
-    if asked[0] != paths.RESULTS:
+    if _near(asked[0], [paths.RESULTS]) is None:
         return f"{target}: no such target{_meant(_by_last_name(suite, target, known, rules))}"
     guess: list[str] = []
     first = ""  # what is said of the first name that is wrong
@@ -149,7 +168,9 @@ def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[st
         guess.append(name)
         known = fitting
     if not any(len(pattern.parts) == len(asked) for pattern in known):
-        inside = list(dict.fromkeys(n for p in known if len(p.parts) > len(asked) for n in p.examples(suite, len(asked))))
+        inside = list(
+            dict.fromkeys(n for p in known if len(p.parts) > len(asked) for n in p.examples(suite, len(asked)))
+        )
         return f"{target}: {first or f'is a folder of targets; ask for one of them ({_some(inside)})'}"
     meant = "/".join(guess)
     return None if meant == target else f"{target}: {first or 'is not how a target is written'}{_meant([meant])}"
@@ -169,7 +190,11 @@ def _wrong(suite: Suite, asked: list[str], place: int, names: list[str]) -> str:
             f"no weights at '{name}': steps have seven digits and are multiples of train.save_every ({every}), as in "
             f"{_some(names)}"
         )
-    return f"there is no '{name}' here (there is {_some(same or names)})" if names else f"'{asked[place - 1]}' is no folder"
+    return (
+        f"there is no '{name}' here (there is {_some(same or names)})"
+        if names
+        else f"'{asked[place - 1]}' is no folder"
+    )
 
 
 def _near(name: str, names: list[str]) -> str | None:
@@ -184,6 +209,8 @@ def _by_last_name(suite: Suite, target: str, known: list[Pattern], rules: Collec
     """Rules and files that may be meant by a name without its folders."""
     if target in suite.benchmarks:
         return [paths.table(target)]
+    if (whole := f"{paths.RESULTS}/{target}") in {pattern.text for pattern in known}:
+        return [whole]
     by_name: dict[str, list[str]] = {rule: [rule] for rule in rules}
     for pattern in known:
         if "{" not in pattern.text:

@@ -241,8 +241,10 @@ def asked_for():
 
 def refuse_unknown_targets():
     """Stop, before any job, at a target that no rule makes; called when all rules are known."""
+    rules = {rule.name: rule.has_wildcards() for rule in workflow.rules}
+    files = {str(file): False for rule in workflow.rules if not rule.has_wildcards() for file in rule.output}
     try:
-        targets.check(SUITE, asked_for(), {rule.name: rule.has_wildcards() for rule in workflow.rules})
+        targets.check(SUITE, asked_for(), rules | files)
     except ReedbenchError as error:
         leave(error)
 
