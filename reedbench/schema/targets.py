@@ -182,7 +182,7 @@ def _wrong(suite: Suite, asked: list[str], place: int, names: list[str]) -> str:
     same = [other for other in names if Path(other).suffix == Path(name).suffix]
     if Path(name).stem in versions.FIGURES and same:
         return f"benchmark {benchmark} has no such figure (it has {_some(same)})"
-    if asked[1] == "from-cache" and place == 2 and name in suite.benchmarks:
+    if asked[1:2] == ["from-cache"] and place == 2 and name in suite.benchmarks:
         return f"benchmark {name} has no committed numbers: `reedbench cache export {name}` writes them once it has run"
     if name.startswith("step-") and benchmark in suite.benchmarks:
         every = suite.benchmark(benchmark).train.save_every

@@ -66,6 +66,7 @@ def test_a_misspelt_target_gets_our_guess(tiny, target, meant):
         ("results/samples/tiny/reed/seed0/step-0000000/ode", "no weights at 'step-0000000'"),
         ("results/from-cache/tiny/tiny.csv", "no committed numbers: `reedbench cache export tiny` writes them"),
         ("results/metrics/tiny/qqqqqq/seed0/step-0000020/ode.json", "there is no 'qqqqqq' here (there is "),
+        ("result", "there is no 'result' here (there is results)"),
         ("results/tables", "is a folder of targets; ask for one of them (other.csv, "),
         ("results/tables/tiny.csv/x", "'tiny.csv' is no folder"),
         ("train", "is a rule that makes many files; ask for one of them"),
