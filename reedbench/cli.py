@@ -25,13 +25,17 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 
 @app.command()
-def check(config: Config = paths.CONFIG) -> None:
+def check(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Benchmarks, by name or by file; all of them where none is named.")
+    ] = None,
+    config: Config = paths.CONFIG,
+) -> None:
     """Check the configuration; print all problems at once."""
-    from reedbench.schema.suite import load
+    from reedbench.schema.inspection import inspect
 
-    suite = load(config)
-    for name, benchmark in suite.benchmarks.items():
-        console.say(f"{name}: ok ({len(benchmark.methods)} methods, {len(benchmark.seeds)} seeds)")
+    for line in inspect(config, what or ()):
+        console.say(line)
 
 
 @app.command("list")

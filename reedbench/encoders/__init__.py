@@ -75,6 +75,17 @@ class AbstractEncoder(Plugin):
         """Names of the encoders whose representations it needs."""
         return ()
 
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+        """Shape of one representation, or None where only the representations tell it.
+
+        By it `reedbench check` builds the networks before anything is represented.
+
+        Args:
+            facts: index of the dataset.
+            others: shapes of the encoders that it reads, as far as they are known.
+        """
+        return None
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train on the training split; `test` serves quality figures only. `stream` names its randomness."""
         return Pretrained({}, {})

@@ -1,7 +1,7 @@
 """Objectives: training losses as code, one file each. A *method* of a benchmark is a YAML entry that uses one."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -9,6 +9,8 @@ from pydantic import Field
 from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.plugins import Plugin
 from reedbench.objectives._schedule import Schedule
+
+Place = tuple[str | int, ...]  # keys from the method's entry down
 
 
 class AbstractObjective(Plugin):
@@ -30,6 +32,26 @@ class AbstractObjective(Plugin):
     def depths(self) -> tuple[int, ...]:
         """Blocks that it taps, 1-based."""
         return ()
+
+    def reads(self) -> Iterator[tuple[Place, str, tuple[str, ...]]]:
+        """Where its settings name an encoder, which one, and what kinds of encoders fit there (none: any).
+
+        An objective with a list `alignments` names them there.
+        """
+        entries = getattr(self, "alignments", ())
+        for i, entry in enumerate(entries):
+            yield ("alignments", i, "encoder"), entry.encoder, getattr(entry, "takes", ())
+        if not entries:
+            yield from (((), name, ()) for name in self.encoders())
+
+    def taps(self) -> Iterator[tuple[Place, int]]:
+        """Where its settings name a block, and which one, as far as that has a meaning there."""
+        entries = getattr(self, "alignments", ())
+        for i, entry in enumerate(entries):
+            if entry.depth in self.depths():
+                yield ("alignments", i, "depth"), entry.depth
+        if not entries:
+            yield from (((), depth) for depth in self.depths())
 
     def interpolant(self) -> str:
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""

@@ -19,8 +19,10 @@ class Schedule(Frozen):
 
     @model_validator(mode="after")
     def _length_where_it_matters(self) -> "Schedule":
-        if self.shape.endswith("decay") and not self.length:
+        if self.shape.endswith(("decay", "ramp")) and not self.length:
             raise ValueError(f"{self.shape} needs a length of at least 1 step")
+        if self.shape in ("constant", "stop") and self.length:
+            raise ValueError(f"length has no effect on shape {self.shape}; name another shape, or leave length out")
         return self
 
     def factor(self) -> Any:

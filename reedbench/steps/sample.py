@@ -118,5 +118,27 @@ def _network(suite: Suite, b: str, facts: dict[str, Any], file: str, device: str
     benchmark = suite.benchmark(b)
     backbone = benchmark.backbone.build(benchmark.codec.shape(facts), facts)
     weights = io.read_tensors(file)
-    backbone.load_state_dict({n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")})
+    _fill(backbone, {n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")}, file)
     return backbone.to(device).eval()
+
+
+def _fill(backbone: Any, weights: dict[str, torch.Tensor], file: str) -> None:
+    """Give the backbone its weights.
+
+    Raises:
+        MissingArtefact: they are not those of this backbone.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    faults = [f"'{name}' is absent" for name in own.keys() - given.keys()]
+    faults += [f"the backbone has no '{name}'" for name in given.keys() - own.keys()]
+    faults += [
+        f"'{n}' is {given[n]}, in the backbone {own[n]}" for n in own.keys() & given.keys() if own[n] != given[n]
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise MissingArtefact(
+            f"{file}: not the weights of this backbone: {sorted(faults)[0]}{more}; what a learner publishes beside the "
+            "backbone must be called projectors.*"
+        )
+    backbone.load_state_dict(weights)

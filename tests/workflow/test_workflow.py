@@ -150,12 +150,6 @@ def test_an_ablation_trains_only_what_is_missing(copy):
     assert {wildcards["m"] for rule, wildcards in outcome.planned if rule == "train"} == {"repa-deep"}
 
 
-@pytest.fixture
-def fresh(make_workspace, tmp_path, finished):
-    """A workspace in which nothing has run (`finished` gives the class: test modules are not importable)."""
-    return type(finished)(make_workspace(tmp_path / "fresh"))
-
-
 CELL = "results/metrics/tiny/repa/seed0/step-0000010/ode.json"
 
 
@@ -213,13 +207,6 @@ def test_tables_and_figures_come_back_from_the_cache_alone(copy):
     for name, picture in figures.items():
         assert (copy.folder / f"results/from-cache/tiny/figures/{name}.svg").read_bytes() == picture, name
     assert not (copy.folder / "results/runs").exists()
-
-
-def test_a_broken_configuration_stops_snakemake_with_our_message(fresh):
-    fresh.edit("weight: 0.25", "wieght: 0.25")
-    outcome = fresh.snakemake("-n")
-    assert outcome.code != 0
-    assert "did you mean 'weight'?" in outcome.text
 
 
 def test_a_step_refuses_settings_that_changed_after_it_was_planned(copy):
