@@ -89,7 +89,9 @@ def chains(atoms: Sequence[Atom], longest: int, modified: str = "parent") -> tup
     for raw in _strands(atoms, counts):
         settled = [found for residue in raw if (found := _settled(residue, modified, counts))]
         strands += [(raw[0].first, part) for part in _parts(settled, counts)]
-    strands = [(first, kept) for first, part in _joined(strands) if (kept := _without_free(part, counts))]
+    strands = [
+        (first, kept) for first, part in _brought_home(_joined(strands)) if (kept := _without_free(part, counts))
+    ]
     letters = {atom.chain or atom.segment for atom in atoms if not atom.free}
     counts.no_protein = len(letters - {first.chain or first.segment for first, _ in strands})
     names = _names([first for first, _ in strands])
@@ -225,6 +227,43 @@ def _joined(strands: Sequence[tuple[Atom, list[Residue]]]) -> list[tuple[Atom, l
         else:
             made[index] = made[index][0], made[index][1] + part
     return made
+
+
+def _brought_home(strands: Sequence[tuple[Atom, list[Residue]]]) -> list[tuple[Atom, list[Residue]]]:
+    """Modified residues that some programs list behind their chain go into the gap where bonds join them."""
+    made = [(first, list(part)) for first, part in strands]
+    homes = [(first, part) for first, part in made if not all(residue.free for residue in part)]
+    for first, part in made:
+        for run in _loose(part):
+            rest = [residue for residue in part if all(residue is not other for other in run)]
+            for other, home in homes:
+                at = _gap(rest if home is part else home, run) if other.chain == first.chain else None
+                if at is not None:
+                    part[:] = rest
+                    home[at:at] = run
+                    break
+    return [(first, part) for first, part in made if part]
+
+
+def _loose(part: Sequence[Residue]) -> list[list[Residue]]:
+    """Runs of bonded residues, all of them free."""
+    runs: list[list[Residue]] = []
+    for i, residue in enumerate(part):
+        if i and _linked(part[i - 1], residue):
+            runs[-1].append(residue)
+        else:
+            runs.append([residue])
+    return [run for run in runs if all(residue.free for residue in run)]
+
+
+def _gap(home: Sequence[Residue], run: Sequence[Residue]) -> int | None:
+    """Where a bond joins the run to one of the sides, and none joins the sides."""
+    for at in range(len(home) + 1):
+        before = at > 0 and _linked(home[at - 1], run[0])
+        behind = at < len(home) and _linked(run[-1], home[at])
+        if (before or behind) and not (0 < at < len(home) and _linked(home[at - 1], home[at])):
+            return at
+    return None
 
 
 def _without_free(part: list[Residue], counts: Counts) -> list[Residue]:

@@ -275,6 +275,17 @@ def test_a_modified_residue_at_an_end_stays_also_behind_ter(tmp_path):
     assert sequences(tmp_path) == {"x_A": "QAS"}
 
 
+@pytest.mark.parametrize("end", [["TER"], []])
+def test_modified_residues_that_stand_behind_the_chain_go_into_its_gaps(tmp_path, end):
+    chosen = {1: "MSE", 4: "SEP", 5: "MSE", 7: "PCA"}
+    lines = [line for i in range(7) if i not in chosen for line in residue(i, "GLY")]
+    modified = [line for i, name in chosen.items() for line in residue(i, name, kind="HETATM")]
+    free = residue(60, "GLY", "901", kind="HETATM")
+    write(tmp_path / "x.pdb", [*lines, *end, *modified, *free])
+    assert sequences(tmp_path) == {"x_A": "GMGGSMGQ"}
+    assert dataset(tmp_path).facts()["single_amino_acids_left_out"] == 1
+
+
 def test_amino_acids_of_no_known_parent_or_name_are_x_with_their_backbone(tmp_path):
     write(tmp_path / "x.pdb", chain("GLY UNK ASX Q0Q GLY"))
     made = dataset(tmp_path)
