@@ -109,14 +109,14 @@ def _numerics(of: Comparison) -> Iterator[str]:
     differing = [name for name in names if any(one.get(name) != values[0].get(name) for one in values)]
     if not differing:
         return
+    *few, most = sorted(runs.groupby("numerics", sort=False), key=lambda group: len(group[1]))
     parts = []
-    for text, own in runs.groupby("numerics", sort=False):
-        under = " then ".join(
-            ", ".join(f"{name} {one.get(name, 'unknown')}" for name in differing) for one in kinds[str(text)]
-        )
-        names = own.groupby("method", sort=False)["seed"].apply(lambda seeds: " ".join(map(str, seeds)))
-        parts.append(f"{'; '.join(f'{_name(of, str(m))} seed {k}' for m, k in names.items())} ({under})")
-    yield f"Trained under mixed numerics, which differ by rounding: {' | '.join(parts)}."
+    for text, own in [*few, most]:
+        under = " then ".join(", ".join(f"{name} {one.get(name)}" for name in differing) for one in kinds[str(text)])
+        seeds = own.groupby("method", sort=False)["seed"].apply(lambda column: " ".join(map(str, column)))
+        named = "; ".join(f"{_name(of, str(method))} {of_method}" for method, of_method in seeds.items())
+        parts.append(f"{'all others' if few and own is most[1] else named} ({under})")
+    yield f"Trained under mixed numerics, which differ by rounding (method and seeds): {' | '.join(parts)}."
 
 
 def _name(of: Comparison, method: str) -> str:

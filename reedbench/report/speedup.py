@@ -152,16 +152,17 @@ def _not_comparable(runs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> str:
     """Why there can be no speed-up, empty if there can."""
     if not runs:
         return "no seed in common with the baseline"
-    lost = [rows[rows["value"].isna()] for rows in map(pd.concat, runs)]
-    reasons = dict.fromkeys(rows["reason"].iloc[0] for rows in lost if len(rows))
-    missing = sum(len(rows) > 0 for rows in lost)
-    return f"{missing} of {len(runs)} seeds: the metric was not measured: {'; '.join(reasons)}" if missing else ""
+    lost = [pd.concat(pair) for pair in runs if any(run["value"].isna().any() for run in pair)]
+    if not lost:
+        return ""
+    reasons = dict.fromkeys(rows.loc[rows["value"].isna(), "reason"].iloc[0] for rows in lost)
+    return f"{len(lost)} of {len(runs)} seeds: the metric was not measured: {'; '.join(reasons)}"
 
 
 def _scale(curves: Sequence[pd.DataFrame]) -> Scale:
     """One scale for all runs of the two methods."""
-    every = pd.concat(curves)
-    return natural_scale(str(every["direction"].iloc[0]), every["value"].tolist())
+    values = np.concatenate([run["value"].to_numpy(np.float64) for run in curves])
+    return natural_scale(str(curves[0]["direction"].iloc[0]), values.tolist())
 
 
 def _pair(seed: int, ours: pd.DataFrame, theirs: pd.DataFrame, scale: Scale) -> _Pair:

@@ -1,153 +1,210 @@
-"""The speed-up of hand-made curves, on every axis."""
+"""The speed-up of hand-made curves, on every axis: symmetric around 1, censored and not dropped."""
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from reedbench.report.speedup import first_reach, speedups
-
-STEPS = [100, 200, 300, 400]
+from reedbench.report.speedup import Ratio, Speedup, as_rows, speedups
 
 
-def of(gains, method: str, axis: str):
-    (row,) = gains[(gains["method"] == method) & (gains["axis"] == axis)].to_dict("records")
-    return row
+def of(gains: list[Speedup], method: str, axis: str = "steps") -> Speedup:
+    (found,) = [one for one in gains if (one.method, one.axis) == (method, axis)]
+    return found
 
 
-def test_between_two_evaluations_the_crossing_is_log_linear():
-    """log 20 lies 1 - 1/3 of the way from log 80 to log 10."""
-    reach = first_reach(STEPS, [160.0, 80.0, 10.0, 5.0], 20.0, lower_is_better=True)
-    assert reach.step == pytest.approx(200 + 100 * 2 / 3)
-    assert (reach.bracket, reach.reason) == ((200, 300), "")
+def straight(factor: float, start: float = 100.0) -> list[float]:
+    """Values at steps 100 to 400 of a curve that falls as 1 / step: at equal value the steps have one ratio."""
+    return [start / (factor * step) for step in (1, 2, 3, 4)]
 
 
-def test_where_a_value_is_not_positive_the_crossing_is_linear():
-    reach = first_reach(STEPS, [3.0, 1.0, -1.0, -2.0], 0.5, lower_is_better=True)
-    assert reach.step == pytest.approx(225)
+@pytest.mark.parametrize("factor", [0.5, 0.77, 1.0, 1.3, 2.0])
+def test_one_factor_between_two_curves_is_the_speed_up_below_1_as_above(make_source, factor):
+    source = make_source({("sit", 0): straight(1.0), ("repa", 0): straight(factor)})
+    assert of(speedups(source, "fd@x", "sit", ["repa"]), "repa").ratio.value == pytest.approx(factor, rel=1e-6)
 
 
-def test_a_target_that_an_evaluation_meets_exactly_is_reached_there():
-    assert first_reach(STEPS, [4.0, 3.0, 2.0, 1.0], 2.0, lower_is_better=True).step == 300
+def test_exchanging_the_two_turns_every_ratio_into_its_inverse(make_source):
+    rng = np.random.default_rng(1)
+    values = {(m, k): np.exp(2.0 - np.arange(4) + 0.3 * rng.standard_normal(4)) for m in ("a", "b") for k in range(3)}
+    source = make_source(values, oneoff={"a": 10.0, "b": 300.0}, slower={"b": 1.7})
+    one, other = (speedups(source, "fd@x", *names) for names in (("a", ["b"]), ("b", ["a"])))
+    assert {one.axis for one in one} == {ours.axis for ours in other}
+    for ours, theirs in zip(one, other, strict=True):
+        values = (ours.ratio.value, ours.ratio.low, ours.ratio.high)
+        inverse = [1 / theirs.ratio.value, 1 / theirs.ratio.high, 1 / theirs.ratio.low]
+        assert values == pytest.approx(inverse, rel=1e-12)
 
 
-def test_higher_may_be_better():
-    reach = first_reach(STEPS, [0.1, 0.2, 0.8, 0.9], 0.4, lower_is_better=False)
-    assert reach.step == pytest.approx(STEPS[1] + (STEPS[2] - STEPS[1]) / 3)  # a share is no distance: a straight line
-    assert first_reach(STEPS, [0.1, 0.2, 0.3, 0.2], 0.4, lower_is_better=False).reason == "never reaches 0.4 (best 0.3)"
+def test_a_method_is_exactly_as_fast_as_its_copy(make_source):
+    values = {(m, k): [40.0 + k, 20.0, 21.0 - k, 10.0 + k] for m in ("sit", "copy") for k in range(3)}
+    ratio = of(speedups(make_source(values), "fd@x", "sit", ["copy"]), "copy").ratio
+    assert (ratio.value, ratio.low, ratio.high, ratio.kind) == (1.0, 1.0, 1.0, "t95")
 
 
-def test_a_target_never_reached_has_a_reason_and_no_step():
-    reach = first_reach(STEPS, [9.0, 8.0, 6.5, 7.0], 5.0, lower_is_better=True)
-    assert (reach.step, reach.bracket, reach.reason) == (None, None, "never reaches 5 (best 6.5)")
+def test_a_seeds_ratio_is_the_mean_of_its_logarithm_over_the_values_measured_in_either_run(make_source):
+    """Common are 30, 20 and 10: at steps 200, 300, 400 of SiT and 100, 200, 300 of REPA. 40 and 5 are not."""
+    source = make_source({("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [30.0, 20.0, 10.0, 5.0]})
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    assert found.ratio.value == pytest.approx((200 / 100 * 300 / 200 * 400 / 300) ** (1 / 3))
+    assert (found.start, found.end) == pytest.approx((30.0, 10.0))
 
 
-def test_reached_before_the_first_evaluation_is_a_bound_and_says_so():
-    reach = first_reach(STEPS, [4.0, 3.0, 2.0, 1.0], 5.0, lower_is_better=True)
-    assert (reach.step, reach.bracket) == (100, (0.0, 100))
-    assert reach.reason == "reached before the first evaluation: at least this much"
-
-
-def test_a_curve_that_turns_back_counts_its_first_crossing():
-    reach = first_reach(STEPS, [40.0, 10.0, 40.0, 5.0], 20.0, lower_is_better=True)
-    assert reach.step == pytest.approx(150)
-    assert reach.bracket == (100, 200)
+def test_each_seed_is_compared_with_the_baseline_of_its_own_seed(make_source):
+    source = make_source(
+        {
+            ("sit", 0): straight(1.0), ("sit", 1): straight(1.0, start=5.0),
+            ("repa", 0): straight(1.5), ("repa", 1): straight(2.0, start=5.0),
+        }
+    )  # fmt: skip
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    ratio = found.ratio
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((math.sqrt(3), 1.5, 2.0), rel=1e-6)
+    assert (ratio.kind, ratio.seeds, ratio.censored) == ("range", 2, "")
+    assert found.target == pytest.approx((25.0 + 1.25) / 2)
 
 
 def test_steps_seconds_and_operations_each_have_their_own_ratio(make_source):
-    """REPA meets SiT's final 10 at step 200 of 400, at twice the cost per step, after 200 s of preparation."""
+    """REPA needs half the steps, at twice the cost per step, after 200 s of preparation."""
     source = make_source(
-        {("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [20.0, 10.0, 8.0, 7.0]},
-        oneoff={"repa": 200.0}, slower={"repa": 2.0},
-    )  # fmt: skip
-    gains = speedups(source, "fd@x", "sit", ["sit", "repa"])
-    assert {axis: of(gains, "repa", axis)["value"] for axis in gains["axis"].unique()} == pytest.approx(
-        {
-            "steps": 2.0,
-            "samples": 2.0,
-            "device_seconds": 800 / 800,
-            "flops": 1.0,
-            "device_seconds+oneoff": 800 / 1000,
-            "flops+oneoff": 4e8 / (4e8 + 2e8),
-        }
+        {("sit", 0): straight(1.0), ("repa", 0): straight(2.0)}, oneoff={"repa": 200.0}, slower={"repa": 2.0}
     )
-    row = of(gains, "repa", "steps")
-    assert (row["target"], row["reached"], row["bracket"], row["interval"]) == (10.0, 200.0, "100-200", "none")
-    assert of(gains, "sit", "steps")["value"] == 1.0
+    gains = speedups(source, "fd@x", "sit", ["repa"])
+    plain = {one.axis: one.ratio.value for one in gains if "+" not in one.axis}
+    expected = {"steps": 2.0, "samples": 2.0, "device_seconds": 1.0, "cpu_seconds": 1.0, "flops": 1.0}
+    assert plain == pytest.approx(expected, rel=1e-6)
+    # Common values: those of SiT at 200, 300, 400 and of REPA at 100, 200, which are SiT's at 200 and 400.
+    at = np.asarray([200.0, 300.0, 400.0])
+    assert of(gains, "repa", "device_seconds+oneoff").ratio.value == pytest.approx(
+        np.exp(np.mean(np.log(at * 2 / (at / 2 * 4 + 200)))), rel=1e-3
+    )
+    assert of(gains, "repa", "device_seconds+oneoff").to_final.value == pytest.approx(800 / (800 + 200))
+    assert of(gains, "repa", "flops+oneoff").to_final.value == pytest.approx(4e8 / (4e8 + 2e8))
 
 
 def test_what_the_baseline_needs_prepared_counts_too(make_source):
     source = make_source(
-        {("repa", 0): [40.0, 30.0, 20.0, 10.0], ("reed", 0): [20.0, 10.0, 8.0, 7.0]},
-        oneoff={"repa": 100.0, "reed": 300.0},
-    )  # fmt: skip
+        {("repa", 0): straight(1.0), ("reed", 0): straight(2.0)}, oneoff={"repa": 100.0, "reed": 300.0}
+    )
     gains = speedups(source, "fd@x", "repa", ["reed"])
-    assert of(gains, "reed", "device_seconds")["value"] == pytest.approx(800 / 400)
-    assert of(gains, "reed", "device_seconds+oneoff")["value"] == pytest.approx(900 / 700)
+    assert of(gains, "reed", "device_seconds").to_final.value == pytest.approx(800 / 400)
+    assert of(gains, "reed", "device_seconds+oneoff").to_final.value == pytest.approx(900 / 700)
 
 
-def test_costs_are_interpolated_at_the_crossing(make_source):
-    """Crossing at 150: between the rows of the curve at 100 and 200."""
-    source = make_source({("sit", 0): [40.0, 30.0, 25.0, 20.0], ("repa", 0): [40.0, 10.0, 8.0, 7.0]}, log_every=100)
-    gains = speedups(source, "fd@x", "sit", ["repa"])
-    assert of(gains, "repa", "samples")["value"] == pytest.approx(400 / 150)
-    assert of(gains, "repa", "device_seconds")["value"] == pytest.approx(400 / 150)
+def test_a_crossing_before_the_first_row_of_the_curve_costs_its_share_of_it(make_source):
+    """Curves with a row every 200 steps: REPA's 100 steps had cost half of the first row, not all of it."""
+    source = make_source({("sit", 0): straight(1.0), ("repa", 0): straight(4.0)}, log_every=200)
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa", "device_seconds")
+    assert found.ratio.value == found.to_final.value == pytest.approx(4.0)
 
 
-def test_each_seed_is_compared_with_the_baseline_of_its_own_seed(make_source):
-    """Seed 0 needs 200 steps to 10, seed 1 needs 100 to 40: ratios 2 and 4, geometric mean sqrt(8)."""
-    source = make_source(
-        {
-            ("sit", 0): [40.0, 30.0, 20.0, 10.0], ("sit", 1): [80.0, 70.0, 60.0, 40.0],
-            ("repa", 0): [20.0, 10.0, 8.0, 7.0], ("repa", 1): [40.0, 30.0, 20.0, 15.0],
-        }
-    )  # fmt: skip
-    row = of(speedups(source, "fd@x", "sit", ["repa"]), "repa", "steps")
-    assert (row["value"], row["low"], row["high"], row["interval"]) == pytest.approx((math.sqrt(8), 2.0, 4.0, "range"))
-    assert row["target"] == 25.0
+@pytest.mark.parametrize(("factor", "above", "below", "value"), [(5.0, 1, 0, 4.0), (0.2, 0, 1, 0.25)])
+def test_a_seed_without_a_value_in_common_is_a_bound_on_its_side(make_source, factor, above, below, value):
+    source = make_source({("sit", 0): straight(1.0), ("repa", 0): straight(factor)})
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    ratio = found.ratio
+    assert (ratio.value, ratio.kind, ratio.above, ratio.below) == (pytest.approx(value), "bound", above, below)
+    assert (ratio.low, ratio.high) == ((ratio.value, None) if above else (None, ratio.value))
+    assert (found.start, found.end) == (None, None)
 
 
-def test_one_seed_that_never_arrives_leaves_no_number_but_a_reason(make_source):
-    source = make_source(
-        {
-            ("sit", 0): [40.0, 30.0, 20.0, 10.0], ("sit", 1): [40.0, 30.0, 20.0, 10.0],
-            ("repa", 0): [20.0, 10.0, 8.0, 7.0], ("repa", 1): [40.0, 30.0, 20.0, 15.0],
-        }
-    )  # fmt: skip
-    gains = speedups(source, "fd@x", "sit", ["repa"])
-    assert gains["value"].isna().all()
-    assert set(gains["reason"]) == {"1 of 2 seeds: never reaches 10 (best 15)"}
+def test_a_censored_seed_stays_in_the_mean_and_is_said(make_source):
+    runs = {("sit", k): straight(1.0) for k in range(3)}
+    runs |= {("repa", 0): straight(2.0), ("repa", 1): straight(2.0), ("repa", 2): straight(5.0)}
+    found = of(speedups(make_source(runs), "fd@x", "sit", ["repa"]), "repa")
+    assert found.ratio.value == pytest.approx((2 * 2 * 4) ** (1 / 3), rel=1e-6)
+    assert found.ratio.censored == "> in 1 of 3 seeds"
+    assert found.sentence == "> 2.52x fewer steps (> in 1 of 3 seeds)"
+    assert "better at its first evaluation than the baseline ever gets in 1 of 3 seeds" in found.reason
+
+
+def test_seeds_censored_on_both_sides_leave_no_number_but_a_reason(make_source):
+    runs = {("sit", 0): straight(1.0), ("sit", 1): straight(1.0)}
+    runs |= {("repa", 0): straight(5.0), ("repa", 1): straight(0.2)}
+    found = of(speedups(make_source(runs), "fd@x", "sit", ["repa"]), "repa")
+    assert (found.ratio.value, found.ratio.kind) == (None, "missing")
+    assert found.ratio.censored == "> in 1 of 2 seeds, < in 1 of 2 seeds"
+    assert found.sentence.startswith("no speed-up: better at its first evaluation")
+
+
+def test_a_final_value_that_is_not_reached_in_one_seed_is_a_bound_for_all(make_source):
+    runs = {("sit", 0): straight(1.0), ("sit", 1): straight(1.0)}
+    runs |= {("repa", 0): straight(1.6), ("repa", 1): straight(0.8)}
+    found = of(speedups(make_source(runs), "fd@x", "sit", ["repa"]), "repa")
+    assert found.ratio.kind == "range"  # both have values in common all the same
+    assert found.to_final.value == pytest.approx(math.sqrt(1.6), rel=1e-6)
+    assert (found.to_final.high, found.to_final.low) == (found.to_final.value, None)
+    assert found.final_sentence == "not reached in 1 of 2 seeds"
+    assert found.reached == pytest.approx(250, rel=1e-6)
+    assert found.reason == "never reaches the baseline's final value in 1 of 2 seeds"
+
+
+def test_a_final_value_reached_before_the_first_evaluation_is_a_bound(make_source):
+    source = make_source({("sit", 0): straight(1.0), ("repa", 0): straight(5.0)})
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    assert (found.to_final.text, found.reached) == ("> 4.00x", 100)
+
+
+def test_a_baseline_that_gets_no_better_reaches_its_end_early(make_source):
+    source = make_source({("sit", 0): [40.0, 10.0, 10.0, 10.0]})
+    found = of(speedups(source, "fd@x", "sit", ["sit"]), "sit")
+    assert found.ratio.value == 1.0
+    assert found.to_final.value > 1.3
 
 
 def test_without_a_common_seed_there_is_a_reason(make_source):
     source = make_source({("sit", 0): [4.0, 3.0, 2.0, 1.0], ("repa", 1): [4.0, 3.0, 2.0, 1.0]})
-    row = of(speedups(source, "fd@x", "sit", ["repa"]), "repa", "steps")
-    assert (row["value"], row["reason"]) == (None, "no seed in common with the baseline")
-
-
-def test_a_bound_keeps_its_reason_beside_its_value(make_source):
-    source = make_source({("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [9.0, 8.0, 7.0, 6.0]})
-    row = of(speedups(source, "fd@x", "sit", ["repa"]), "repa", "steps")
-    assert (row["value"], row["bracket"]) == (4.0, "0-100")
-    assert row["reason"].startswith("reached before the first evaluation")
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    assert (found.ratio.value, found.reason) == (None, "no seed in common with the baseline")
 
 
 def test_a_metric_where_higher_is_better_gives_the_same_speed_up(make_source):
-    source = make_source({("sit", 0): [1.0, 2.0, 4.0, 8.0], ("repa", 0): [2.0, 8.0, 9.0, 9.0]}, direction="higher")
-    assert of(speedups(source, "fd@x", "sit", ["repa"]), "repa", "steps")["value"] == 2.0
+    """Shares whose logit grows with the log of the step."""
+    curve = {factor: [factor * step / (1 + factor * step) for step in (1, 2, 3, 4)] for factor in (1.0, 2.0)}
+    source = make_source({("sit", 0): curve[1.0], ("repa", 0): curve[2.0]}, direction="higher")
+    assert of(speedups(source, "fd@x", "sit", ["repa"]), "repa").ratio.value == pytest.approx(2.0, rel=1e-6)
 
 
 @pytest.mark.parametrize("where", [{"method": "sit", "step": 400}, {"method": "repa", "step": 100}])
 def test_a_value_that_was_not_measured_gives_its_reason_and_no_number(make_source, lose, where):
-    whole = make_source({("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [20.0, 10.0, 8.0, 7.0]})
-    row = of(speedups(lose(whole, "no folder", **where), "fd@x", "sit", ["repa"]), "repa", "steps")
-    assert row["value"] is None
-    assert row["reason"] == "1 of 1 seeds: the metric was not measured: no folder"
+    whole = make_source({("sit", 0): straight(1.0), ("repa", 0): straight(2.0)})
+    found = of(speedups(lose(whole, "no folder", **where), "fd@x", "sit", ["repa"]), "repa")
+    assert found.ratio.value is None
+    assert found.sentence == "no speed-up: 1 of 1 seeds: the metric was not measured: no folder"
+    assert found.final_sentence == "not measured"
+    assert math.isnan(found.target) == (where["method"] == "sit")
 
 
-def test_the_target_is_the_last_step_even_where_that_was_not_measured(make_source, lose):
-    whole = make_source({("sit", 0): [40.0, 30.0, 20.0, 10.0], ("repa", 0): [20.0, 10.0, 8.0, 7.0]})
-    gains = speedups(lose(whole, "no folder", method="sit", step=400), "fd@x", "sit", ["repa"])
-    assert gains["target"].isna().all()
-    gains = speedups(lose(whole, "no folder", method="sit", step=300), "fd@x", "sit", ["repa"])
-    assert set(gains["target"]) == {10.0}
-    assert of(gains, "repa", "steps")["value"] == 2.0
+@pytest.mark.parametrize(
+    ("axis", "ratio", "words"),
+    [
+        ("steps", Ratio(1.46, 1.05, 2.04, "t95", 3), "1.46x fewer steps [1.05, 2.04]"),
+        ("steps", Ratio(0.77, 0.70, 0.85, "range", 2), "0.77x: more steps [0.70, 0.85]"),
+        ("flops+oneoff", Ratio(1.2, None, None, "none", 1), "1.20x fewer FLOPs with preparation"),
+        (
+            "device_seconds",
+            Ratio(0.25, None, 0.25, "bound", 2, below=2),
+            "< 0.25x: more device time (< in 2 of 2 seeds)",
+        ),
+    ],
+)
+def test_a_sentence_is_ready_for_a_legend(axis, ratio, words):
+    assert Speedup("repa", "ode", axis, ratio, ratio, 1.0).sentence == words
+
+
+def test_rows_for_a_file_hold_both_figures_and_the_sentence(three_seeds):
+    rows = pd.DataFrame(as_rows(speedups(three_seeds, "fd@x", "sit", ["repa"])))
+    assert {
+        "method",
+        "axis",
+        "value",
+        "low",
+        "high",
+        "interval",
+        "final_value",
+        "target",
+        "reached",
+        "sentence",
+    } <= set(rows)
+    assert rows["axis"].tolist()[0] == "steps"
