@@ -43,7 +43,7 @@ def list_(
     what: Annotated[
         str, typer.Argument(help="benchmarks, methods, targets, or a kind of plugin (encoders, metrics, ...)")
     ],
-    pattern: Annotated[str, typer.Argument(help="Only lines that contain this.")] = "",
+    words: Annotated[list[str] | None, typer.Argument(help="Only lines that contain all of these.")] = None,
     config: Config = paths.CONFIG,
 ) -> None:
     """List benchmarks, methods, targets or plugins."""
@@ -58,7 +58,7 @@ def list_(
     else:
         raise ConfigError(unknown("thing to list", what, [*listing.OF_SUITE, *plugins.KINDS]))
     for line in lines:
-        if pattern in line:
+        if all(word in line for word in words or ()):
             print(line)
 
 

@@ -1,6 +1,6 @@
 """Codecs: data <-> what the backbone models, for training rows and for samples. One file each.
 
-A codec is all that training, sampling and scoring know of how data of a domain look.
+A codec alone knows what data of a domain look like; training, sampling and scoring ask it.
 """
 
 from abc import abstractmethod
@@ -29,7 +29,7 @@ class AbstractCodec(Plugin):
     caption: ClassVar[str] = ""  # what is seen in a picture, where it does not say so itself
     colours: ClassVar[Mapping[str, str]] = {}  # what colours of a picture mean: words and colour
     stretch: ClassVar[bool] = False  # a picture's pixels have no shape of their own: it fills its axes
-    repeats: ClassVar[bool] = False  # every sampling stream is asked the same anew: their number changes what is asked
+    repeats: ClassVar[bool] = False  # sampling streams repeat the same conditions, so that their number changes them
 
     def recipe(self) -> dict[str, Any]:
         """The settings that change what a network is trained on."""
@@ -49,18 +49,18 @@ class AbstractCodec(Plugin):
         """
 
     def check_asked(self, facts: Facts, count: int, streams: int) -> None:
-        """Whether data can ask for `count` samples, known before anything is trained.
+        """Refuse a number of samples for which the data have too few conditions (test chains), before training.
 
         Raises:
-            ConfigError: they cannot.
+            ConfigError: there are too few.
         """
         return None
 
     @abstractmethod
     def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
-        """What each of `count` samples is asked to be.
+        """The conditions of `count` samples: which class, which chain.
 
-        The samples fall into `streams` equal parts, and every part is asked the same.
+        The samples fall into `streams` equal parts with the same conditions.
 
         Raises:
             ConfigError: the data cannot ask for that many.

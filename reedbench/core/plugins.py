@@ -103,7 +103,9 @@ def _modules(kind: str) -> list[ModuleType]:
     package = importlib.import_module(f"reedbench.{kind}")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = [importlib.import_module(f"reedbench.{kind}.{name}") for name in names if not name.startswith("_")]
-    return modules + [_import_file(file, kind) for folder in outside() for file in sorted((folder / kind).glob("[!_]*.py"))]
+    return modules + [
+        _import_file(file, kind) for folder in outside() for file in sorted((folder / kind).glob("[!_]*.py"))
+    ]
 
 
 def outside() -> list[Path]:

@@ -21,6 +21,15 @@ from reedbench.domains.rows import Rows
 # tokens: (n, tokens, dim). vector: (n, dim). residues: `Ragged` rows (L, dim) for chains of L residues.
 # pairs: `Ragged` rows (L * L, dim), the pair of residues (i, j) of a chain at i * L + j.
 Kind = Literal["tokens", "vector", "residues", "pairs"]
+EXTRACTED: tuple[Kind, ...] = ("tokens", "vector")  # kinds that make features of a sample, for metrics
+# Shapes by kind where the width is known only once something is represented; `tokens` have an unknown number, too.
+WIDTH = 8
+STAND_INS: Mapping[Kind, tuple[int, ...]] = {"vector": (WIDTH,), "residues": (-1, WIDTH), "pairs": (-1, -1, WIDTH)}
+
+
+def of_datum(kind: Kind, stored: Sequence[int]) -> tuple[int, ...]:
+    """Shape of one representation, given that of its rows on disk: pairs lie there one after the other."""
+    return (-1, *stored) if kind == "pairs" else tuple(stored)
 
 
 @dataclass(frozen=True)

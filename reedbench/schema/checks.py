@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, get_args
 
 from reedbench.core.errors import Problem, unknown
-from reedbench.encoders import Kind
+from reedbench.encoders import EXTRACTED, Kind
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
@@ -16,7 +16,6 @@ KINDS = get_args(Kind)
 # Beyond these something was mistyped; the first is what a path can say.
 LAST_STEP, MOST_SEGMENTS, LARGEST_BATCH, LARGEST_SEED = 10**7 - 1, 10_000, 10**6, 2**31 - 1
 LONGEST_LABEL, LONGEST_TITLE = 60, 200
-EXTRACTED = ("tokens", "vector")  # kinds that make features of a sample
 
 
 def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:

@@ -5,28 +5,28 @@ What nothing tells yet is not judged. Torch is imported here alone, so that only
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from reedbench.core import paths, provenance, seeds
 from reedbench.core.errors import ConfigError, MissingArtefact, Problem
 from reedbench.domains import rows
+from reedbench.encoders import STAND_INS, of_datum
 from reedbench.schema import encoder_names, settings
 from reedbench.schema.loading import Document, Key
 from reedbench.schema.problems import blamed
 from reedbench.schema.suite import Suite
 
-WIDTH = 8  # of a representation whose real width nothing tells yet: it is the projectors' alone
-UNKNOWN = {
-    "vector": (WIDTH,),
-    "residues": (-1, WIDTH),
-    "pairs": (-1, -1, WIDTH),
-}  # `tokens`: their number is unknown, too
 Finding = tuple[Key, str]
 Shapes = dict[str, tuple[int, ...]]
 
 
 class Untold(Exception):
     """A fact about the data that is known only when they are prepared."""
+
+
+class NeedsValues(Exception):
+    """A network looks at its numbers while it is built, and on `meta` there are none."""
 
 
 class Facts(dict[str, Any]):
@@ -54,7 +54,7 @@ def _findings(suite: Suite, b: str) -> Iterator[Finding]:
     try:
         shape = benchmark.codec.shape(facts)
         _network(benchmark.backbone, shape, facts)
-    except Untold:
+    except (Untold, NeedsValues):
         return
     except (ConfigError, ValueError) as error:
         yield ("backbone",), f"does not fit {benchmark.dataset.id}: {error}"
@@ -67,6 +67,8 @@ def _findings(suite: Suite, b: str) -> Iterator[Finding]:
             continue
         try:
             _learner(objective, _network(benchmark.backbone, shape, facts), targets)
+        except NeedsValues:
+            continue
         except (ConfigError, ValueError) as error:
             faults.setdefault(str(error), []).append(m)
     for message, (first, *others) in faults.items():
@@ -93,29 +95,37 @@ def _shapes(suite: Suite, b: str, facts: Facts) -> Shapes:
         folder = paths.representation(benchmark.dataset.id, filed)
         try:
             provenance.require(paths.index(folder), settings.key(settings.encoder(suite, benchmark.dataset.id, filed)))
-            shape = tuple(rows.index(folder)["shape"])
-            shapes[name] = (-1, *shape) if encoder.kind == "pairs" else shape
+            shapes[name] = of_datum(encoder.kind, rows.index(folder)["shape"])
         except MissingArtefact:
             try:
                 known = encoder.shape(facts, shapes)
             except Untold:
                 known = None
-            if (known := known or UNKNOWN.get(encoder.kind)) is not None:
+            if (known := known or STAND_INS.get(encoder.kind)) is not None:
                 shapes[name] = known
     return shapes
 
 
 def _network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
     """A network whose parameters have shapes and no memory."""
-    import torch
-
-    with torch.device("meta"):
+    with _without_memory():
         return backbone.build(shape, facts)
 
 
 def _learner(objective: Any, network: Any, targets: Shapes) -> None:
     """Build a learner; its parameters on `meta` take no values."""
+    with _without_memory():
+        objective.build(network, targets, lambda name: seeds.stream("check", name))
+
+
+@contextmanager
+def _without_memory() -> Iterator[None]:
     import torch
 
-    with torch.device("meta"):
-        objective.build(network, targets, lambda name: seeds.stream("check", name))
+    try:
+        with torch.device("meta"):
+            yield
+    except RuntimeError as error:  # also NotImplementedError
+        if "meta" in str(error).lower():
+            raise NeedsValues from error
+        raise

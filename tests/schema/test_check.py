@@ -68,6 +68,17 @@ def test_what_nothing_tells_yet_is_not_judged(files, reedbench, monkeypatch):
     assert reedbench("check") == 0
 
 
+@pytest.mark.parametrize("look", [lambda t: t.tolist(), lambda t: t[0].item(), lambda t: t.numpy()])
+def test_a_network_that_looks_at_its_numbers_while_it_is_built_is_not_judged(files, reedbench, monkeypatch, look):
+    import torch
+
+    from reedbench.backbones.sit import SiTBackbone
+
+    files.write()
+    monkeypatch.setattr(SiTBackbone, "build", lambda self, shape, facts: look(torch.arange(3)))
+    assert reedbench("check") == 0
+
+
 def test_networks_of_any_size_are_built_without_memory(files, reedbench):
     files.set("backbone", {"uses": "sit", "patch": 2, "width": 65536, "depth": 4, "heads": 4})  # 4 TB of weights
     files.write()
