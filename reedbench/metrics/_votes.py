@@ -45,7 +45,7 @@ class Votes:
         number = len(self.chains)
         if number < 2:
             return {"kind": "none", "reason": "all chains are one cluster: nothing says how others would do"}
-        rng = seeds.numpy_stream("bootstrap-of-clusters")
+        rng = seeds.stream("bootstrap-of-clusters")
         draws = rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES)
         values = np.array([self.count(counts) for counts in draws], np.float64)
         low, high = np.percentile(values, LIMITS)
