@@ -1,7 +1,7 @@
 """What a table says of families: how many the samples come from, and how far numbers move with them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
@@ -10,11 +10,15 @@ from reedbench.report.source import Source
 KIND = "bootstrap95-of-clusters"
 
 
-def lines(source: Source) -> Iterator[str]:
+def lines(source: Source, label: Callable[[str], str]) -> Iterator[str]:
     """Clusters of homologous chains, and the bootstrap interval over them for the first metric that has one.
 
     Values are means over seeds at the last step. The interval over seeds holds the noise of training; this one says how
     the value would be on other families.
+
+    Args:
+        source: what the table is made from.
+        label: of a method.
     """
     last = source.metrics[source.metrics["step"] == source.metrics["step"].max()]
     spreads = [json.loads(text) for text in last["spread"]]
@@ -29,8 +33,8 @@ def lines(source: Source) -> Iterator[str]:
         "(inverse Simpson index)."
     )
     values = ", ".join(
-        f"{' with '.join(map(str, name))} {_mean(cell, 'value')} [{_mean(cell, 'low')}, {_mean(cell, 'high')}]"
-        for name, cell in first.groupby(["method", "sampler"], sort=False)
+        f"{label(str(method))} with {sampler} {_mean(cell, 'value')} [{_mean(cell, 'low')}, {_mean(cell, 'high')}]"
+        for (method, sampler), cell in first.groupby(["method", "sampler"], sort=False)
     )
     yield f"95 % bootstrap over clusters (mean over seeds), {first['family'].iloc[0]}: {values}."
 

@@ -39,7 +39,7 @@ def _notes(of: Comparison) -> Iterator[str]:
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
     yield from _spreads(source)
-    yield from clusters.lines(source)
+    yield from clusters.lines(source, lambda method: _name(of, method))
     yield from _numerics(of)
     yield from _unmeasured(source)
     yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])

@@ -133,6 +133,16 @@ def test_a_captioner_writes_one_text_per_row_whatever_the_other_rows_are(name, t
     assert captioner.captions(train.take(np.array([5]))) == [texts[5]]
 
 
+# Encoders that are classifiers
+
+
+@pytest.mark.parametrize("name", [name for name, one in plugins.discover("encoders").items() if one.classifies])
+def test_a_classifier_says_which_classes_rows_have(name, train):
+    classes = make("encoders", name).classes(train)
+    assert classes.shape == (len(train),)
+    assert classes.dtype.kind == "i"
+
+
 # Codecs
 
 

@@ -22,11 +22,8 @@ SPLITS = ["train", "train", "train", "train", "test"]
 ENCODER = CaptionAndImage(captioner="measured", image="eye", dim=2)
 
 
-class Suite:
-    """A suite whose only encoder shows the images themselves."""
-
-    def encoder(self, dataset: str, name: str) -> "Suite":
-        return self
+class Eye:
+    """Shows the images themselves."""
 
     pretrained = False
 
@@ -35,6 +32,16 @@ class Suite:
 
     def represent(self, weights: object, material: Material) -> np.ndarray:
         return material.rows.arrays["images"].reshape(len(material.rows), -1).astype(np.float32)
+
+
+class Suite:
+    """A suite of two encoders, of which one reads the other."""
+
+    def encoder(self, dataset: str, name: str) -> object:
+        return {"caption": ENCODER, "eye": Eye()}[name]
+
+    def read_by(self, dataset: str, name: str) -> dict[str, str]:
+        return {"eye": "eye"}
 
 
 @pytest.fixture
@@ -54,14 +61,14 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_captions_are_paired_with_rows_by_id(written):
-    material, _ = gather(Suite(), "d", ENCODER, rows.TRAIN)
+    material, _ = gather(Suite(), "d", "caption", rows.TRAIN)
     assert list(material.rows.ids) == IDS[:4]
     assert material.captions == [f"text of {name}" for name in IDS[:4]]
-    assert gather(Suite(), "d", ENCODER, rows.TEST)[0].captions == ["text of t"]
+    assert gather(Suite(), "d", "caption", rows.TEST)[0].captions == ["text of t"]
 
 
 def test_a_part_of_the_material_keeps_rows_captions_and_representations_together(written):
-    material, _ = gather(Suite(), "d", ENCODER, rows.TRAIN)
+    material, _ = gather(Suite(), "d", "caption", rows.TRAIN)
     part = material.take([3, 0])
     assert list(part.rows.ids) == ["b", "c"]
     assert part.captions == ["text of b", "text of c"]
@@ -71,4 +78,4 @@ def test_a_part_of_the_material_keeps_rows_captions_and_representations_together
 def test_a_row_without_a_caption_is_named(written):
     parquet.write_table(pa.table({"id": ["t", "b", "c", "a"], "text": ["x"] * 4}), written)
     with pytest.raises(MissingArtefact, match=r"no caption for d \(1 of 4 rows\); caption again"):
-        gather(Suite(), "d", ENCODER, rows.TRAIN)
+        gather(Suite(), "d", "caption", rows.TRAIN)

@@ -56,6 +56,7 @@ BENCHMARK: dict[str, Any] = {
     "metrics": [
         {"uses": "recovery", "of": "state"},
         {"uses": "recovery", "of": "argmax"},
+        {"uses": "recovery", "vote": "cluster"},
         {"uses": "diversity"},
         {"uses": "elbo"},
         {"uses": "evaluations"},
@@ -182,7 +183,7 @@ def test_the_floor_holds_the_limits_of_the_data(here):
     limits = rows.index(paths.data("backbones"))["limits"]
     best = {entry["metric"]: entry["value"] for entry in limits if entry["what"] == "best possible"}
     found = {entry["family"]: entry["value"] for entry in body["records"] if entry["what"] == "best possible"}
-    assert found == {
+    assert found == {  # not of one vote per cluster: that is another number
         "recovery@state": best["recovery"],
         "recovery@argmax": best["recovery"],
         **{f"masked-perplexity@{time}": best[f"masked-perplexity@{time}"] for time in TIMES},
