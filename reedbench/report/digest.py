@@ -1,5 +1,6 @@
 """The table for people: one row per method and sampler at its last step, its best values, and its differences."""
 
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -49,7 +50,12 @@ def digest(of: Comparison) -> Digest:
 
 def _title(of: Comparison, name: str) -> str:
     direction = of.source.metrics.loc[of.source.metrics["metric"] == name, "direction"].iloc[0]
-    return f"{name.rsplit('.v', 1)[0]} {ARROWS[direction]}"
+    return f"{heading_of(name)} {ARROWS[direction]}"
+
+
+def heading_of(name: str) -> str:
+    """A metric's id without version and number of samples; of how many samples the best was taken stays."""
+    return re.sub(r"\.v\d+-n\d+(?=-k\d+$|$)", "", name)
 
 
 def _interval_of(row: pd.Series, name: str) -> Interval:
