@@ -35,10 +35,23 @@ rule all:
 rule tables:
     input:
         [paths.cached_table(b) for b in CACHED],
-        [paths.cached_ablation(b, a) for b in CACHED for a in cached_ablations(b)],
+        [paths.cached_ablation(b, a) for b in CACHED for a in targets.cached_ablations(b)],
 
 
 # Every figure that the committed cache holds; never a heavy job.
 rule figures:
     input:
         [paths.cached_figure(b, figure) for b in CACHED for figure in settings.figures(SUITE, b)],
+        [
+            paths.cached_figure(b, figure, ablation=a)
+            for b in CACHED
+            for a in targets.cached_ablations(b)
+            for figure in settings.ablation_figures(SUITE, b, a)
+        ],
+
+
+refuse_unknown_targets()
+
+
+onerror:
+    show_failed_logs(log)

@@ -25,13 +25,17 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 
 @app.command()
-def check(config: Config = paths.CONFIG) -> None:
+def check(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Benchmarks, by name or by file; all of them where none is named.")
+    ] = None,
+    config: Config = paths.CONFIG,
+) -> None:
     """Check the configuration; print all problems at once."""
-    from reedbench.schema.suite import load
+    from reedbench.schema.inspection import inspect
 
-    suite = load(config)
-    for name, benchmark in suite.benchmarks.items():
-        console.say(f"{name}: ok ({len(benchmark.methods)} methods, {len(benchmark.seeds)} seeds)")
+    for line in inspect(config, what or ()):
+        console.say(line)
 
 
 @app.command("list")
@@ -39,7 +43,7 @@ def list_(
     what: Annotated[
         str, typer.Argument(help="benchmarks, methods, targets, or a kind of plugin (encoders, metrics, ...)")
     ],
-    pattern: Annotated[str, typer.Argument(help="Only lines that contain this.")] = "",
+    words: Annotated[list[str] | None, typer.Argument(help="Only lines that contain all of these.")] = None,
     config: Config = paths.CONFIG,
 ) -> None:
     """List benchmarks, methods, targets or plugins."""
@@ -54,7 +58,7 @@ def list_(
     else:
         raise ConfigError(unknown("thing to list", what, [*listing.OF_SUITE, *plugins.KINDS]))
     for line in lines:
-        if pattern in line:
+        if all(word in line for word in words or ()):
             print(line)
 
 
@@ -94,8 +98,8 @@ def plan(
     ] = False,
     config: Config = paths.CONFIG,
 ) -> None:
-    """Count the jobs of a benchmark, or print them as a script."""
-    from reedbench.schema import planning
+    """Count the jobs of a benchmark, and say what an edit trains anew; or print them as a script."""
+    from reedbench.schema import planning, retraining
     from reedbench.schema.suite import load
 
     suite = load(config)
@@ -104,7 +108,8 @@ def plan(
         print(planning.script(benchmark, jobs, config), end="")
     else:
         console.console().print(_as_rich(planning.overview(jobs)))
-        for line in planning.walk_backs(suite, benchmark):
+        changed = retraining.lines(suite, benchmark, retraining.retrained(suite, benchmark))
+        for line in [*changed, *planning.walk_backs(suite, benchmark)]:
             console.console().print(line, markup=False)
 
 
@@ -140,6 +145,28 @@ def status(
         print(json.dumps([asdict(row) for row in status.now().rows], indent=1))
     else:
         console.console().print(status_table.overview(status.now()))
+
+
+@app.command()
+def clean(
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is listed.")] = False,
+    config: Config = paths.CONFIG,
+) -> None:
+    """List what no configuration asks for: states of other recipes, results and jobs of runs that no file names."""
+    from reedbench.launch import leftovers
+    from reedbench.schema.suite import load
+
+    if not (found := leftovers.leftovers(load(config))):
+        console.say("nothing to clean: every file belongs to a run that some configuration asks for")
+        return
+    rows = [["path", "why", "frees", "last written"], *(one.words() for one in found)]
+    console.console().print(_as_rich(rows))
+    size = leftovers.size_words(leftovers.total(found))
+    if delete:
+        leftovers.delete(found)
+        console.say(f"deleted; {size} freed")
+    else:
+        console.say(f"{len(found)} in all, {size}; nothing was deleted: reedbench clean --delete does that")
 
 
 @cache_app.command("export")

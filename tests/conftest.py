@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reedbench.core import provenance
+from reedbench.core import plugins, provenance
 from reedbench.schema import suite
 
 # One job is one thread here too: tests run side by side, and bytes depend on the number of threads.
@@ -23,6 +23,20 @@ for name in ("TERM", "FORCE_COLOR", "TTY_COMPATIBLE", "WORLD_SIZE"):
 # What a shell starts in the background ignores Ctrl-C, and so would every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/contract --plugins DIR` runs the contract on the plugins of a folder."""
+    parser.addoption(
+        "--plugins", dest="outside", metavar="DIR", help="run tests/contract on the plugins of DIR/<kind>/*.py"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test module asks which plugins there are."""
+    if folder := config.getoption("outside"):
+        os.environ[plugins.VARIABLE] = str(Path(folder).resolve())
+
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = REPOSITORY / "tests" / "tiny.yaml"

@@ -1,6 +1,6 @@
 """Codecs: data <-> what the backbone models, for training rows and for samples. One file each.
 
-A codec is all that training, sampling and scoring know of how data of a domain look.
+A codec alone knows what data of a domain look like; training, sampling and scoring ask it.
 """
 
 from abc import abstractmethod
@@ -24,7 +24,12 @@ class AbstractCodec(Plugin):
 
     domain: ClassVar[str]
     lengths_of: ClassVar[str | None] = None  # ragged array whose rows say how long a datum is
-    repeats: ClassVar[bool] = False  # every sampling stream is asked the same anew: their number changes what is asked
+    real_are: ClassVar[str] = "real data"  # what `real` gives
+    named: ClassVar[str] = "samples"  # what `names` are
+    caption: ClassVar[str] = ""  # what is seen in a picture, where it does not say so itself
+    colours: ClassVar[Mapping[str, str]] = {}  # what colours of a picture mean: words and colour
+    stretch: ClassVar[bool] = False  # a picture's pixels have no shape of their own: it fills its axes
+    repeats: ClassVar[bool] = False  # sampling streams repeat the same conditions, so that their number changes them
 
     def recipe(self) -> dict[str, Any]:
         """The settings that change what a network is trained on."""
@@ -44,18 +49,18 @@ class AbstractCodec(Plugin):
         """
 
     def check_asked(self, facts: Facts, count: int, streams: int) -> None:
-        """Whether data can ask for `count` samples, known before anything is trained.
+        """Refuse a number of samples for which the data have too few conditions (test chains), before training.
 
         Raises:
-            ConfigError: they cannot.
+            ConfigError: there are too few.
         """
         return None
 
     @abstractmethod
     def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
-        """What each of `count` samples is asked to be.
+        """The conditions of `count` samples: which class, which chain.
 
-        The samples fall into `streams` equal parts, and every part is asked the same.
+        The samples fall into `streams` equal parts with the same conditions.
 
         Raises:
             ConfigError: the data cannot ask for that many.
@@ -84,3 +89,27 @@ class AbstractCodec(Plugin):
     @abstractmethod
     def preview(self, samples: Rows, asked: Rows) -> np.ndarray:
         """The samples that figures show, as one uint8 array."""
+
+    @abstractmethod
+    def real(self, folder: Path | str, asked: Rows) -> np.ndarray:
+        """Real data of the same kind as the samples of a preview, in the same order, as one uint8 array.
+
+        Args:
+            folder: of the data set.
+            asked: as `asked` gives it.
+
+        Raises:
+            MissingArtefact: a file is absent or damaged.
+        """
+
+    @abstractmethod
+    def names(self, asked: Rows) -> list[str]:
+        """What each sample of a preview was asked to be, in a word."""
+
+    @abstractmethod
+    def picture(self, preview: np.ndarray) -> np.ndarray:
+        """A preview, or real data, as one picture: (height, width) or (height, width, 3) uint8, white is 255."""
+
+    @abstractmethod
+    def numbers(self, preview: np.ndarray) -> list[dict[str, Any]]:
+        """One row per sample of a preview, or of real data: what the picture shows."""

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from reedbench.codecs import AbstractCodec, Batch, Facts, Streams
-from reedbench.domains import image
-from reedbench.domains.rows import Rows
+from reedbench.domains import image, rows
+from reedbench.domains.rows import TRAIN, Rows
 
 PREVIEW = 10  # images that figures show
 FILE = "samples.npz"
@@ -19,6 +19,8 @@ class ImageCodec(AbstractCodec):
     """Images <-> latents on which a flow runs; a subclass says how one becomes the other."""
 
     domain: ClassVar[str] = "image"
+    real_are: ClassVar[str] = "training images"
+    named: ClassVar[str] = "classes, in reading order"
 
     @abstractmethod
     def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -74,5 +76,28 @@ class ImageCodec(AbstractCodec):
 
     def preview(self, samples: Rows, asked: Rows) -> np.ndarray:
         """(10, height, width, channels) uint8."""
-        first: np.ndarray = samples.arrays["images"][:PREVIEW].transpose(0, 2, 3, 1)
-        return first
+        return _channels_last(samples.arrays["images"][:PREVIEW])
+
+    def real(self, folder: Path | str, asked: Rows) -> np.ndarray:
+        """(10, height, width, channels) uint8: the first training images of the classes that were asked for."""
+        wanted = asked.arrays["labels"][:PREVIEW]
+        return _channels_last(rows.first_of(folder, TRAIN, wanted).arrays["images"])
+
+    def names(self, asked: Rows) -> list[str]:
+        """The classes."""
+        return [str(label) for label in asked.arrays["labels"][:PREVIEW]]
+
+    def picture(self, preview: np.ndarray) -> np.ndarray:
+        """Five images in a row."""
+        return image.montage(preview)
+
+    def numbers(self, preview: np.ndarray) -> list[dict[str, Any]]:
+        """Grey levels, or channels, of each image."""
+        return [
+            {"sample": n, "pixels": " ".join(map(str, each.reshape(-1).tolist()))} for n, each in enumerate(preview)
+        ]
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    last: np.ndarray = images.transpose(0, 2, 3, 1)
+    return last

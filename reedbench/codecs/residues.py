@@ -10,7 +10,7 @@ from reedbench.codecs import AbstractCodec, Batch, Facts, Streams
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.core.residues import MASK, UNKNOWN
-from reedbench.domains import protein, rows
+from reedbench.domains import protein, rows, sequence_pictures
 from reedbench.domains.rows import TEST, Rows
 
 PREVIEW = 10  # chains that figures show
@@ -23,6 +23,11 @@ class Residues(AbstractCodec):
     domain: ClassVar[str] = "protein"
     lengths_of: ClassVar[str | None] = "tokens"
     repeats: ClassVar[bool] = True
+    real_are: ClassVar[str] = "native sequences"
+    named: ClassVar[str] = "test chains, from the top"
+    caption: ClassVar[str] = "A line per chain, a column per residue: strong where it is the native one, else pale."
+    colours: ClassVar[Mapping[str, str]] = sequence_pictures.KEY
+    stretch: ClassVar[bool] = True
     uses: Literal["residues"] = "residues"
 
     def shape(self, facts: Facts) -> tuple[int, ...]:
@@ -80,3 +85,19 @@ class Residues(AbstractCodec):
         pair = [data.arrays["tokens"][slice(0, PREVIEW)] for data in (samples, asked)]
         longest = int(pair[0].lengths.max())
         return np.stack([tokens.padded(longest, NOTHING) for tokens in pair], axis=1)
+
+    def real(self, folder: Path | str, asked: Rows) -> np.ndarray:
+        """(10, 2, length) uint8: the native sequences of the same chains, twice."""
+        return self.preview(asked, asked)
+
+    def names(self, asked: Rows) -> list[str]:
+        """The chains, without the stream."""
+        return [name.rsplit("/", 1)[0] for name in asked.ids[:PREVIEW]]
+
+    def picture(self, preview: np.ndarray) -> np.ndarray:
+        """A line per chain, coloured by the kind of residue."""
+        return sequence_pictures.matches(preview)
+
+    def numbers(self, preview: np.ndarray) -> list[dict[str, Any]]:
+        """Designed and native sequences."""
+        return sequence_pictures.sequences(preview)

@@ -70,6 +70,23 @@ class Paused(RunAgain):
     """Training was asked to leave: its state is saved."""
 
 
+OUTSIDE = "reedbench_plugins."  # how modules of plugins from outside the package are named
+
+
+def place_outside(error: BaseException) -> str:
+    """` (my/objectives/mine.py, line 12)` where an error comes through a plugin from outside the package, else nothing.
+
+    Its author needs to know where; of the package's own lines they do not.
+    """
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if str(frame.f_globals.get("__name__", "")).startswith(OUTSIDE):
+            place = f" ({frame.f_code.co_filename}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return place
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """A clause `; did you mean 'x'?` for the closest allowed word, or nothing."""
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)

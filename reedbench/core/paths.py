@@ -132,9 +132,13 @@ def ablation(benchmark: str, name: str) -> str:
     return f"{RESULTS}/ablations/{benchmark}/{name}.csv"
 
 
-def figure(benchmark: str, name: str, suffix: str = ".pdf") -> str:
-    """One file of a figure."""
-    return f"{RESULTS}/figures/{benchmark}/{name}{suffix}"
+def figure(benchmark: str, name: str, suffix: str = ".pdf", ablation: str | None = None) -> str:
+    """One file of a figure, of the table's methods or of an ablation's."""
+    return f"{RESULTS}/figures/{benchmark}/{_of(ablation)}{name}{suffix}"
+
+
+def _of(ablation: str | None) -> str:
+    return "" if ablation is None else f"ablations/{ablation}/"
 
 
 CACHE_FILES = ("metrics.parquet", "curves.parquet", "preview.npz")
@@ -165,9 +169,14 @@ def cached_ablation(benchmark: str, name: str) -> str:
     return f"{RESULTS}/from-cache/{benchmark}/ablations/{name}.csv"
 
 
-def cached_figure(benchmark: str, name: str, suffix: str = ".pdf") -> str:
+def cached_figure(benchmark: str, name: str, suffix: str = ".pdf", ablation: str | None = None) -> str:
     """One file of a figure, rebuilt from the cache."""
-    return f"{RESULTS}/from-cache/{benchmark}/figures/{name}{suffix}"
+    return f"{RESULTS}/from-cache/{benchmark}/figures/{_of(ablation)}{name}{suffix}"
+
+
+def image(name: str) -> str:
+    """A picture of README."""
+    return f"docs/images/{name}"
 
 
 def smoke() -> str:
@@ -177,7 +186,7 @@ def smoke() -> str:
 
 def log(rule: str, *names: str) -> str:
     """Log file of one job."""
-    return f"logs/{rule}/{'/'.join(names)}.log"
+    return f"logs/{'/'.join((rule, *names))}.log"
 
 
 def siblings(path: str, *suffixes: str) -> list[str]:

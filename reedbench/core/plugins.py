@@ -6,6 +6,7 @@ Built-in folders are `reedbench/<kind>/`; further ones come from the environment
 
 import importlib
 import importlib.util
+import inspect
 import os
 import pkgutil
 import sys
@@ -13,10 +14,10 @@ from abc import ABC
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from reedbench.core import io
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, did_you_mean
 from reedbench.core.frozen import Frozen
 
 VARIABLE = "REEDBENCH_PLUGINS"
@@ -35,6 +36,7 @@ class Plugin(Frozen, ABC):
     version: ClassVar[int] = 1
     code: ClassVar[str | None] = None
 
+    stated: ClassVar[tuple[str, ...]] = ()  # names that each final class has, as fields or as constants
     uses: str
 
     def identity(self) -> dict[str, Any]:
@@ -53,7 +55,8 @@ def discover(kind: str) -> dict[str, type[Any]]:
     """All plugins of a kind by name, in alphabetical order.
 
     Raises:
-        ConfigError: two files claim the same name, or a file defines no plugin or several, or one without a domain.
+        ConfigError: two files claim the same name, or a file defines no plugin or several, or one that lacks a method
+            or a constant that its kind must have.
     """
     found: dict[str, tuple[str, type[Any]]] = {}
     for module in _modules(kind):
@@ -63,12 +66,37 @@ def discover(kind: str) -> dict[str, type[Any]]:
             plugin.code = io.sha256(origin)
         if name in found:
             raise ConfigError(f"{origin}: {kind} plugin '{name}' is already defined in {found[name][0]}; rename one")
-        if not hasattr(plugin, "domain"):
-            raise ConfigError(
-                f"{origin}: {kind} plugin '{name}' does not say its domain (domain: ClassVar[str] = \"image\")"
-            )
+        if lacks := _lacks(plugin):
+            raise ConfigError(f"{origin}: {kind} plugin '{name}' {lacks}")
         found[name] = (origin, plugin)
     return {name: found[name][1] for name in sorted(found)}
+
+
+def _lacks(plugin: type[Any]) -> str:
+    """What a plugin must still say, or nothing."""
+    words = {name: _words(plugin, name) for name in sorted(plugin.__class_vars__)}
+    if absent := [name for name in words if not hasattr(plugin, name)]:
+        examples = ", ".join(
+            f'{name}: ClassVar[str] = "{words[name][0] if words[name] else "image"}"' for name in absent
+        )
+        return f"does not say its {' and '.join(absent)} ({examples})"
+    if absent := [name for name in plugin.stated if name not in plugin.model_fields and not hasattr(plugin, name)]:
+        return f"does not say its {' and '.join(absent)}, a field or a constant"
+    if absent := sorted(plugin.__abstractmethods__):
+        return f"lacks what every plugin of this kind must define: {', '.join(absent)}"
+    for name, allowed in words.items():
+        if isinstance(value := getattr(plugin, name), str) and allowed and value not in allowed:
+            return f"says {name} '{value}'{did_you_mean(value, allowed)} (allowed: {', '.join(allowed)})"
+    return ""
+
+
+def _words(plugin: type[Any], name: str) -> tuple[str, ...]:
+    """Words of which a constant is one, where the kind says them: `ClassVar[Literal["lower", "higher"]]`."""
+    for owner in reversed(plugin.__mro__):
+        hint = inspect.get_annotations(owner).get(name)
+        if get_origin(hint) is ClassVar and get_origin(inside := get_args(hint)[0]) is Literal:
+            return get_args(inside)
+    return ()
 
 
 def _modules(kind: str) -> list[ModuleType]:
@@ -76,15 +104,20 @@ def _modules(kind: str) -> list[ModuleType]:
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = [importlib.import_module(f"reedbench.{kind}.{name}") for name in names if not name.startswith("_")]
     return modules + [
-        _import_file(file, kind) for folder in _extra_folders(kind) for file in sorted(folder.glob("*.py"))
+        _import_file(file, kind) for folder in outside() for file in sorted((folder / kind).glob("[!_]*.py"))
     ]
 
 
-def _extra_folders(kind: str) -> list[Path]:
+def outside() -> list[Path]:
+    """Folders of plugins outside of the package.
+
+    Raises:
+        ConfigError: one is not there.
+    """
     folders = [Path(entry) for entry in os.environ.get(VARIABLE, "").split(os.pathsep) if entry]
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
         raise ConfigError(f"{VARIABLE}: no such folder: {', '.join(missing)}")
-    return [folder / kind for folder in folders]
+    return folders
 
 
 def _import_file(file: Path, kind: str) -> ModuleType:

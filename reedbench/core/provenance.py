@@ -10,18 +10,20 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths
+from reedbench.core import io, numerics, paths
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.numerics import Numerics
 from reedbench.core.staging import staged
 
 JOB_VARIABLE = "REEDBENCH_JOB"  # what a launcher knows about the job that this process is, as JSON
+WITH_EDITS = " with edits"
 PACKAGES = (
     "reedbench",
     "torch",
@@ -55,6 +57,8 @@ class Made:
     flops: float | None = None
     seeds: list[int] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    numerics: Numerics | None = None
+    """Under which the outputs were computed, where that was not all here."""
 
 
 def cpu_seconds() -> float:
@@ -89,6 +93,7 @@ class Recorder:
             "max_rss_mb": usage.ru_maxrss // 1024,
             "flops": made.flops,
             "seeds": made.seeds,
+            "numerics": numerics.here(made.device) if made.numerics is None else made.numerics,
             "threads": _threads(),
             "notes": made.notes,
             "git": _git_state(),
@@ -180,12 +185,15 @@ def verify(path: Path | str) -> Iterator[str]:
     """Walk the chain of inputs back from `path`; yield one line per file that was checked.
 
     A file in a recorded folder is vouched for by the folder, a file of a committed cache by the record of the cache.
+    At the end comes one warning per step whose code was another then: VERSION says whether results changed, and whoever
+    raises it may forget to.
 
     Raises:
         MissingArtefact: a file differs from its sidecar, or from what a later step read, or lacks one.
     """
     waiting: list[tuple[str, str | None, str]] = [(str(path), None, "")]
     seen: set[str] = set()
+    commits: dict[str, set[str]] = {}
     sha256 = cache(io.sha256)  # an input is hashed once, however many steps read it
     while waiting:
         current, expected, reader = waiting.pop()
@@ -203,6 +211,7 @@ def verify(path: Path | str) -> Iterator[str]:
                     f"{current}: not the file that step {record['step']} wrote (sha256 {actual[:12]})"
                 )
             waiting += [(file, digest, current) for file, digest in record["inputs"].items()]
+            commits.setdefault(record["step"], set()).add(_commit(record.get("git") or {}))
             yield f"{current}: {record['step']} v{record['version']}, {len(record['inputs'])} inputs"
         elif (recorded := _in_cache(current)) is not None:
             if (actual := sha256(current)) != recorded:
@@ -219,6 +228,30 @@ def verify(path: Path | str) -> Iterator[str]:
             yield f"{current}: source"
         else:
             raise MissingArtefact(f"{current}: has no provenance file {sidecar(current).name}; run its step again")
+    yield from _other_code(commits)
+
+
+def _other_code(commits: Mapping[str, set[str]]) -> Iterator[str]:
+    """One line per step that some other code than the present one has run."""
+    present = _commit(_git_state())
+    if not present:
+        return
+    for step, found in sorted(commits.items()):
+        if others := sorted(commit for commit in found - {present, ""} if not _is_same_code(commit, present)):
+            then = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            yield f"warning: step {step} ran with the code of {then}; here is {present}: results may differ"
+
+
+def _is_same_code(one: str, other: str) -> bool:
+    """Whether two commits have the same sources, and differ in documents, tests or results alone."""
+    if WITH_EDITS in one or WITH_EDITS in other:
+        return False
+    return _git("diff", "--quiet", one, other, "--", str(Path(__file__).parents[1])) is not None
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    """`c58cf7d`, or `c58cf7d with edits`; empty where nothing is known."""
+    return f"{git['commit'][:7]}{WITH_EDITS if git.get('dirty') else ''}" if git.get("commit") else ""
 
 
 def _in_cache(path: str) -> str | None:
@@ -269,20 +302,18 @@ def _packages() -> dict[str, str]:
 @cache
 def _git_state() -> dict[str, Any]:
     """Commit and dirtiness of the reedbench sources, where they are tracked (not of the user's working directory)."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str | None:
-        try:
-            command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
     # An installed copy may lie inside a repository of something else.
-    tracked = git("ls-files", "--error-unmatch", "--", __file__) is not None
-    commit = git("rev-parse", "HEAD") if tracked else None
-    return {
-        "commit": commit,
-        "dirty": None if commit is None else bool(git("status", "--porcelain", "--", str(here.parent))),
-    }
+    tracked = _git("ls-files", "--error-unmatch", "--", __file__) is not None
+    commit = _git("rev-parse", "HEAD") if tracked else None
+    package = str(Path(__file__).parents[1])
+    return {"commit": commit, "dirty": None if commit is None else bool(_git("status", "--porcelain", "--", package))}
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says in the folder of the sources; nothing where it fails or is not there."""
+    command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,8 +1,9 @@
 """Datasets: one file each. A dataset yields rows with splits; the `prepare` step writes them to disk."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -28,6 +29,14 @@ class AbstractDataset(Plugin):
     def rows(self) -> Rows:
         """All rows of all splits, in a fixed order."""
 
+    def declared(self) -> dict[str, Any]:
+        """What the index will say, as far as the settings alone tell it.
+
+        `shapes` by array, rows by split (`splits`), `classes`: `reedbench check` judges a benchmark by it before any
+        data are there.
+        """
+        return {}
+
     def files(self) -> tuple[Path, ...]:
         """Files from outside that it reads, as far as they are few: their digests are part of the provenance."""
         return ()
@@ -35,3 +44,7 @@ class AbstractDataset(Plugin):
     def facts(self) -> dict[str, object]:
         """What the index should say beside row counts (number of classes, source)."""
         return {}
+
+    def remarks(self) -> Sequence[str]:
+        """What `prepare` says of the data beside their number, a line each."""
+        return ()

@@ -21,13 +21,14 @@ from reedbench.core import io, paths, residues, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.datasets import AbstractDataset
+from reedbench.domains import clusters as families
 from reedbench.domains import peptide, protein
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 VALID = "valid"
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no file in UTF-8 can hold it
 NO_RESOLUTION = -1.0  # in the manifest, where the source gives none (NMR, models)
-FARTHEST = 1e6  # Angstrom from the origin that a coordinate may be
+FARTHEST = peptide.FARTHEST
 TAG = "HHHHHH"
 TAG_OFFSETS = range(5)  # residues that may lie outside of a tag
 
@@ -102,6 +103,9 @@ class AbstractChains(AbstractDataset):
     his_tag: Literal["keep", "fixed", "reference"] = "fixed"
     """Tags of six H at most four residues from an end: kept, cut once so that the whole tag goes, or cut as REED does
     (once per place that matches, so that seven H at an end take six further residues along)."""
+    most_per_cluster: float = Field(1.0, gt=0, le=1)
+    """Largest share of the test chains that one cluster may be: of larger ones chains are left out (and counted), the
+    same each time. 1 is no limit."""
 
     @abstractmethod
     def read(self) -> Source:
@@ -133,7 +137,7 @@ class AbstractChains(AbstractDataset):
         source = self.read()
         self._check_names(source.chains)
         self._check_places(source.chains)
-        dropped, tags = Counter(source.dropped), 0
+        dropped, tagged = Counter(source.dropped), set[str]()
         kept: list[Chain] = []
         for chain in source.chains:
             whole, chain = chain, chain.cut(trimmed(chain.sequence, self.his_tag)).with_oxygens()
@@ -141,9 +145,27 @@ class AbstractChains(AbstractDataset):
                 dropped[reason] += 1
             else:
                 kept.append(chain)
-                tags += len(chain.sequence) < len(whole.sequence)
-        rows = _rows(kept, self._splits(kept, dropped))
-        return rows, {**source.facts, **_counts(rows), "left_out": dict(sorted((+dropped).items())), "tags_cut": tags}
+                tagged |= {chain.name} if len(chain.sequence) < len(whole.sequence) else set()
+        splits = self._splits(kept, dropped)
+        tested = [chain for chain, split in zip(kept, splits, strict=True) if split == TEST]
+        surplus = self._surplus(tested)
+        dropped["most_per_cluster"] += len(surplus)
+        stays = [i for i, chain in enumerate(kept) if chain.name not in surplus]
+        rows = _rows([kept[i] for i in stays], [splits[i] for i in stays])
+        left_out = dict(sorted((+dropped).items()))
+        return rows, {**source.facts, **_counts(rows), "left_out": left_out, "tags_cut": len(tagged - surplus)}
+
+    def remarks(self) -> list[str]:
+        """Chains, clusters and effective clusters of each split."""
+        return families.lines(self.facts()["clusters_by_split"])
+
+    def _surplus(self, tested: Sequence[Chain]) -> set[str]:
+        """Names of test chains that `most_per_cluster` leaves out."""
+        names, clusters = [chain.name for chain in tested], [chain.cluster for chain in tested]
+        try:
+            return families.surplus(names, clusters, self.most_per_cluster, self.id)
+        except ConfigError as error:
+            raise ConfigError(f"dataset {self.id}: {error}") from error
 
     def _splits(self, chains: Sequence[Chain], dropped: Counter[str]) -> list[str]:
         """The split of each chain."""
@@ -275,6 +297,7 @@ def _counts(rows: Rows) -> dict[str, Any]:
         "unknown_residues": int((arrays["tokens"].values == residues.UNKNOWN).sum()),
         "unresolved_residues": int((~peptide.has_backbone(arrays["coordinates"].values)).sum()),
         "clusters": len(set(arrays["cluster"].tolist())),
+        "clusters_by_split": families.described(arrays["cluster"], rows.split, arrays["tokens"].lengths),
         "chains_without_resolution": int((arrays["resolution"] == NO_RESOLUTION).sum()),
         "placed_oxygens": int(arrays["placed_oxygen"].sum()),
         "chains_with_placed_oxygens": int((arrays["placed_oxygen"] > 0).sum()),

@@ -65,6 +65,10 @@ class Backbones(AbstractDataset):
             raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
         return self
 
+    def declared(self) -> dict[str, Any]:
+        """Number of chains."""
+        return {"splits": {TRAIN: self.chains, TEST: self.test_chains}}
+
     def rows(self) -> Rows:
         """Training chains, then test chains: `coordinates`, `tokens` and `chain` of `domains.protein`, and `cluster`.
 

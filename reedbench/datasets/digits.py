@@ -15,6 +15,7 @@ from reedbench.datasets import AbstractDataset
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 CLASSES = 10
+SCANS, SIDE = 1797, 8
 SOURCE_LEVELS = 16  # scikit-learn stores counts of ink pixels, 0..16
 
 
@@ -25,8 +26,16 @@ class Digits(AbstractDataset):
     embedded: ClassVar[bool] = True
     uses: Literal["digits"] = "digits"
 
-    test_rows: int = Field(360, ge=CLASSES)
+    test_rows: int = Field(360, ge=CLASSES, le=SCANS - CLASSES)
     """Scans that are held out, in equal shares of every class."""
+
+    def declared(self) -> dict[str, Any]:
+        """Everything that counts: the scans are always the same."""
+        return {
+            "shapes": {"images": [1, SIDE, SIDE], "labels": []},
+            "splits": {TRAIN: SCANS - self.test_rows, TEST: self.test_rows},
+            "classes": CLASSES,
+        }
 
     def rows(self) -> Rows:
         """All scans in scikit-learn's order; `images` (1797, 1, 8, 8) uint8 0..255."""

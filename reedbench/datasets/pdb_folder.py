@@ -1,44 +1,64 @@
-"""A folder of structures in PDB, mmCIF or binary CIF files, read with biotite (BSD-3, https://www.biotite-python.org).
+"""A folder of structures in PDB, mmCIF or binary CIF files; biotite (BSD-3, https://www.biotite-python.org) parses CIF.
 
-What counts as a residue follows ProteinMPNN's parser (8907e66 protein_mpnn_utils.py:54-187): ATOM records, and MSE as
-MET; the first atom of a name wins over alternatives; residue numbers are made contiguous with X where one is absent;
-insertion codes follow their number in alphabetical order; other residues are X.
+What counts as a residue is said in `domains.polymers`; with `residues: reference` it is what ProteinMPNN's parser says.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any, ClassVar, Literal
 
 from reedbench.core import io
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _chains, _tables
+from reedbench.datasets import _chains, _reference_parser, _remarks, _tables
 from reedbench.datasets._chains import AbstractSharedOut, Chain, Source
-from reedbench.domains.protein import ATOMS
+from reedbench.domains import polymers, structure_files
+from reedbench.domains.pdb_records import BadStructure
+from reedbench.domains.polymers import Counts
 
-SUFFIXES = (".pdb", ".cif", ".bcif")
-NAMES = "ALA CYS ASP GLU PHE GLY HIS ILE LYS LEU MET ASN PRO GLN ARG SER THR VAL TRP TYR MSE".split()
-LETTERS = dict(zip(NAMES, "ACDEFGHIKLMNPQRSTVWYM", strict=True))
-CIF_RESOLUTION = (("refine", "ls_d_res_high"), ("em_3d_reconstruction", "resolution"))
+SHOWN = 20  # broken files that a message and the index name
+NOTICED = (
+    "broken_files",
+    "files_of_other_kinds",
+    "files_with_further_models",
+    "modified_residues",
+    "residues_of_unknown_name",
+    "residues_missing_in_gaps",
+    "chains_with_gaps_left_open",
+    "residues_with_alternative_locations",
+    "residues_written_twice",
+    "single_amino_acids_left_out",
+    "other_molecules_left_out",
+)
 
 
 class PdbFolder(AbstractSharedOut):
-    """Every chain of every .pdb, .cif and .bcif file of a folder; rows are named <file>_<chain>."""
+    """Every chain of every structure file of a folder; rows are named <file>_<chain>.
 
+    Files end in .pdb, .ent, .pdb1 (an assembly), .cif, .mmcif or .bcif, or one of these with .gz.
+    """
+
+    version: ClassVar[int] = 2
     uses: Literal["pdb-folder"] = "pdb-folder"
 
     folder: str
-    """The folder, searched with its subfolders, from the working directory or $REEDBENCH_DATA. Chains and residue
-    numbers are the authors'; only the first model counts."""
+    """The folder, searched with its subfolders, from the working directory or $REEDBENCH_DATA. Chains are the
+    authors'; only the first model that has atoms counts. Two chains of one letter are A and A-2."""
     only_chain: str = ""
     """Name of the one chain to take from each file; all of them if empty."""
     clusters: str = ""
     """A .csv file with columns `name` and `cluster` that says which rows are homologues. Without it all chains of a
     file are one cluster, and homologues in different files may end up in different splits."""
+    residues: Literal["file", "reference"] = "file"
+    """`file`: residues in the order of the file (mmCIF: of the polymer), each in its likeliest location, protonation
+    states as their amino acid, X only for what is missing in a gap in space. `reference`: as ProteinMPNN's parser reads
+    them: by number, X for every number that is absent, chains of one letter in one."""
+    modified: Literal["parent", "x"] = "parent"
+    """Modified residues (SEP, CSO, D-amino acids) as the amino acid that they come from, or as X. MSE is M either
+    way; with `residues: reference` all others are X."""
+    broken: Literal["stop", "count"] = "stop"
+    """Files that cannot be read stop the preparation, all named in one message, or are left out and counted."""
 
     def files(self) -> tuple[Path, ...]:
         """The table of clusters; structures, which may be many, have one digest in the index."""
@@ -48,38 +68,109 @@ class PdbFolder(AbstractSharedOut):
         """Chains by path, then in the order of the file.
 
         Raises:
-            ConfigError: the folder holds no structure, or one cannot be read; it is named.
+            ConfigError: the folder holds no structure, or some cannot be read; they are named.
         """
         folder = _chains.existing(self, "folder")
-        files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES]
+        found = _Found()
+        files, found.others = structure_files.found(folder, self.files())
         if not files:
-            raise ConfigError(f"dataset {self.id}: {folder}: holds no file that ends in {', '.join(SUFFIXES)}")
-        dropped: Counter[str] = Counter()
-        chains = [chain for file in files for chain in self._chains_of(file, dropped)]
+            raise ConfigError(f"dataset {self.id}: {folder}: holds no structure file ({structure_files.READ})")
+        parse = self._as_reference if self.residues == "reference" else self._as_in_file
+        chains: list[Chain] = []
+        for file in files:
+            try:
+                chains += parse(file, found)
+            except BadStructure as error:
+                found.broken[file] = str(error)
+        self._check_broken(found.broken, len(files))
+        found.dropped["broken file"] += len(found.broken)
         facts = {"source": self.folder, "files": len(files), "sha256": _chains.digest(files, folder)}
+        facts |= {"residues_as": self.residues, **found.facts(folder)}
         if not self.clusters:
-            return Source(chains, dropped, {**facts, "clusters_from": "files: one cluster each, homologues unknown"})
+            return Source(
+                chains, found.dropped, {**facts, "clusters_from": "files: one cluster each, homologues unknown"}
+            )
         (file,) = self.files()
         facts |= {"clusters_from": self.clusters, "clusters_sha256": io.sha256(file)}
-        return Source(_grouped(chains, file), dropped, facts)
+        return Source(_grouped(chains, file), found.dropped, facts)
 
-    def _chains_of(self, file: Path, dropped: Counter[str]) -> Iterator[Chain]:
-        try:
-            atoms, resolution = _atoms(file)
-        except ImportError:
-            raise
-        except Exception as error:  # parsers raise whatever a damaged file leads them to
-            raise ConfigError(f"{file}: not a whole {file.suffix} file ({type(error).__name__}: {error})") from error
-        if not np.isfinite(atoms.coord).all():
-            raise ConfigError(f"{file}: a coordinate of an atom is not a finite number; leave the atom out")
-        names = [name for name in dict.fromkeys(atoms.chain_id.tolist()) if self.only_chain in ("", name)]
-        dropped[f"file without chain {self.only_chain}" if self.only_chain else "file without protein"] += not names
-        for name in names:
-            chain = atoms[atoms.chain_id == name]
-            if int(np.ptp(chain.res_id)) >= self.max_length:  # numbers may be anything: no rows are made for them
-                dropped["max_length"] += 1
+    def remarks(self) -> list[str]:
+        """What was left out or changed, and clusters."""
+        return [*_remarks.noticed(self.facts(), ("left_out", *NOTICED)), *super().remarks()]
+
+    def _check_broken(self, broken: dict[Path, str], files: int) -> None:
+        """All broken files in one message."""
+        if broken and (self.broken == "stop" or len(broken) == files):
+            lines = [f"{file}: {why}" for file, why in list(broken.items())[:SHOWN]]
+            if len(broken) > SHOWN:
+                lines.append(f"and {len(broken) - SHOWN} more")
+            many = f"{len(broken)} of {files} files hold no structure that can be read"
+            cure = (
+                "mend or remove them, or say `broken: count` to leave them out" if len(broken) < files else "mend them"
+            )
+            raise ConfigError("\n  ".join([f"dataset {self.id}: {many} ({cure}):", *lines]))
+
+    def _as_in_file(self, file: Path, found: "_Found") -> list[Chain]:
+        records = structure_files.read(file)
+        made, counts = polymers.chains(records.atoms, self.max_length, self.modified)
+        found.counts.add(counts)
+        found.further_models += records.further
+        resolution = records.resolution or _chains.NO_RESOLUTION
+        stem = structure_files.stem(file)
+        wanted = [polymer for polymer in made if self.only_chain in ("", polymer.name)]
+        self._count_none(wanted, found)
+        found.dropped["chain without amino acids"] += bool(made) and not self.only_chain and counts.no_protein
+        return [
+            Chain(f"{stem}_{polymer.name}", polymer.sequence, polymer.coordinates, stem, resolution)
+            for polymer in wanted
+        ]
+
+    def _as_reference(self, file: Path, found: "_Found") -> list[Chain]:
+        atoms, resolution = _reference_parser.read(file)
+        parts = [part for part in _reference_parser.chains(atoms) if self.only_chain in ("", part[0])]
+        self._count_none(parts, found)
+        stem, made = structure_files.stem(file), []
+        for name, span, chain in parts:
+            if span > self.max_length:  # numbers may be anything: no rows are made for them
+                found.dropped["max_length"] += 1
                 continue
-            yield Chain(f"{file.stem}_{name.strip()}", *_backbone(chain), file.stem, resolution)
+            parsed = _reference_parser.backbone(chain)
+            made.append(Chain(f"{stem}_{name}", *parsed, stem, resolution or _chains.NO_RESOLUTION))
+        return made
+
+    def _count_none(self, chains: Sequence[object], found: "_Found") -> None:
+        reason = f"file without chain {self.only_chain}" if self.only_chain else "file without protein"
+        found.dropped[reason] += not chains
+
+
+@dataclass
+class _Found:
+    """What was noticed on the way."""
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    broken: dict[Path, str] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    others: Counter[str] = field(default_factory=Counter)
+    further_models: int = 0
+
+    def facts(self, folder: Path) -> dict[str, Any]:
+        """For the index, by the names of `NOTICED`; only what there is."""
+        counts = self.counts
+        broken = {str(file.relative_to(folder)): why for file, why in list(self.broken.items())[:SHOWN]}
+        values = (
+            broken,
+            dict(self.others.most_common()),
+            self.further_models,
+            dict((+counts.modified).most_common()),
+            dict((+counts.unknown).most_common()),
+            counts.filled,
+            counts.open_gaps,
+            counts.choices,
+            counts.repeated,
+            counts.free,
+            counts.others,
+        )
+        return {name: value for name, value in zip(NOTICED, values, strict=True) if value}
 
 
 def _grouped(chains: list[Chain], file: Path) -> list[Chain]:
@@ -92,52 +183,3 @@ def _grouped(chains: list[Chain], file: Path) -> list[Chain]:
     if lacking := [chain.name for chain in chains if not cluster_of.get(chain.name)]:
         raise ConfigError(f"{file}: {len(lacking)} of {len(chains)} chains have no cluster, such as '{lacking[0]}'")
     return [replace(chain, cluster=cluster_of[chain.name]) for chain in chains]
-
-
-def _atoms(file: Path) -> tuple[Any, float]:
-    """Atoms of the residues that count, first model, and the resolution."""
-    from biotite.structure.io import pdb, pdbx
-
-    if file.suffix.lower() == ".pdb":
-        opened = pdb.PDBFile.read(file)
-        atoms = opened.get_structure(model=1, altloc="all")
-        resolution = _pdb_resolution(opened.lines)
-    else:
-        opened = (pdbx.BinaryCIFFile if file.suffix.lower() == ".bcif" else pdbx.CIFFile).read(file)
-        atoms = pdbx.get_structure(opened, model=1, altloc="all")
-        resolution = _cif_resolution(opened.block)
-    return atoms[~atoms.hetero | (atoms.res_name == "MSE")], resolution
-
-
-def _backbone(atoms: Any) -> tuple[str, np.ndarray]:
-    """Sequence and (length, 4, 3) float32 backbone of one chain."""
-    names: dict[tuple[int, str], str] = {}
-    places: dict[tuple[tuple[int, str], str], np.ndarray] = {}
-    columns = (atoms.res_id.tolist(), atoms.ins_code.tolist(), atoms.res_name.tolist(), atoms.atom_name.tolist())
-    for number, code, residue, atom, place in zip(*columns, atoms.coord, strict=True):
-        key = number, code.strip()
-        names.setdefault(key, residue)
-        if atom in ATOMS:
-            places.setdefault((key, atom), place)
-    numbers = {number for number, _ in names}
-    absent = [(number, "") for number in range(min(numbers), max(numbers)) if number not in numbers]
-    keys = sorted([*names, *absent])
-    missing = np.full(3, np.nan, np.float32)
-    coordinates = np.array([[places.get((key, atom), missing) for atom in ATOMS] for key in keys], np.float32)
-    return "".join(LETTERS.get(names.get(key, ""), "X") for key in keys), coordinates
-
-
-def _pdb_resolution(lines: list[str]) -> float:
-    found = (re.match(r"REMARK   2 RESOLUTION\.\s+(\S+) ANGSTROM", line) for line in lines)
-    return _positive([match[1] for match in found if match])
-
-
-def _cif_resolution(block: Any) -> float:
-    there = [(name, column) for name, column in CIF_RESOLUTION if name in block and column in block[name]]
-    return _positive([block[name][column].as_array(str)[0] for name, column in there])
-
-
-def _positive(texts: list[str]) -> float:
-    """The first that is a number above 0; experiments without a resolution write 0, ?, or NULL."""
-    numbers = (float(text) for text in texts if re.fullmatch(r"\d+(\.\d*)?", text))
-    return next((number for number in numbers if number > 0), _chains.NO_RESOLUTION)

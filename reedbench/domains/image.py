@@ -11,6 +11,7 @@ import numpy as np
 from reedbench.core import io
 from reedbench.core.constants import IMAGE_LEVELS
 
+ROW = 5  # images side by side in a montage
 Rounding = Literal["truncate", "round"]
 
 
@@ -23,6 +24,26 @@ def to_uint8(signed: np.ndarray, rounding: Rounding) -> np.ndarray:
     """float -1..1 -> uint8; REPA and REED truncate, SiT rounds (a shift of half a grey level)."""
     scaled = (signed.astype(np.float64) + 1) * (IMAGE_LEVELS / 2) + (0.5 if rounding == "round" else 0.0)
     return np.floor(np.clip(scaled, 0, IMAGE_LEVELS)).astype(np.uint8)
+
+
+def montage(images: np.ndarray) -> np.ndarray:
+    """Images side by side, five in a row, with a white line between them.
+
+    Args:
+        images: (n, height, width, channels) uint8.
+
+    Returns:
+        (height, width, channels) uint8, without the last axis where there is one channel. One channel is ink: it is
+        shown dark on white.
+    """
+    n, h, w, c = images.shape
+    lines, across = -(-n // ROW), min(n, ROW)
+    canvas = np.full((lines * (h + 1) - 1, across * (w + 1) - 1, c), IMAGE_LEVELS, np.uint8)
+    for i, each in enumerate(images):
+        top, left = divmod(i, ROW)
+        shown = IMAGE_LEVELS - each if c == 1 else each
+        canvas[top * (h + 1) : top * (h + 1) + h, left * (w + 1) : left * (w + 1) + w] = shown
+    return canvas.squeeze(-1) if c == 1 else canvas
 
 
 def write_samples(path: Path | str, images: np.ndarray, labels: np.ndarray) -> None:

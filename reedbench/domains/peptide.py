@@ -13,6 +13,7 @@ ANGLE_O_C_N = np.deg2rad(123.0)
 # N-CA-C-O torsion where the next residue is unknown: that of an alpha helix (psi -45 degrees, the oxygen opposite).
 LAST_TORSION = np.deg2rad(135.0)
 LONGEST_BOND = 2.0  # Angstrom between C and the next N (1.33 in a peptide bond): beyond it the chain is broken
+FARTHEST = 1e6  # Angstrom from the origin that a coordinate may be
 FLAT = 1e-3  # sine of an angle below which three atoms count as one line and span no plane
 
 

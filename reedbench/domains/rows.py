@@ -105,6 +105,28 @@ def read(folder: Path | str, split: str) -> Rows:
     return Rows(ids, [split] * len(ids), {name: store.read(name, keep) for name in store.names})
 
 
+def first_of(folder: Path | str, split: str, labels: Sequence[int]) -> Rows:
+    """For every label the first row of a split that has it, and the next one when it comes again; reads only these.
+
+    Raises:
+        MissingArtefact: a file is absent or damaged, or the split has no row of a label.
+    """
+    manifest = io.read_table(Path(folder) / "manifest.parquet", ["id", "split", "label"]).to_pydict()
+    place: dict[int, list[int]] = {}
+    for i, (own, label) in enumerate(zip(manifest["split"], manifest["label"], strict=True)):
+        if own == split:
+            place.setdefault(int(label), []).append(i)
+    if absent := sorted(set(map(int, labels)) - place.keys()):
+        raise MissingArtefact(f"{folder}: split '{split}' has no row of label {absent[0]}; prepare it again")
+    used = dict.fromkeys(place, 0)
+    keep = []
+    for label in map(int, labels):
+        keep.append(place[label][used[label] % len(place[label])])
+        used[label] += 1
+    store = shards.Shards(Path(folder) / "shards")
+    return Rows([manifest["id"][i] for i in keep], [split] * len(keep), {n: store.read(n, keep) for n in store.names})
+
+
 def _row_digest(rows: Rows, i: int) -> str:
     digest = hashlib.sha256()
     for name in sorted(rows.arrays):

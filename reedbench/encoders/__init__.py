@@ -21,6 +21,15 @@ from reedbench.domains.rows import Rows
 # tokens: (n, tokens, dim). vector: (n, dim). residues: `Ragged` rows (L, dim) for chains of L residues.
 # pairs: `Ragged` rows (L * L, dim), the pair of residues (i, j) of a chain at i * L + j.
 Kind = Literal["tokens", "vector", "residues", "pairs"]
+EXTRACTED: tuple[Kind, ...] = ("tokens", "vector")  # kinds that make features of a sample, for metrics
+# Shapes by kind where the width is known only once something is represented; `tokens` have an unknown number, too.
+WIDTH = 8
+STAND_INS: Mapping[Kind, tuple[int, ...]] = {"vector": (WIDTH,), "residues": (-1, WIDTH), "pairs": (-1, -1, WIDTH)}
+
+
+def of_datum(kind: Kind, stored: Sequence[int]) -> tuple[int, ...]:
+    """Shape of one representation, given that of its rows on disk: pairs lie there one after the other."""
+    return (-1, *stored) if kind == "pairs" else tuple(stored)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,17 @@ class AbstractEncoder(Plugin):
         """Names of the encoders whose representations it needs."""
         return ()
 
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+        """Shape of one representation, or None where only the representations tell it.
+
+        By it `reedbench check` builds the networks before anything is represented.
+
+        Args:
+            facts: index of the dataset.
+            others: shapes of the encoders that it reads, as far as they are known.
+        """
+        return None
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train on the training split; `test` serves quality figures only. `stream` names its randomness."""
         return Pretrained({}, {})
@@ -94,6 +114,10 @@ class AbstractEncoder(Plugin):
         `device` is `cpu`, or `cuda` for an encoder that is `on_gpu`.
         """
         return partial(self.represent, weights)
+
+    def classes(self, rows: Rows) -> np.ndarray:
+        """(n,) int64 classes that rows have, or were asked to have, for encoders that are classifiers."""
+        raise TypeError(f"{type(self).__name__} does not classify")
 
     def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""

@@ -38,6 +38,10 @@ class CaptionAndImage(AbstractEncoder):
         """The image encoder."""
         return (self.image,)
 
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+        """Both parts side by side; the text part is narrower where the captions have fewer words."""
+        return (self.dim + others[self.image][-1],) if self.image in others else None
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Fit the text part and the moments of both parts on the training split."""
         from sklearn.decomposition import TruncatedSVD

@@ -4,6 +4,7 @@ It plays DINOv2's part on images too small for DINOv2. With `steps: 0` it stays 
 the *content* of a representation matters. Labels are never seen; they only score the linear probe of the card.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -34,6 +35,11 @@ class InvariantPatches(AbstractEncoder):
     """Images per step."""
     lr: float = Field(3.0e-3, gt=0)
     """Peak learning rate of AdamW; 20 steps of warm-up, then a cosine."""
+
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+        """A token per 2x2 patch, the last ones half empty where a side is odd."""
+        _, height, width = facts["shapes"]["images"]
+        return (math.ceil(height / 2) * math.ceil(width / 2), self.dim)
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train, then measure the moments that standardise the tokens."""

@@ -79,6 +79,11 @@ class SmallClassifier(AbstractEncoder):
         features: np.ndarray = self._run(weights, material.rows, features=True)
         return features
 
+    def classes(self, rows: Rows) -> np.ndarray:
+        """The labels."""
+        labels: np.ndarray = rows.arrays["labels"]
+        return labels
+
     def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
         """(n,) int64 predicted classes."""
         predicted: np.ndarray = self._run(weights, rows, features=False).argmax(1)

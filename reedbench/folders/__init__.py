@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from reedbench.core import residues
 from reedbench.core.console import Track
 from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.core.ragged import Ragged
 from reedbench.core.residues import ALPHABET, UNKNOWN
+from reedbench.domains.rows import Rows
 from reedbench.domains.superposition import FULL_PLDDT, Folds
 
 FOLDED_AS = "A"  # what X becomes, as in REED's evaluation, protein/fmif @0a4527e
@@ -24,6 +27,9 @@ class AbstractFolder(Plugin):
     """Predicts the backbone of single chains from their sequence."""
 
     domain: ClassVar[str] = "protein"
+
+    threads: int = Field(1, ge=1)
+    """CPU threads of its use; part of its settings because sums in another order round differently."""
 
     @abstractmethod
     def missing(self) -> str | None:
@@ -38,7 +44,11 @@ class AbstractFolder(Plugin):
             device: `cpu` or `cuda`.
         """
 
-    def fold(self, sequences: Sequence[str], device: str) -> Folds:
+    def fold(self, samples: Rows, device: str) -> Folds:
+        """Structures of designs (`tokens` of `domains.protein`), in their order."""
+        return self.fold_sequences([residues.letters(row) for row in samples.arrays["tokens"]], device)
+
+    def fold_sequences(self, sequences: Sequence[str], device: str) -> Folds:
         """Structures of designed sequences; equal ones are folded once.
 
         X, which also stands where nothing was designed, is folded as alanine: lengths stay as they are.

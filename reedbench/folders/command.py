@@ -1,5 +1,6 @@
 """Any program that folds: it is given a FASTA file and a folder, and leaves one PDB file per sequence there."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -70,7 +71,10 @@ class Command(AbstractFolder):
         for name, value in values.items():
             parts = [part.replace(name, value) for part in parts]
         try:
-            done = subprocess.run(parts, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                parts, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+                env={**os.environ, "OMP_NUM_THREADS": str(self.threads)},
+            )  # fmt: skip
         except OSError as error:  # a script without its first line `#!...`, or a program for another machine
             raise MetricError(f"folding command cannot be started ({error.strerror}): {shlex.join(parts)}") from error
         if done.returncode:

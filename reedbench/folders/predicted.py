@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from reedbench.core import io, paths
 from reedbench.core.errors import MetricError, MissingArtefact
+from reedbench.domains.superposition import FULL_PLDDT
 from reedbench.folders import AbstractFolder, Prediction
 
 
@@ -17,7 +20,8 @@ class Predicted(AbstractFolder):
 
     folder: str
     """Folder of <sha256 of the letters, X read as A>.npz (from the working directory or $REEDBENCH_DATA), with arrays
-    `coordinates` (length, 3, 3), N, CA, C in Angstrom, and `plddt`, the mean, 0 to 100."""
+    `coordinates` (length, 3, 3), N, CA, C in Angstrom, and `plddt`, 0 to 100: one number, or one per residue, of which
+    the mean is taken."""
     protocol: str = ""
     """What predicted them, name and version: all that tells two sets of predictions apart."""
 
@@ -42,11 +46,21 @@ class Predicted(AbstractFolder):
                 f"{len(absent)} of {len(files)} sequences have no predicted structure; the first is {sequence}: "
                 f"fold it and put it at {file}"
             )
-        for file in files:
+        for file, sequence in zip(files, sequences, strict=True):
             arrays = io.read_npz(file, ("coordinates", "plddt"), cure="fold this sequence again")
-            if arrays["plddt"].size != 1 or any(array.dtype.kind not in "fiu" for array in arrays.values()):
-                raise MetricError(f"{file}: `coordinates` must be numbers, and `plddt` one number, the mean")
-            yield arrays["coordinates"], arrays["plddt"].item()
+            plddt = arrays["plddt"].squeeze()
+            if any(array.dtype.kind not in "fiu" for array in arrays.values()):
+                raise MetricError(f"{file}: `coordinates` and `plddt` must be numbers")
+            if plddt.shape not in ((), (len(sequence),)):
+                raise MetricError(
+                    f"{file}: `plddt` has shape {arrays['plddt'].shape}; it must be one number, or one for each of "
+                    f"{len(sequence)} residues"
+                )
+            if not ((plddt >= 0) & (plddt <= FULL_PLDDT)).all():
+                raise MetricError(f"{file}: `plddt` goes from {plddt.min():g} to {plddt.max():g}, not from 0 to 100")
+            if plddt.shape and 0 < plddt.max() <= 1:
+                raise MetricError(f"{file}: `plddt` is 0 to 1 in every residue; write 0 to 100")
+            yield arrays["coordinates"], float(plddt.mean(dtype=np.float64))
 
     def _path(self) -> Path:
         return paths.external(self.folder)

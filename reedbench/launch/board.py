@@ -11,9 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import io
+from reedbench.core import io, locks
 from reedbench.core.console import say
-from reedbench.launch import locks
 
 INTERVAL = float(os.environ.get("REEDBENCH_SQUEUE_SECONDS", "10"))
 TIMEOUT = 60
@@ -64,7 +63,7 @@ class Board:
             return table
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.with_suffix(".lock").open("w") as lock:
-            if not locks.taken(lock.fileno()):
+            if not locks.taken(lock):
                 return None
             if (table := self._read(not_before)) is not None or self._failed_lately():
                 return table

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reedbench.core import io
+from reedbench.core import io, locks
 from reedbench.core.errors import ConfigError
-from reedbench.launch import locks
 from reedbench.launch.processes import Process
 
 LEASES = Path(tempfile.gettempdir()) / f"reedbench-gpus-{os.getuid()}"  # of this machine, for all working directories
@@ -39,8 +38,8 @@ def any_visible() -> bool:
 def _mutex(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
-        if not locks.taken(file.fileno()):
-            locks.wait(file.fileno())
+        if not locks.taken(file):
+            locks.wait(file)
         yield
 
 

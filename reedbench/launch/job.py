@@ -3,7 +3,8 @@
 Each rank leaves `outcome-<rank>.json` in the job's folder when it is through; without it the job was lost. What a
 cluster may do meanwhile:
 
-- SIGUSR2, before the time limit or a preemption: save the state, requeue, leave.
+- SIGUSR2, before the time limit or a preemption: save the state, requeue, leave. A job whose saves take longer than
+  its submission knew of gives itself the same warning earlier, by SIGALRM.
 - SIGTERM, before a preemption or a cancellation: save the state and go on until killed.
 - SIGKILL at any moment: the state on disk is what there is.
 """
@@ -27,8 +28,8 @@ from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import RunAgain
 from reedbench.core.provenance import JOB_VARIABLE
 from reedbench.core.staging import VARIABLE as STAGE_VARIABLE
+from reedbench.launch import saves
 
-WARNING_SECONDS = 90  # how long before its time limit a job is told (Slurm may do so up to 60 s earlier)
 SLACK_SECONDS = 60
 STARTUP_SECONDS = 60  # between the start of the job and that of Python in it
 
@@ -75,6 +76,8 @@ class StepJob:
     threads: int
     gpus: int
     minutes: int
+    warning: int
+    """Seconds before its time limit at which it is told to save and leave."""
 
     def __call__(self) -> int:
         """Run the step in this process; a code other than 0 ends it with that code, so that srun ends other ranks."""
@@ -98,12 +101,15 @@ class _Running:
         self.rank, self.job = self.environment.global_rank, self.environment.job_id
         self.requeue_by_submitit: Any = signal.getsignal(signal.SIGUSR2)
         self.signalled = False
+        self.warning = work.warning
 
     def run(self) -> int:
         outcome_file(self.folder, self.rank).unlink(missing_ok=True)  # of an earlier life
         self._set_environment()
         signal.signal(signal.SIGUSR2, self._asked_to_leave)
         signal.signal(signal.SIGTERM, self._asked_to_save)
+        signal.signal(signal.SIGALRM, self._asked_to_leave)
+        interruption.listen(self._saved)
         try:
             from reedbench import steps
 
@@ -161,12 +167,26 @@ class _Running:
             _leave(1)
         self._requeue()
 
-    def _out_of_time(self) -> bool:
-        """Whether the warning is that of the time limit; else it is that of a preemption."""
+    def _saved(self, done: int, seconds: float) -> None:
+        """Note a save; if it took longer than any before, be warned earlier than the cluster would do it."""
+        known = saves.note(self.folder, done, seconds)
+        needed = saves.warning(known.seconds, self.work.minutes)
+        if needed <= self.warning:
+            return
+        if saves.is_too_long(known.seconds, self.work.minutes):
+            say(f"a save takes {known.seconds:.0f} s: too long for a limit of {self.work.minutes} min; raise runtime")
+        self.warning = needed
+        signal.setitimer(signal.ITIMER_REAL, max(self._left() - needed, 0.01))
+
+    def _left(self) -> float:
+        """Seconds until the time limit."""
         end = os.environ.get("SLURM_JOB_END_TIME")
         started = time.monotonic() - self.began + STARTUP_SECONDS
-        left = float(end) - time.time() if end else self.work.minutes * 60 - started
-        return left <= WARNING_SECONDS + SLACK_SECONDS
+        return float(end) - time.time() if end else self.work.minutes * 60 - started
+
+    def _out_of_time(self) -> bool:
+        """Whether the warning is that of the time limit; else it is that of a preemption."""
+        return self._left() <= self.warning + SLACK_SECONDS
 
     def _requeue(self) -> None:
         """Ask submitit to requeue this job, and leave; ranks other than the first wait to be ended with it."""

@@ -14,6 +14,7 @@ from types import FrameType
 from reedbench.core import paths
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, MissingArtefact, RunAgain
+from reedbench.launch import saves
 from reedbench.launch.coordinator import coordinator
 from reedbench.launch.job import Outcome, StepJob, outcomes, stage
 from reedbench.launch.publish import publish
@@ -75,21 +76,32 @@ class Launcher:
 
     def _supervise(self, ticket: Ticket | None) -> int:
         """Wait for the job; submit it first if there is none, and again if it is lost."""
-        for attempt in range(1, RESUBMISSIONS + 2):
+        attempts, fruitless, furthest = 0, 0, 0
+        while fruitless <= RESUBMISSIONS:
+            attempts += 1
             if ticket is None:
-                ticket = self._submit(attempt)
+                ticket = self._submit(attempts)
             outcome = self._wait(ticket)
             if outcome is not None and outcome.code != RunAgain.exit_code:
                 return self._finish(ticket, outcome)
             self._show_logs(ticket, 0 if outcome is None else outcome.rank)
             why = "was lost: it ended without a result" if outcome is None else "has to run again"
-            self._say(f"job {ticket.job} {why} (submission {attempt} of {RESUBMISSIONS + 1})")
             self._end(ticket)
-            if outcome is not None and attempt <= RESUBMISSIONS:
-                # Another process holds what it needs, perhaps only because it is still ending.
-                self._pause(PATIENCE * 3 ** (attempt - 1))
+            if (done := saves.progress(Path(ticket.folder))) > furthest:
+                # Preempted, or out of time, but not for nothing: such a job may come back as often as it takes.
+                furthest, fruitless = done, 0
+                self._say(f"job {ticket.job} {why}; its state of step {done} is saved")
+            else:
+                fruitless += 1
+                self._say(f"job {ticket.job} {why} (submission {fruitless} of {RESUBMISSIONS + 1} that saved nothing)")
+                if outcome is not None and fruitless <= RESUBMISSIONS:
+                    # Another process holds what it needs, perhaps only because it is still ending.
+                    self._pause(PATIENCE * 3 ** (fruitless - 1))
             ticket = None
-        self._say(f"given up after {RESUBMISSIONS + 1} submissions; run the same command again to go on")
+        self._say(
+            f"given up after {RESUBMISSIONS + 1} submissions in a row that saved nothing; "
+            "run the same command again to go on"
+        )
         return RunAgain.exit_code
 
     # ---- what an earlier launcher left
@@ -185,7 +197,8 @@ class Launcher:
         )  # fmt: skip
         self.desk.write(ticket)
         asked = self.request
-        job = StepJob(tuple(self.step), str(folder), asked.cpus, asked.gpus, asked.runtime)
+        warning = saves.warning_seconds(self.desk.folder, asked.runtime)
+        job = StepJob(tuple(self.step), str(folder), asked.cpus, asked.gpus, asked.runtime, warning)
         self._unless_stopped()
         try:
             self._submit_when_there_is_room(job, ticket)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reedbench.core.errors import ConfigError
 from reedbench.launch import gpus
-from reedbench.launch.job import WARNING_SECONDS, StepJob
+from reedbench.launch.job import StepJob
 from reedbench.launch.launcher import launch
 from reedbench.launch.processes import Process
 from reedbench.launch.resources import Request
@@ -40,7 +40,7 @@ class Local:
         executor = submitit.LocalExecutor(ticket.folder, max_num_timeout=10**6)
         executor.update_parameters(
             timeout_min=request.runtime, tasks_per_node=request.tasks_per_node, nodes=1,
-            gpus_per_node=request.gpus, visible_gpus=tuple(dealt), signal_delay_s=WARNING_SECONDS,
+            gpus_per_node=request.gpus, visible_gpus=tuple(dealt), signal_delay_s=job.warning,
         )  # fmt: skip
         ticket.job = str(executor.submit(job).job_id)
         controller = Process.of(int(ticket.job))

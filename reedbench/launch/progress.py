@@ -1,14 +1,14 @@
 """How far a run is, from the files that its training leaves: receipts, states, events, and the lock of its store."""
 
-import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths
+from reedbench.core import io, locks, paths
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.stores import Folder
 from reedbench.launch.tail import tail, written
 
 
@@ -36,14 +36,14 @@ class Run:
         return self.segments * self.length
 
     @property
-    def store(self) -> Path:
+    def store(self) -> Folder:
         """Where it keeps its state."""
-        return Path(paths.store(self.benchmark, self.method, self.seed, self.key))
+        return Folder(paths.store(self.benchmark, self.method, self.seed, self.key))
 
     @property
-    def lock(self) -> Path:
-        """What a training process holds."""
-        return self.store / "lock"
+    def held(self) -> bool:
+        """Whether a process trains it."""
+        return locks.held(self.store.lock)
 
     def receipt(self, i: int) -> Path:
         """What says that a segment is done."""
@@ -77,24 +77,12 @@ class Progress:
 
 def look(run: Run) -> Progress:
     """Read everything."""
-    published = _published(run)
-    states = [int(file.stem.removeprefix("step-")) for file in run.store.glob("state/step-*.safetensors")]
-    began, event = written(run.lock), _last_event(run.store / "events.jsonl")
+    published, store = _published(run), run.store
+    began, event = written(store.lock), _last_event(store.events)
     if event.get("time", 0) < began:  # opening the lock dates it; rates of an earlier process say nothing
         event = {}
-    return Progress(published, max([published, *states]), published > 0 or run.store.is_dir(), began, event)
-
-
-def held(lock: Path) -> bool:
-    """Whether a process holds a lock. Ours is given back at once."""
-    try:
-        with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # never locked, or a file system without locks
-        pass
-    return False
+    kept = max([published, *store.state_steps()])
+    return Progress(published, kept, published > 0 or store.folder.is_dir(), began, event)
 
 
 def _published(run: Run) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reedbench.core.errors import ConfigError
 from reedbench.launch.board import INTERVAL, Board, Table
-from reedbench.launch.job import WARNING_SECONDS, StepJob
+from reedbench.launch.job import StepJob
 from reedbench.launch.launcher import launch
 from reedbench.launch.resources import Request
 from reedbench.launch.site import Busy
@@ -92,13 +92,13 @@ class Slurm:
             executor = submitit.SlurmExecutor(
                 ticket.folder, max_num_timeout=WITHOUT_END, python=os.environ.get(PYTHON) or None
             )
-            executor.update_parameters(**parameters(request, ticket.comment))
+            executor.update_parameters(**parameters(request, ticket.comment, job.warning))
             with warnings.catch_warnings(action="ignore"):
                 return str(executor.submit(job).job_id)
 
 
-def parameters(request: Request, comment: str) -> dict[str, Any]:
-    """What the job asks for, in submitit's words for sbatch."""
+def parameters(request: Request, comment: str, warning: int) -> dict[str, Any]:
+    """What the job asks for, in submitit's words for sbatch; `warning` is in seconds before the time limit."""
     given = {
         "job_name": request.key,
         "time": request.runtime,
@@ -112,7 +112,7 @@ def parameters(request: Request, comment: str) -> dict[str, Any]:
         "qos": request.qos or None,
         "constraint": request.constraint or None,
         "comment": comment,
-        "signal_delay_s": WARNING_SECONDS,
+        "signal_delay_s": warning,
         # Since 22.05 srun does not inherit --cpus-per-task. A rank that dies ends the others, which would wait for it.
         "srun_args": [f"--cpus-per-task={request.cpus}", "--kill-on-bad-exit=1"],
         "additional_parameters": {"requeue": True, **request.extra_options()},

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
-from reedbench.launch.progress import Progress, Run, held, look
+from reedbench.launch.leftovers import other_stores, size_words, total
+from reedbench.launch.progress import Progress, Run, look
 from reedbench.launch.tail import last_line, written
 from reedbench.launch.ticket import comment_of
-from reedbench.schema import settings
+from reedbench.schema import settings, words
 from reedbench.schema.suite import Suite
 
 SILENT = 600.0  # seconds without a word after which a running job is worth a look
@@ -54,6 +55,8 @@ class Report:
     rows: list[Row]
     note: str
     """What could not be found out; mostly empty."""
+    kept: str = ""
+    """How much is kept for recipes that no configuration asks for; mostly empty."""
 
 
 class Status:
@@ -66,7 +69,7 @@ class Status:
     def __init__(self, suite: Suite, benchmark: str = "") -> None:
         self.topics = {benchmark, settings.dataset_of(suite, benchmark)} if benchmark else set()
         self.runs = dict(run for b in ([benchmark] if benchmark else suite.benchmarks) for run in _runs(suite, b))
-        self.jobs = Jobs()
+        self.jobs, self.suite = Jobs(), suite
 
     def now(self) -> Report:
         """Look at every run and job."""
@@ -75,7 +78,14 @@ class Status:
         shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
         segments = {_key(run, i) for run in self.runs for i in range(run.segments)}
         others = [_of_job(job) for key, job in jobs.items() if key not in segments and self._concerns(key)]
-        return Report([*shown, *others], note)
+        return Report([*shown, *others], note, self._kept())
+
+    def _kept(self) -> str:
+        others = other_stores(self.suite)
+        if not others:
+            return ""
+        count = f"{len(others)} store{'' if len(others) == 1 else 's'} of other recipes"
+        return f"{count}: {size_words(total(others))}; reedbench clean lists what nothing asks for"
 
     def _concerns(self, key: str) -> bool:
         """Keys name their benchmark or dataset."""
@@ -104,7 +114,7 @@ def _of_run(run: Run, jobs: Mapping[str, Job]) -> Row:
             row = replace(row, state=REQUEUED)
         return _paced(row, progress, job.said) if row.state == RUNNING else row
     log = run.log(segment)
-    if held(run.lock):  # by a process that no launcher watches
+    if run.held:  # by a process that no launcher watches
         row = replace(row, state=RUNNING, launcher="inline", node=platform.node(), line=last_line(log))
         return _paced(row, progress, max(progress.began, written(log)))
     job = _last(run, segment, jobs)
@@ -134,7 +144,7 @@ def _last(run: Run, segment: int, jobs: Mapping[str, Job]) -> Job | None:
 
 def _key(run: Run, segment: int) -> str:
     """As the workflow names the job."""
-    return f"train/{run.name}/segment-{segment}"
+    return words.train_key(run.benchmark, run.method, run.seed, segment)
 
 
 def _is_current(job: Job, run: Run, segment: int) -> bool:
@@ -142,8 +152,7 @@ def _is_current(job: Job, run: Run, segment: int) -> bool:
 
     What stands before the hash is left out: it depends on how this machine calls the working directory.
     """
-    words = f"step train --benchmark {run.benchmark} --method {run.method} --seed {run.seed} --segment {segment}"
-    today = comment_of(job.key, [*words.split(), "--expect", run.key])
+    today = comment_of(job.key, words.train(run.benchmark, run.method, run.seed, segment, run.key).split())
     return job.ticket.comment.rpartition(":")[2] == today.rpartition(":")[2]
 
 

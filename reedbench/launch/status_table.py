@@ -44,6 +44,7 @@ def overview(report: Report) -> RenderableType:
         parts += [Listing("job", seen), ""]
     parts.append(Text(_counts("run", runs)))
     parts += [Text(_counts("other job", jobs))] if jobs else []
+    parts += [Text(report.kept)] if report.kept else []
     parts += [Text(report.note, "yellow")] if report.note else []
     return Group(*parts)
 

@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io
+from reedbench.core import io, locks
 from reedbench.core.console import say
 from reedbench.core.errors import MissingArtefact
-from reedbench.launch import locks
 from reedbench.launch.processes import Process
 
 SUBMITTED, CANCELLED, PUBLISHED, FAILED = "submitted", "cancelled", "published", "failed"
@@ -72,10 +71,10 @@ class Desk:
     def held(self) -> Iterator[bool]:
         """Hold the folder alone, waiting for another launcher of the same job; says whether there was one."""
         with (self.folder / "lock").open("a+") as file:
-            waited = not locks.taken(file.fileno())
+            waited = not locks.taken(file)
             if waited:
                 say("another launcher holds this job; waiting for it")
-                locks.wait(file.fileno())
+                locks.wait(file)
             file.seek(0)
             file.truncate()
             file.write(json.dumps(Process.this().plain()))

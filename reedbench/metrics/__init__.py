@@ -1,9 +1,11 @@
-"""Metrics: one file each. The id of a metric is its name, what it looks through, its version and the number of samples.
+"""Metrics: one file each. The id of a metric names its protocol: `precision@digits-clf+neighbours=10.v1-n1437`.
 
-What a metric looks through stands after the `@`: an extractor (`fd@digits-clf`), a folder, or which sequence is meant.
+After the `@` stands what it looks through (an extractor, a folder, which sequence), after each `+` a setting that is
+not the default, then the version and the number of samples; `-r718` where the reference is not the training split.
 """
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from reedbench.core import io
 from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.domains.rows import Rows
@@ -20,12 +23,12 @@ from reedbench.domains.rows import Rows
 class Features:
     """Samples or reference data as an extractor sees them; rows in sample order.
 
-    `features` (n, dim) float64; `labels` (n,) what was asked for; `predicted` (n,) what the extractor calls them,
-    where it is a classifier.
+    `features` (n, dim) float64; where the extractor is a classifier `labels` (n,), the classes that were asked for, and
+    `predicted` (n,), those that it sees.
     """
 
     features: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None = None
     predicted: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -33,8 +36,8 @@ class Features:
 
     def take(self, rows: slice | np.ndarray) -> "Features":
         """A part of the rows."""
-        predicted = None if self.predicted is None else self.predicted[rows]
-        return Features(self.features[rows], self.labels[rows], predicted)
+        parts = (self.features, self.labels, self.predicted)
+        return Features(*(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
 
 
 class Evidence(Protocol):
@@ -60,10 +63,12 @@ class Evidence(Protocol):
 class AbstractMetric(Plugin):
     """A number that says how good the samples of one cell are."""
 
+    title: ClassVar[str] = ""  # in plain words, for axes; without one figures show the name
     unit: ClassVar[str] = ""
     direction: ClassVar[Literal["lower", "higher"]]
     domain: ClassVar[str | None] = None  # none: any
     needs_classifier: ClassVar[bool] = False
+    said: ClassVar[frozenset[str]] = frozenset({"uses"})  # settings that `uses@under` says already
 
     @property
     @abstractmethod
@@ -71,9 +76,37 @@ class AbstractMetric(Plugin):
         """What it looks through, in lower case letters, digits, dots and dashes."""
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Settings that neither name nor `under` say, where they are not the defaults."""
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in _fields(self).items()}
+        plain = self.plain()
+        return {
+            name: plain[name] for name in defaults if name not in self.said and getattr(self, name) != defaults[name]
+        }
+
+    @property
     def family(self) -> str:
-        """Name and what it looks through, `fd@digits-clf`: how the rest of a benchmark file refers to this metric."""
-        return f"{self.uses}@{self.under}"
+        """`fd@digits-clf`, `precision@digits-clf+neighbours=10`: how the rest of a benchmark file calls this metric.
+
+        Name, what it looks through, and every setting that is not the default: two protocols never share one.
+        """
+        settings = "".join(f"+{name.replace('_', '-')}={_word(value)}" for name, value in self.settings.items())
+        return f"{self.uses}@{self.under}{settings}"
+
+    @property
+    def heading(self) -> str:
+        """Title, what it looks through and settings, in plain words: the axes of figures."""
+        settings = [self.in_words(name, value) for name, value in self.settings.items()]
+        return ", ".join(word for word in (self.title or self.uses, self.through, *settings) if word)
+
+    def in_words(self, name: str, value: Any) -> str:
+        """A setting that is not the default, in plain words."""
+        return f"{name.replace('_', ' ')} {_word(value)}"
+
+    @property
+    def through(self) -> str:
+        """What it looks through in plain words; nothing where the title says all."""
+        return self.under
 
     def extractors(self) -> tuple[str, ...]:
         """Names of the extractors that it needs."""
@@ -96,13 +129,19 @@ class AbstractMetric(Plugin):
         """
         return None
 
-    def pools(self) -> bool:
-        """Whether it needs the samples of all streams together, so that a stream alone has no value of its own."""
-        return False
+    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
+        """`fd@digits-clf.v1-n1437`: two protocols never share one.
 
-    def id(self, n: int) -> str:
-        """`fd@digits-clf.v1-n1437`: two protocols never share one."""
-        return f"{self.family}.v{self.version}-n{n}"
+        Args:
+            n: number of samples.
+            streams: samples of each thing that was asked for.
+            reference: rows of the reference, where that is not the whole training split.
+        """
+        return f"{self.family}.v{self.version}-n{n}" + ("" if reference is None else f"-r{reference}")
+
+    def spread(self, evidence: "Evidence") -> dict[str, Any] | None:
+        """How far the value would move on other data, as `kind` and what belongs to it; none: over sampling streams."""
+        return None
 
     @abstractmethod
     def measured(self, evidence: Evidence) -> float:
@@ -123,8 +162,22 @@ class AbstractMetric(Plugin):
         return float(value)
 
 
+def _fields(metric: AbstractMetric) -> Any:
+    return type(metric).model_fields
+
+
+def _word(value: Any) -> str:
+    """A setting in an id: plain values as they are, others by their digest."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    word = str(value)
+    return word if re.fullmatch(r"[A-Za-z0-9._-]+", word) else io.digest_of(value)[:8]
+
+
 class FeatureMetric(AbstractMetric):
     """A number that compares generated data with reference data under one extractor."""
+
+    said: ClassVar[frozenset[str]] = frozenset({"uses", "extractor"})
 
     extractor: str
     """Name of one of the benchmark's extractors."""
@@ -133,6 +186,11 @@ class FeatureMetric(AbstractMetric):
     def under(self) -> str:
         """The extractor."""
         return self.extractor
+
+    @property
+    def through(self) -> str:
+        """Features of the extractor."""
+        return f"{self.extractor} features"
 
     def extractors(self) -> tuple[str, ...]:
         """The extractor."""

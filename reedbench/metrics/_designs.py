@@ -5,9 +5,9 @@ nothing says what is right.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,11 +16,10 @@ from reedbench.core.residues import UNKNOWN
 from reedbench.domains import protein, superposition
 from reedbench.domains.rows import Rows
 from reedbench.domains.superposition import Folds
-from reedbench.metrics import AbstractMetric, Evidence
+from reedbench.metrics import AbstractMetric, Evidence, _votes
+from reedbench.metrics._votes import Statistic, Votes
 
-Statistic = Literal["mean", "median"]
 ARRAYS = {"state": "tokens", "argmax": "argmax"}  # arrays of samples
-STATISTICS: dict[Statistic, Callable[[np.ndarray], np.floating]] = {"mean": np.mean, "median": np.median}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +81,15 @@ class Designs:
                 )
             yield self.asked.arrays["coordinates"][i][weight][:, :3], predicted[weight]
 
+    def clusters(self) -> np.ndarray:
+        """(n,) cluster of each sample's chain; a chain of its own where the data know of no clusters."""
+        if "cluster" in self.asked.arrays:
+            return np.asarray(self.asked.arrays["cluster"])
+        places = np.empty(len(self), np.int64)
+        for chain, rows in enumerate(self.by_chain()):
+            places[rows] = chain
+        return places
+
     def by_chain(self) -> list[np.ndarray]:
         """Rows of the samples of each chain; the id of a sample is `<chain>/<stream>`."""
         rows: dict[str, list[int]] = {}
@@ -105,12 +113,20 @@ class DesignMetric(AbstractMetric):
         return 1
 
     @abstractmethod
-    def value(self, designs: Designs) -> float:
-        """The number itself, float64."""
+    def votes(self, designs: Designs) -> Votes:
+        """The number as a function of how often each cluster counts, float64."""
 
     def measured(self, evidence: Evidence) -> float:
         """The value on the samples of the evidence."""
-        return self.finite(self.value(self.designs(evidence)))
+        return self.finite(self.votes(self.designs(evidence)).value())
+
+    def spread(self, evidence: Evidence) -> dict[str, Any]:
+        """The bootstrap over clusters of chains."""
+        return self.votes(self.designs(evidence)).spread()
+
+    def in_words(self, name: str, value: Any) -> str:
+        """A setting that is not the default, in plain words."""
+        return f"one vote per {value}" if name == "vote" else super().in_words(name, value)
 
     def designs(self, evidence: Evidence) -> Designs:
         """What it looks at.
@@ -121,8 +137,32 @@ class DesignMetric(AbstractMetric):
         return Designs(evidence.samples, evidence.asked)
 
 
+class PooledMetric(DesignMetric):
+    """A ratio of sums over the samples: of residues, or one vote per cluster."""
+
+    vote: Literal["residue", "cluster"] = "residue"
+    """What has one vote: every residue, so that large families and long chains decide, or every cluster of homologous
+    chains (the mean over clusters of each one's own value)."""
+
+    @abstractmethod
+    def sums(self, designs: Designs) -> tuple[np.ndarray, np.ndarray]:
+        """What is added up (n,), and over how much (n,), for each sample."""
+
+    def then(self, ratio: float) -> float:
+        """What becomes of the ratio of the sums."""
+        return ratio
+
+    def votes(self, designs: Designs) -> Votes:
+        """The ratio of the sums, or its mean over clusters."""
+        above, below = self.sums(designs)
+        by_cluster = self.vote == "cluster"
+        return _votes.of_sums(above, below, designs.clusters(), per_cluster=by_cluster, then=self.then)
+
+
 class SequenceMetric(DesignMetric):
     """A number on the letters of the designs."""
+
+    said: ClassVar[frozenset[str]] = frozenset({"uses", "of"})
 
     of: Literal["state", "argmax"] = "state"
     """Which sequence: the sampler's final state, or the argmax of its last prediction, as REED reports."""
@@ -132,27 +172,44 @@ class SequenceMetric(DesignMetric):
         """Which sequence."""
         return self.of
 
+    @property
+    def through(self) -> str:
+        """Which sequence, in words."""
+        return {"state": "sampled sequence", "argmax": "last argmax"}[self.of]
+
 
 class FoldedMetric(DesignMetric):
     """A number on the structures that a folder predicts for the designs (the sampler's final states)."""
 
+    said: ClassVar[frozenset[str]] = frozenset({"uses", "folder", "best"})
+
+    lower_is_better: ClassVar[bool]  # of the numbers of samples, among which the best is chosen
+
     folder: str
     """Name of one of the benchmark's folders."""
     best: bool = False
-    """Of several samples of a chain take only the best, as MultiFlow does; sampling.streams is then their number."""
+    """Of several samples of a chain take only the best, as MultiFlow does; sampling.streams is then their number, and k
+    in the metric's id."""
+    vote: Literal["sample", "cluster"] = "sample"
+    """What has one vote: every sample (with `best` every chain), or every cluster of homologous chains."""
 
     @property
     def under(self) -> str:
         """The folder, and `best`."""
         return f"{self.folder}-best" if self.best else self.folder
 
+    @property
+    def through(self) -> str:
+        """The folder, and whether the best of a chain counts."""
+        return f"{self.folder}, best of each chain" if self.best else self.folder
+
     def folders(self) -> tuple[str, ...]:
         """The folder."""
         return (self.folder,)
 
-    def pools(self) -> bool:
-        """The best of all is not that of one stream."""
-        return self.best
+    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
+        """With the number of samples that the best is of, `designable@esmfold-best.v1-n800-k8`."""
+        return super().id(n, streams, reference) + (f"-k{streams}" if self.best else "")
 
     def designs(self, evidence: Evidence) -> Designs:
         """With predicted structures.
@@ -168,32 +225,50 @@ class FoldedMetric(DesignMetric):
                 )
         return replace(designs, folds=evidence.folds(self.folder))
 
-    def kept(self, designs: Designs, values: np.ndarray, best: Callable[[np.ndarray], float]) -> np.ndarray:
-        """Values (n,) of the samples, or `best` of each chain's where that is asked for."""
-        if not self.best:
-            return values
-        return np.array([best(values[rows]) for rows in designs.by_chain()])
+    @abstractmethod
+    def each(self, designs: Designs) -> np.ndarray:
+        """(n,) float64, one number per sample."""
+
+    def counted(self, kept: np.ndarray) -> np.ndarray:
+        """What is averaged of the numbers that are kept, such as whether they pass a limit."""
+        return kept
+
+    def votes(self, designs: Designs) -> Votes:
+        """The mean over samples, or over the best of each chain."""
+        return self.over("mean", designs)
+
+    def over(self, statistic: Statistic, designs: Designs) -> Votes:
+        """A statistic over samples, over the best of each chain, or over clusters of either."""
+        values, clusters = self.each(designs), designs.clusters()
+        if self.best:
+            best = np.min if self.lower_is_better else np.max
+            chains = designs.by_chain()
+            values = np.array([best(values[rows]) for rows in chains])
+            clusters = np.array([clusters[rows[0]] for rows in chains])
+        return _votes.of_units(self.counted(values), clusters, statistic, per_cluster=self.vote == "cluster")
 
 
 class SummarisedMetric(FoldedMetric):
     """One number per sample, and their mean or median."""
 
+    said: ClassVar[frozenset[str]] = frozenset({"uses", "folder", "best", "statistic"})
+
     statistic: Statistic = "mean"
-    """Over samples, or over chains with `best`."""
+    """Over samples, or over chains with `best`, or over clusters with `vote: cluster`."""
 
     @property
     def under(self) -> str:
         """The folder, `best` and `median`."""
         return super().under if self.statistic == "mean" else f"{super().under}-{self.statistic}"
 
-    @abstractmethod
-    def each(self, designs: Designs) -> np.ndarray:
-        """(n,) float64, one number per sample."""
+    @property
+    def through(self) -> str:
+        """The statistic, and what the folder is given."""
+        return f"{self.statistic}, {super().through}"
 
-    def value(self, designs: Designs) -> float:
+    def votes(self, designs: Designs) -> Votes:
         """The statistic of the numbers that are kept."""
-        best = np.min if self.direction == "lower" else np.max
-        return float(STATISTICS[self.statistic](self.kept(designs, self.each(designs), best)))
+        return self.over(self.statistic, designs)
 
 
 def backbone_rmsds(designs: Designs) -> np.ndarray:

@@ -12,7 +12,13 @@ class Accuracy(FeatureMetric):
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     needs_classifier: ClassVar[bool] = True
+    title: ClassVar[str] = "Class consistency"
     uses: Literal["accuracy"] = "accuracy"
+
+    @property
+    def through(self) -> str:
+        """The classifier itself."""
+        return f"classifier {self.extractor}"
 
     def value(self, generated: Features, reference: Features) -> float:
         """A share between 0 and 1."""

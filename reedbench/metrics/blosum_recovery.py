@@ -9,20 +9,21 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from reedbench.core.residues import ALPHABET
-from reedbench.metrics._designs import Designs, SequenceMetric
+from reedbench.metrics._designs import Designs, PooledMetric, SequenceMetric
 
 
-class BlosumRecovery(SequenceMetric):
+class BlosumRecovery(PooledMetric, SequenceMetric):
     """Share of residues whose designed letter scores above 0 with the native one, over all residues at once."""
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Recovery up to likely substitutions"
     uses: Literal["blosum-recovery"] = "blosum-recovery"
 
-    def value(self, designs: Designs) -> float:
-        """A share between 0 and 1, never below the recovery."""
-        pairs = designs.counted(self.of)
-        return float(np.concatenate([similar()[designed, native] for designed, native in pairs]).mean())
+    def sums(self, designs: Designs) -> tuple[np.ndarray, np.ndarray]:
+        """Residues that are right or alike, and all that count, of each sample; the share is never below recovery."""
+        right = [similar()[designed, native] for designed, native in designs.counted(self.of)]
+        return np.array([row.sum() for row in right]), np.array([len(row) for row in right])
 
 
 @cache

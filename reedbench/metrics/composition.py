@@ -6,6 +6,7 @@ import numpy as np
 
 from reedbench.core.residues import VOCABULARY
 from reedbench.metrics._designs import Designs, SequenceMetric
+from reedbench.metrics._votes import Votes
 
 
 class Composition(SequenceMetric):
@@ -13,17 +14,22 @@ class Composition(SequenceMetric):
 
     unit: ClassVar[str] = "bits"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Distance of amino acid frequencies"
     uses: Literal["composition"] = "composition"
 
-    def value(self, designs: Designs) -> float:
+    def votes(self, designs: Designs) -> Votes:
         """Between 0 and 1 bit."""
-        sides = zip(*designs.counted(self.of), strict=True)
-        p, q = (_frequencies(np.concatenate(side)) for side in sides)
-        return max(0.0, _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)  # rounding may fall below 0
+        _, place, number = np.unique(designs.clusters(), return_inverse=True, return_counts=True)
+        letters = np.zeros((2, len(number), VOCABULARY))
+        for cluster, pair in zip(place, designs.counted(self.of), strict=True):
+            letters[:, cluster] += [np.bincount(side, minlength=VOCABULARY) for side in pair]
+        return Votes(number, lambda counts: _divergence(*(counts @ side for side in letters)))
 
 
-def _frequencies(tokens: np.ndarray) -> np.ndarray:
-    return np.bincount(tokens, minlength=VOCABULARY) / len(tokens)
+def _divergence(one: np.ndarray, other: np.ndarray) -> float:
+    """Jensen-Shannon divergence in bits of two counts of letters."""
+    p, q = one / one.sum(), other / other.sum()
+    return max(0.0, _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)  # rounding may fall below 0
 
 
 def _entropy(p: np.ndarray) -> float:

@@ -14,8 +14,14 @@ class Confident(FoldedMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Samples with pLDDT above 80"
+    lower_is_better: ClassVar[bool] = False
     uses: Literal["confident"] = "confident"
 
-    def value(self, designs: Designs) -> float:
-        """A share between 0 and 1."""
-        return float((self.kept(designs, confidences(designs), np.max) > SURE).mean())
+    def each(self, designs: Designs) -> np.ndarray:
+        """(n,) mean pLDDT, 0 to 100."""
+        return confidences(designs)
+
+    def counted(self, kept: np.ndarray) -> np.ndarray:
+        """Whether they are above the limit."""
+        return kept > SURE

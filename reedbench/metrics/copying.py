@@ -14,6 +14,7 @@ class Copying(FeatureMetric):
     """Copying rate, by Euclidean distances; use it under an extractor that keeps detail, such as pixels."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Copying rate"
     uses: Literal["copying"] = "copying"
 
     def value(self, generated: Features, reference: Features) -> float:

@@ -14,8 +14,14 @@ class Designable(FoldedMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Designable samples"
+    lower_is_better: ClassVar[bool] = True
     uses: Literal["designable"] = "designable"
 
-    def value(self, designs: Designs) -> float:
-        """A share between 0 and 1."""
-        return float((self.kept(designs, backbone_rmsds(designs), np.min) < DESIGNABLE).mean())
+    def each(self, designs: Designs) -> np.ndarray:
+        """(n,) RMSD in Angstrom."""
+        return backbone_rmsds(designs)
+
+    def counted(self, kept: np.ndarray) -> np.ndarray:
+        """Whether they are below the limit."""
+        return kept < DESIGNABLE

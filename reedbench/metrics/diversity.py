@@ -7,7 +7,9 @@ import numpy as np
 
 from reedbench.core.errors import MetricError
 from reedbench.core.residues import VOCABULARY
+from reedbench.metrics import _votes
 from reedbench.metrics._designs import Designs, SequenceMetric
+from reedbench.metrics._votes import Votes
 
 
 class Diversity(SequenceMetric):
@@ -15,28 +17,28 @@ class Diversity(SequenceMetric):
 
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Diversity of designs"
     uses: Literal["diversity"] = "diversity"
 
     def least_n(self) -> int:
         """One pair."""
         return 2
 
-    def pools(self) -> bool:
-        """Pairs are made across sampling streams."""
-        return True
-
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """One sample of each chain."""
         return None if sampling.streams > 1 else "needs several samples of a chain: set sampling.streams to 2 or more"
 
-    def value(self, designs: Designs) -> float:
+    def votes(self, designs: Designs) -> Votes:
         """A share between 0 and 1.
 
         Raises:
             MetricError: a chain has a single sample.
         """
         samples = [designed for designed, _ in designs.counted(self.of)]
-        return float(np.mean([self._of_chain([samples[i] for i in rows]) for rows in designs.by_chain()]))
+        chains, clusters = designs.by_chain(), designs.clusters()
+        values = np.array([self._of_chain([samples[i] for i in rows]) for rows in chains])
+        places = np.array([clusters[rows[0]] for rows in chains])
+        return _votes.of_units(values, places, "mean", per_cluster=False)
 
     def _of_chain(self, samples: list[np.ndarray]) -> float:
         if (k := len(samples)) < 2:

@@ -9,17 +9,18 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from reedbench.metrics._designs import DesignMetric, Designs
+from reedbench.metrics._designs import Designs, PooledMetric
 from reedbench.metrics._scores import near, other_times
 
 ADVICE = "set its scored_at to the midpoints (i + 0.5) / k of k equal parts, for example [0.1, 0.3, 0.5, 0.7, 0.9]"
 
 
-class Elbo(DesignMetric):
+class Elbo(PooledMetric):
     """The negative evidence lower bound, estimated: midpoints in place of the integral, one mask at each and sample."""
 
     unit: ClassVar[str] = "nats per residue"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Likelihood bound of the native sequence"
     uses: Literal["elbo"] = "elbo"
 
     @property
@@ -27,13 +28,18 @@ class Elbo(DesignMetric):
         """It is the native sequence that is scored."""
         return "native"
 
+    @property
+    def through(self) -> str:
+        """Nothing: the title says it."""
+        return ""
+
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """A sampler that scores the native sequence at other times."""
         others = [name for name, sampler in samplers.items() if not _midpoints(getattr(sampler, "scored_at", ()))]
         return f"sampler '{others[0]}' scores the native sequence at other times: {ADVICE}" if others else None
 
-    def value(self, designs: Designs) -> float:
-        """The mean over times of the weighted sums, over all residues that count; log 20 for blind guesses.
+    def sums(self, designs: Designs) -> tuple[np.ndarray, np.ndarray]:
+        """The mean over times of the weighted sums, and residues that count, of each sample; log 20 for blind guesses.
 
         Raises:
             MetricError: the times are not the midpoints (i + 0.5) / k of k equal parts.
@@ -41,8 +47,8 @@ class Elbo(DesignMetric):
         times, nll = (designs.samples.arrays[name] for name in ("times", "nll"))
         if not all(map(_midpoints, times)):
             raise other_times(self.family, times, ADVICE)
-        residues = sum(int(designs.weight(i).sum()) for i in range(len(designs)))
-        return float((nll / (1 - times)).mean(axis=1).sum() / residues)
+        residues = np.array([designs.weight(i).sum() for i in range(len(designs))])
+        return (nll / (1 - times)).mean(axis=1), residues
 
 
 def _midpoints(times: Sequence[float] | np.ndarray) -> bool:

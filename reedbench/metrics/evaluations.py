@@ -13,12 +13,18 @@ class Evaluations(AbstractMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     domain: ClassVar[str | None] = "protein"
     unit: ClassVar[str] = "network evaluations"
+    title: ClassVar[str] = "Network evaluations"
     uses: Literal["evaluations"] = "evaluations"
 
     @property
     def under(self) -> str:
         """A chain."""
         return "chain"
+
+    @property
+    def through(self) -> str:
+        """A chain."""
+        return "per chain"
 
     def measured(self, evidence: Evidence) -> float:
         """Mean over samples."""

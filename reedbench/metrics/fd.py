@@ -14,6 +14,7 @@ class FrechetDistance(FeatureMetric):
     """Frechet distance |mu - mu'|^2 + tr(S + S' - 2 sqrt(S S')). Falls with n: compare equal n only."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Frechet distance"
     uses: Literal["fd"] = "fd"
 
     def value(self, generated: Features, reference: Features) -> float:

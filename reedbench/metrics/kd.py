@@ -11,6 +11,7 @@ class KernelDistance(FeatureMetric):
     """Kernel distance (MMD), averaged over random subsets; unlike the Frechet distance it does not fall with n."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Kernel distance"
     uses: Literal["kd"] = "kd"
 
     subsets: int = Field(100, ge=1)

@@ -11,14 +11,16 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core.errors import MetricError
-from reedbench.metrics._designs import DesignMetric, Designs
+from reedbench.metrics._designs import Designs, PooledMetric
 from reedbench.metrics._scores import near, other_times
 
 
-class MaskedPerplexity(DesignMetric):
+class MaskedPerplexity(PooledMetric):
     """exp of the mean -log p of native letters that were masked, over all of them at once."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Perplexity of masked residues"
+    said: ClassVar[frozenset[str]] = frozenset({"uses", "at"})
     uses: Literal["masked-perplexity"] = "masked-perplexity"
 
     at: float = Field(gt=0, lt=1)
@@ -27,7 +29,12 @@ class MaskedPerplexity(DesignMetric):
     @property
     def under(self) -> str:
         """The time."""
-        return f"{self.at:g}"
+        return f"{self.at!r}"
+
+    @property
+    def through(self) -> str:
+        """The time."""
+        return f"time {self.at!r}"
 
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """A sampler that does not score the native sequence at this time."""
@@ -36,8 +43,8 @@ class MaskedPerplexity(DesignMetric):
                 return f"sampler '{name}' does not score the native sequence at {self.at:g}: add it to its scored_at"
         return None
 
-    def value(self, designs: Designs) -> float:
-        """At least 1; 20 for blind guesses.
+    def sums(self, designs: Designs) -> tuple[np.ndarray, np.ndarray]:
+        """Sum of -log p, and number of residues that were masked, of each sample.
 
         Raises:
             MetricError: the native sequences were not scored at this time, or nothing was masked.
@@ -46,6 +53,10 @@ class MaskedPerplexity(DesignMetric):
         chosen = near(times, self.at)
         if not chosen.any(axis=1).all():
             raise other_times(self.family, times, "set its scored_at")
-        if not (number := masked[chosen].sum()):
+        if not masked[chosen].any():
             raise MetricError(f"{self.family}: no residue was masked at this time; take more chains or an earlier time")
-        return float(np.exp(nll[chosen].sum() / number))
+        return (nll * chosen).sum(axis=1), (masked * chosen).sum(axis=1)
+
+    def then(self, ratio: float) -> float:
+        """At least 1; 20 for blind guesses."""
+        return float(np.exp(ratio))

@@ -12,6 +12,8 @@ class Plddt(SummarisedMetric):
 
     unit: ClassVar[str] = "of 100"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Confidence of the folder (pLDDT)"
+    lower_is_better: ClassVar[bool] = False
     uses: Literal["plddt"] = "plddt"
 
     def each(self, designs: Designs) -> np.ndarray:

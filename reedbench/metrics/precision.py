@@ -12,6 +12,7 @@ class Precision(FeatureMetric):
     """Improved precision; a manifold is the union of balls around points that reach to their k-th neighbour."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Precision"
     uses: Literal["precision"] = "precision"
 
     neighbours: int = Field(3, ge=1)

@@ -12,6 +12,7 @@ class Recall(FeatureMetric):
     """Improved recall; a manifold is the union of balls around points that reach to their k-th neighbour."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Recall"
     uses: Literal["recall"] = "recall"
 
     neighbours: int = Field(3, ge=1)

@@ -12,6 +12,8 @@ class ScRmsd(SummarisedMetric):
 
     unit: ClassVar[str] = "Angstrom"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
+    title: ClassVar[str] = "Self-consistency RMSD"
+    lower_is_better: ClassVar[bool] = True
     uses: Literal["sc-rmsd"] = "sc-rmsd"
 
     def each(self, designs: Designs) -> np.ndarray:

@@ -18,6 +18,8 @@ class ScTm(SummarisedMetric):
     """TM-score over CA of the residues that count, residue to residue and by their number; a mean or median."""
 
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    title: ClassVar[str] = "Self-consistency TM-score"
+    lower_is_better: ClassVar[bool] = False
     uses: Literal["sc-tm"] = "sc-tm"
 
     def each(self, designs: Designs) -> np.ndarray:

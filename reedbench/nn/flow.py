@@ -1,12 +1,19 @@
-"""Flow matching with class labels: draws, the interpolated input, and the velocity error.
+"""Flow matching with class labels: draws, the interpolated input, the velocity error, and its learner.
 
 Source: SiT, arXiv:2401.08740; REPA loss.py @67f7145 (uniform and lognormal times); label dropout of DiT.
 """
 
-from torch import Tensor, from_numpy, where
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, from_numpy, nn, where
 
 from reedbench.nn.interpolants import INTERPOLANTS, TIME_SAMPLERS
-from reedbench.nn.learner import Batch, Streams
+from reedbench.nn.learner import DENOISE, Batch, Learner, LossTerm, Streams
+from reedbench.nn.schedules import Factor
+
+# Hidden states in the order of the taps, and a micro-batch -> one value per row of every further term.
+Extra = Callable[[list[Tensor], Batch], Mapping[str, Tensor]]
 
 
 class FlowMatching:
@@ -38,3 +45,57 @@ class FlowMatching:
         """Squared error of the velocity, mean over everything but the batch: (b,)."""
         target = self.path.velocity(batch["x_0"], batch["x_1"], batch["t"])
         return (velocity.to(target.dtype) - target).square().flatten(1).mean(1)
+
+
+class FlowLearner(Learner):
+    """The velocity loss, and further losses on hidden states of the same forward pass; see `nn.learner.Learner`.
+
+    Every term is a mean over rows.
+
+    Args:
+        network: `network(x, t, y, wanted=...)` returns the velocity and hidden states, see `TappedNetwork`.
+        flow: draws and the velocity error.
+        denoise: factor of the velocity loss.
+        further: factors of the further terms.
+        extra: gives those terms; it is called while one of them is computed.
+        group: see `Learner.group`.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        flow: FlowMatching,
+        denoise: Factor,
+        further: Mapping[str, Factor] | None = None,
+        extra: Extra | None = None,
+        group: int = 1,
+    ) -> None:
+        self.network, self.flow, self.group, self._extra = network, flow, group, extra
+        self.factors = {DENOISE: denoise, **(further or {})}
+
+    def draw(self, batch: Batch, streams: Streams) -> Batch:
+        """Adds the flow's draws."""
+        return self.flow.draw(batch, streams)
+
+    def weights(self, batch: Batch) -> dict[str, float]:
+        """Every term is a mean over rows."""
+        return {name: float(len(batch["x_1"])) for name in self.factors if self.computes(name)}
+
+    def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
+        """One forward pass; terms come without their coefficients."""
+        velocity, hidden = network(*self.flow.inputs(batch), wanted=self.wanted())
+        per_row = {DENOISE: self.flow.error(velocity, batch)} if self.computes(DENOISE) else {}
+        if self._further():
+            per_row |= {name: values for name, values in self.extra(hidden, batch).items() if self.computes(name)}
+        return {name: LossTerm(values.sum(), float(len(values))) for name, values in per_row.items()}
+
+    def wanted(self) -> list[int] | None:
+        """Numbers of the hidden states that active terms need; None: all."""
+        return None if self._further() else []
+
+    def extra(self, hidden: list[Tensor], batch: Batch) -> Mapping[str, Tensor]:
+        """The further terms, (b,) each, also of terms that are not active."""
+        return {} if self._extra is None else self._extra(hidden, batch)
+
+    def _further(self) -> bool:
+        return any(self.computes(name) for name in self.factors if name != DENOISE)

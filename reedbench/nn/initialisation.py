@@ -22,6 +22,8 @@ def xavier_uniform(parameter: Tensor, generator: np.random.Generator) -> None:
 
     The draw is made in float32 on the CPU, so that it is the same for every dtype and device.
     """
+    if parameter.is_meta:  # has a shape and no values: nothing to draw
+        return
     bound = math.sqrt(6.0 / (parameter.shape[0] + parameter[0].numel()))
     parameter.copy_(draws.uniform(generator, *parameter.shape).mul_(2 * bound).sub_(bound))
 
@@ -29,6 +31,8 @@ def xavier_uniform(parameter: Tensor, generator: np.random.Generator) -> None:
 @torch.no_grad()
 def fan_in_uniform(parameter: Tensor, inputs: int, generator: np.random.Generator) -> None:
     """Fill with U(-a, a), a = 1 / sqrt(inputs): torch's law for linear layers and convolutions."""
+    if parameter.is_meta:
+        return
     bound = inputs**-0.5
     parameter.copy_(draws.uniform(generator, *parameter.shape).mul_(2 * bound).sub_(bound))
 
@@ -45,7 +49,8 @@ def as_torch_does(network: nn.Module, generator_for: GeneratorFor) -> None:
 @torch.no_grad()
 def normal(parameter: Tensor, std: float, generator: np.random.Generator) -> None:
     """Fill with N(0, std^2), drawn in float32 on the CPU."""
-    parameter.copy_(draws.normal(generator, *parameter.shape).mul_(std))
+    if not parameter.is_meta:
+        parameter.copy_(draws.normal(generator, *parameter.shape).mul_(std))
 
 
 @torch.no_grad()

@@ -4,17 +4,22 @@ A loss term is a sum with a weight (design decision 7): the loop divides by the 
 ranks, so that any partition of the global batch gives the same gradient.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
 from reedbench.core.seeds import RowStreams
+from reedbench.nn.schedules import Factor
 
 Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
 Streams = Callable[[str], RowStreams]  # name of a draw -> its streams at this step, one per row of the batch
+Kind = Literal["loss", "cosine"]  # what a term is, for figures; a cosine is shown without its minus
 PARTNERS = "neighbours"  # (b, entries, k): of a representation of pairs, batches have those of each entry with these
+WHOLE = 0  # as `Learner.group`: all rows of a batch belong together
+DENOISE = "denoise"
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,62 @@ class LossTerm:
     weight: float
 
 
-class Learner(Protocol):
-    """A network together with its training loss."""
+class Others(Protocol):
+    """Networks that a loss may look up, in evaluation mode and without gradients; called like the learner's own."""
+
+    def average(self, *inputs: Any, **named: Any) -> Any:
+        """The network with its averaged parameters (frozen ones and buffers are those of now)."""
+        ...
+
+    def teacher(self, *inputs: Any, **named: Any) -> Any:
+        """The frozen teacher.
+
+        Raises:
+            ValueError: the method declares none.
+        """
+        ...
+
+
+class Learner(ABC):
+    """A network together with its training loss.
+
+    Attributes:
+        network: what is trained.
+        factors: of every loss term over training. A term is neither computed nor paid for while its factor does not
+            count; parameters that only such terms use get gradients of zero, so that the optimiser counts the step.
+        kinds: of terms that are no plain losses.
+        group: consecutive rows of the global batch that the loss compares with each other. Batches are cut between
+            groups alone; a loss over all rows together, `WHOLE`, cannot be cut, and is refused with micro-batches or
+            several ranks.
+        active: terms that are computed now, see `begin`; None means all.
+    """
 
     network: nn.Module
+    factors: Mapping[str, Factor]
+    kinds: Mapping[str, Kind] = {}
+    group: int = 1
+    active: frozenset[str] | None = None
+    backbone: ClassVar[str] = "backbone."  # where the network holds what samples are drawn from
+
+    def phases(self) -> tuple[int, ...]:
+        """First steps of the stretches of training in which the same terms are computed, at the same cost; 0 first.
+
+        To be extended by a learner whose cost per step changes for other reasons (a look-up that starts).
+        """
+        ends = (factor.end for factor in self.factors.values() if factor.end is not None)
+        return tuple(sorted({0, *(factor.begin for factor in self.factors.values()), *ends}))
+
+    def begin(self, step: int) -> None:
+        """From now on `draw`, `weights`, `reads`, `completed` and `terms` are about the terms active at this step."""
+        self.active = frozenset(self.coefficients(step))
+
+    def computes(self, term: str) -> bool:
+        """Whether a term is active now."""
+        return self.active is None or term in self.active
+
+    def coefficients(self, step: int) -> dict[str, float]:
+        """Factor of every term that is active at an optimizer step, 0 being the first."""
+        return {name: factor(step) for name, factor in self.factors.items() if factor.active(step)}
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
         """A rank's rows with everything random added (time, noise, dropped labels).
@@ -37,14 +94,18 @@ class Learner(Protocol):
         same on any number of ranks; what depends on other rows is for `completed`. An objective that reads
         representations of pairs adds `neighbours`.
         """
-        ...
+        return batch
 
+    @abstractmethod
     def weights(self, batch: Batch) -> dict[str, float]:
-        """Weight of every term on drawn rows, known before the forward pass and without representations.
+        """Weight of every active term on drawn rows, known before the forward pass and without representations.
 
         Additive: the weights of the parts of a batch add up to its own.
         """
-        ...
+
+    def reads(self) -> tuple[str, ...] | None:
+        """Names of the encoders whose representations the active terms need; None: of all that the method names."""
+        return None
 
     def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
         """A rank's drawn rows with representations, and what the loss needs of the global batch (means, moments).
@@ -55,24 +116,40 @@ class Learner(Protocol):
             batch: on the device of the network.
             total: sum of a tensor over ranks.
         """
-        ...
+        return batch
 
+    def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:
+        """The micro-batch with what other networks say about it, as tensors with the batch as first axis.
+
+        Called just before `terms`, without gradients and in the precision of training. Whatever the learner keeps
+        from step to step belongs into `state`.
+        """
+        return batch
+
+    @abstractmethod
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
-        """Forward pass on a drawn (micro-)batch.
+        """Forward pass on a drawn (micro-)batch: every active term.
 
         It goes through `network`, and through nothing else that has parameters: that is the learner's own network, or
         a wrapper of it that is called alike and sums gradients over ranks.
         """
-        ...
 
-    def coefficients(self, step: int) -> dict[str, float]:
-        """Factor of every term at an optimizer step, 0 being the first."""
-        ...
+    def state(self) -> dict[str, Tensor]:
+        """What the learner keeps from step to step outside its network; saved with the state of training."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027 - most keep nothing
+        """Take up what `state` gave; the tensors are the learner's from now on."""
 
     def sampling_parameters(self) -> int:
         """Number of trainable parameters that sampling needs (projectors do not count)."""
-        ...
+        parameters = self.network.named_parameters()
+        return sum(parameter.numel() for name, parameter in parameters if name.startswith(self.backbone))
 
     def published(self, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What is published: averaged parameters (given by the network's names) and constants, by public names."""
-        ...
+        """What is published, by the names of published checkpoints: the backbone's without a prefix, and the others.
+
+        Parameters are averages (given by the network's names); buffers, such as running statistics, are those of now.
+        """
+        state = {**self.network.state_dict(), **average}
+        return {name.removeprefix(self.backbone): tensor for name, tensor in state.items()}

@@ -5,8 +5,37 @@ Source: REED image/train.py:363-385 @0a4527e, its cosines made monotone; HASTE, 
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 Schedule = Callable[[int, int, int], float]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor over training that knows when it is 0 for good.
+
+    Attributes:
+        value: of an optimizer step, 0 being the first.
+        begin: first step at which it counts; it is 0 before.
+        end: first step from which on it is 0 for good, if there is one.
+    """
+
+    value: Callable[[int], float] = lambda step: 1.0
+    begin: int = 0
+    end: int | None = None
+
+    def __call__(self, step: int) -> float:
+        """The factor at a step."""
+        return self.value(step) if self.active(step) else 0.0
+
+    def active(self, step: int) -> bool:
+        """Whether a term with this factor is to be computed."""
+        return step >= self.begin and (self.end is None or step < self.end)
+
+    def times(self, weight: float) -> "Factor":
+        """The factor times a constant; with 0 it never counts."""
+        value = self.value
+        return replace(self, value=lambda step: weight * value(step), end=self.end if weight else 0)
 
 
 def _progress(step: int, start: int, length: int) -> float:
@@ -54,3 +83,11 @@ SCHEDULES: dict[str, Schedule] = {
     "cosine-decay": cosine_decay,
     "stop": lambda step, start, length: drop_after(step, start),
 }
+
+
+def factor(shape: str, start: int, length: int) -> Factor:
+    """The factor of a schedule. At `start` itself a ramp is still 0, and counts."""
+    value = SCHEDULES[shape]
+    ends = {"linear-decay": start + length, "cosine-decay": start + length, "stop": start}
+    begin = start if shape == "linear-ramp" else 0
+    return Factor(lambda step: value(step, start, length), begin, ends.get(shape))

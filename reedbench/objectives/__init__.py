@@ -1,10 +1,16 @@
 """Objectives: training losses as code, one file each. A *method* of a benchmark is a YAML entry that uses one."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.plugins import Plugin
+from reedbench.objectives._schedule import Schedule
+
+Place = tuple[str | int, ...]  # keys from the method's entry down
 
 
 class AbstractObjective(Plugin):
@@ -27,6 +33,26 @@ class AbstractObjective(Plugin):
         """Blocks that it taps, 1-based."""
         return ()
 
+    def reads(self) -> Iterator[tuple[Place, str, tuple[str, ...]]]:
+        """Where its settings name an encoder, which one, and what kinds of encoders fit there (none: any).
+
+        An objective with a list `alignments` names them there.
+        """
+        entries = getattr(self, "alignments", ())
+        for i, entry in enumerate(entries):
+            yield ("alignments", i, "encoder"), entry.encoder, getattr(entry, "takes", ())
+        if not entries:
+            yield from (((), name, ()) for name in self.encoders())
+
+    def taps(self) -> Iterator[tuple[Place, int]]:
+        """Where its settings name a block, and which one, as far as that has a meaning there."""
+        entries = getattr(self, "alignments", ())
+        for i, entry in enumerate(entries):
+            if entry.depth in self.depths():
+                yield ("alignments", i, "depth"), entry.depth
+        if not entries:
+            yield from (((), depth) for depth in self.depths())
+
     def interpolant(self) -> str:
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
@@ -41,3 +67,65 @@ class AbstractObjective(Plugin):
                 with one entry per residue, or per pair of residues.
             generator: the named stream that initialises a parameter.
         """
+
+
+class FlowObjective(AbstractObjective):
+    """The velocity loss of flow matching on images or latents, and the further terms of a subclass.
+
+    A loss on hidden states says at which `depths` it taps the backbone, names its terms in `further`, and gives their
+    values in `extra`; it needs nothing else.
+    """
+
+    domain: ClassVar[str] = "image"
+
+    denoise: Schedule = Schedule()
+    """Factor of the velocity loss."""
+    path: Literal["linear", "gvp"] = "linear"
+    """Interpolant between noise and data."""
+    times: Literal["uniform", "lognormal"] = "uniform"
+    """Law of the training times."""
+    label_dropout: float = Field(LABEL_DROPOUT, ge=0, lt=1)
+    """Share of labels replaced by the null label."""
+
+    def interpolant(self) -> str:
+        """The path."""
+        return self.path
+
+    def further(self) -> Mapping[str, Any]:
+        """Further terms, each with its coefficient, or with an `nn.schedules.Factor` if that changes over training."""
+        return {}
+
+    def extra(self, hidden: Any, batch: Any) -> Mapping[str, Any]:
+        """The further terms of a micro-batch.
+
+        Args:
+            hidden: (b, tokens, width) after each of the `depths`, in their order.
+            batch: what `nn.flow.FlowMatching.draw` gives: x_1, x_0, t, y, labels.
+
+        Returns:
+            One value per row, (b,), of every term.
+        """
+        return {}
+
+    def rows_per_group(self) -> int:
+        """How many consecutive rows `extra` compares with each other, see `nn.learner.Learner.group`."""
+        return 1
+
+    def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
+        """The learner, with every parameter initialised from the stream of its published name."""
+        from reedbench.nn.alignment import TappedNetwork
+        from reedbench.nn.flow import FlowLearner
+        from reedbench.nn.schedules import Factor
+
+        backbone.initialise(generator)
+        further = {n: x if isinstance(x, Factor) else Factor().times(x) for n, x in self.further().items()}
+        network = TappedNetwork(backbone, self.depths())
+        return FlowLearner(
+            network, self.flow(backbone), self.denoise.factor(), further, self.extra, self.rows_per_group()
+        )
+
+    def flow(self, backbone: Any) -> Any:
+        """The draws and the velocity error."""
+        from reedbench.nn.flow import FlowMatching
+
+        return FlowMatching(self.path, self.times, self.label_dropout, null_label=backbone.null_label)

@@ -1,7 +1,6 @@
 """A factor over training, as objectives are given it."""
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,13 +19,14 @@ class Schedule(Frozen):
 
     @model_validator(mode="after")
     def _length_where_it_matters(self) -> "Schedule":
-        if self.shape.endswith("decay") and not self.length:
+        if self.shape.endswith(("decay", "ramp")) and not self.length:
             raise ValueError(f"{self.shape} needs a length of at least 1 step")
+        if self.shape in ("constant", "stop") and self.length:
+            raise ValueError(f"length has no effect on shape {self.shape}; name another shape, or leave length out")
         return self
 
-    def function(self) -> Callable[[int], float]:
-        """The factor as a function of the step."""
-        from reedbench.nn.schedules import SCHEDULES
+    def factor(self) -> Any:
+        """The `nn.schedules.Factor`."""
+        from reedbench.nn import schedules
 
-        shape = SCHEDULES[self.shape]
-        return lambda step: shape(step, self.start, self.length)
+        return schedules.factor(self.shape, self.start, self.length)

@@ -10,31 +10,24 @@ from pydantic import Field, model_validator
 
 from reedbench.core.constants import LOSS_DIVISOR
 from reedbench.core.errors import ConfigError
-from reedbench.core.frozen import Frozen
-from reedbench.objectives import AbstractObjective
-from reedbench.objectives._schedule import Schedule
+from reedbench.objectives._alignments import AbstractAlignment, AligningObjective
 
 
-class ResidueAlignment(Frozen):
+class ResidueAlignment(AbstractAlignment):
     """One hidden layer pulled towards one representation of residues, or of pairs of them."""
 
-    encoder: str
-    """Name of one of the benchmark's encoders."""
     site: Literal["node", "edge", "structure"] = "node"
     """`node` and `edge`: after a decoder layer; `structure`: after the encoder, which does not see the sequence."""
     depth: int = Field(1, ge=1)
     """Decoder layer, 1-based; without meaning at `structure`."""
-    weight: float = Field(1.0, ge=0)
-    """Coefficient of the term; 0 switches it off."""
-    norm: Literal["batch", "reference", "none"] = "batch"
-    """Targets are standardised over the entries of the batch that count; `reference` takes REED's standard deviation,
-    to which the others add the squared mean; `none` leaves them as they are."""
+    projector: Literal["mlp"] = "mlp"
+    """From hidden states to the representation."""
+    norm: Literal["none", "batch", "reference", "spatial"] = "batch"
+    """How targets are standardised: over the entries of the batch that count (`batch`; `reference` takes REED's
+    standard deviation, to which the others add the squared mean), over the residues of each chain (`spatial`), or not
+    at all (`none`)."""
     masked_only: bool = False
     """Only residues that are masked count."""
-    projector_width: int = Field(0, ge=0)
-    """Hidden width of the projector; 0 is twice the width of the representation, as in REED."""
-    probe: bool = False
-    """Train the projector only: the backbone's features are detached."""
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -46,8 +39,20 @@ class ResidueAlignment(Frozen):
         """Name of its loss term."""
         return f"{self.encoder}@{self.site}" + ("" if self.site == "structure" else str(self.depth))
 
+    @model_validator(mode="after")
+    def _spatial_of_residues(self) -> "ResidueAlignment":
+        if self.site == "edge" and self.norm == "spatial":
+            raise ValueError("norm: spatial is for residues, and site: edge has pairs of them")
+        return self
 
-class MaskedDiffusion(AbstractObjective):
+    def tap(self) -> Any:
+        """As the loss sees it."""
+        from reedbench.nn.masked_diffusion import ResidueTap
+
+        return ResidueTap(**self.common(), place=(self.site, self.depth), masked_only=self.masked_only)
+
+
+class MaskedDiffusion(AligningObjective):
     """Denoising of masked residues plus alignments, each with its factor over training."""
 
     domain: ClassVar[str] = "protein"
@@ -56,10 +61,6 @@ class MaskedDiffusion(AbstractObjective):
 
     alignments: tuple[ResidueAlignment, ...] = ()
     """None for plain discrete diffusion; REED has three: a node, an edge and the structure."""
-    denoise: Schedule = Schedule()
-    """Factor of the denoising loss; REED ramps it in."""
-    align: Schedule = Schedule()
-    """Factor of all alignments; REED lets it decay."""
     smoothing: float = Field(0.1, ge=0, lt=1)
     """Label smoothing over the 22 tokens."""
     least_time: float = Field(0.01, gt=0, lt=0.5)
@@ -73,35 +74,25 @@ class MaskedDiffusion(AbstractObjective):
     coordinate_noise: float = Field(0.1, ge=0)
     """Standard deviation of the noise on coordinates during training, in Angstrom."""
 
-    @model_validator(mode="after")
-    def _terms_have_distinct_names(self) -> "MaskedDiffusion":
-        names = [alignment.term for alignment in self.alignments]
-        if len(set(names)) < len(names):
-            raise ValueError("two alignments have the same encoder, site and depth; merge them into one")
-        return self
-
-    def encoders(self) -> tuple[str, ...]:
-        """Encoders in order of first use."""
-        return tuple(dict.fromkeys(alignment.encoder for alignment in self.alignments))
-
     def depths(self) -> tuple[int, ...]:
         """Tapped decoder layers."""
         return tuple(alignment.depth for alignment in self.alignments if alignment.site != "structure")
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
-        from reedbench.nn.masked_diffusion import Denoising, DesignLearner, DesignNetwork
+        from reedbench.nn.alignment import AlignedNetwork
+        from reedbench.nn.masked_diffusion import Denoising, DesignLearner
 
         for alignment in self.alignments:
             _check_kind(alignment, targets[alignment.encoder])
         backbone.initialise(generator)
         backbone.tapped([(a.site, a.depth) for a in self.alignments if not a.probe])
-        projectors = [_projector(a, backbone.width, targets[a.encoder][-1], generator) for a in self.alignments]
-        network = DesignNetwork(backbone, projectors, [_tap(alignment) for alignment in self.alignments])
+        projectors = [_projector(a, backbone.width, targets[a.encoder], generator) for a in self.alignments]
+        network = AlignedNetwork(backbone, projectors, [alignment.tap() for alignment in self.alignments])
         settings = Denoising(
             self.smoothing, self.least_time, self.divisor, self.time_weight, self.masked_only, self.coordinate_noise
         )
-        return DesignLearner(network, settings, self.denoise.function(), self.align.function())
+        return DesignLearner(network, settings, self.denoise.factor(), self.align.factor())
 
 
 def _check_kind(alignment: ResidueAlignment, shape: tuple[int, ...]) -> None:
@@ -114,27 +105,6 @@ def _check_kind(alignment: ResidueAlignment, shape: tuple[int, ...]) -> None:
         )
 
 
-def _projector(alignment: ResidueAlignment, width: int, dim: int, generator: Callable[[str], Any]) -> Any:
-    from reedbench.nn.masked_diffusion import ResidueProjector
-
-    projector = ResidueProjector(
-        2 * width if alignment.site == "edge" else width, alignment.projector_width or 2 * dim, dim
-    )
-    # Named by what it aligns, not by position: a projector is the same in all methods that have it.
-    projector.initialise(lambda name: generator(f"projectors.{alignment.term}.{name}"))
-    return projector
-
-
-def _tap(alignment: ResidueAlignment) -> Any:
-    from reedbench.nn.masked_diffusion import ResidueTap
-
-    return ResidueTap(
-        term=alignment.term,
-        target=f"target/{alignment.encoder}",
-        site=alignment.site,
-        depth=alignment.depth,
-        weight=alignment.weight,
-        norm=alignment.norm,
-        masked_only=alignment.masked_only,
-        probe=alignment.probe,
-    )
+def _projector(alignment: ResidueAlignment, width: int, shape: tuple[int, ...], generator: Callable[[str], Any]) -> Any:
+    hidden = 2 * width if alignment.site == "edge" else width  # edges are twice as wide
+    return alignment.network(hidden, shape, generator, layers=2, law="torch")

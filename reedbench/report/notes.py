@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from reedbench.report import clusters
 from reedbench.report.intervals import kind_of
 from reedbench.report.source import HALVES, Source
 from reedbench.report.tables import Comparison
@@ -38,6 +39,7 @@ def _notes(of: Comparison) -> Iterator[str]:
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
     yield from _spreads(source)
+    yield from clusters.lines(source)
     yield from _numerics(of)
     yield from _unmeasured(source)
     yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])

@@ -3,8 +3,9 @@
 `metrics`: one row per metric record (benchmark, method, seed, step, sampler, nfe, guidance, weights, metric, family,
 value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). There is `reason`
 where some value is missing: why it was not measured; and `what` where the floor says what it is. `curves`: one row per
-log interval of a run, with its loss terms, its costs so far, and constants of the run. `preview`: the first samples of
-a cell, uint8, by `method/step`.
+log interval of a run, with its loss terms, its costs so far, and constants of the run (`terms`: JSON, the kind of each
+loss term). `preview`: the first samples of a cell, uint8, by `method/step`; under `REAL` real data of the same kind,
+and under `NAMES` what each sample was asked to be (where the data set was at hand).
 """
 
 import json
@@ -20,6 +21,7 @@ from reedbench.core import io, paths
 from reedbench.core.errors import MetricError, MissingArtefact
 
 FLOOR = "floor"
+REAL, NAMES = "real", "names"  # keys of a preview that are no cell's
 HALVES = "training half vs half"  # what a floor is where its record does not say so
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
@@ -57,7 +59,9 @@ class Source:
         methods = {cell[0] for cell in cells}
         keep = index.isin(wanted) | (self.metrics["method"] == FLOOR).to_numpy()
         curves = self.curves[self.curves["method"].isin(methods)]
-        preview = {name: images for name, images in self.preview.items() if name.split("/")[0] in methods}
+        preview = {
+            name: images for name, images in self.preview.items() if name.split("/")[0] in {*methods, REAL, NAMES}
+        }
         return Source(self.metrics[keep].reset_index(drop=True), curves.reset_index(drop=True), preview)
 
 

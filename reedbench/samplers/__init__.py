@@ -17,6 +17,7 @@ class AbstractSampler(Plugin):
     """
 
     domain: ClassVar[str]
+    stated: ClassVar[tuple[str, ...]] = ("guidance",)
 
     @abstractmethod
     def nfe(self) -> int:

@@ -19,17 +19,17 @@ HeavyStep = Literal["prepare", "caption", "pretrain", "represent", "train", "sam
 class Resources(Frozen):
     """What a job of one step asks for, inline and on a cluster. Never part of a recipe."""
 
-    gpus: int = Field(0, ge=0)
+    gpus: int = Field(0, ge=0, le=1024)
     """GPUs per node; 0 runs on the CPU even where a GPU is visible."""
-    nodes: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1, le=100_000)
     """Nodes that the job asks for; the launcher `inline` has one."""
-    tasks_per_node: int = Field(1, ge=1)
+    tasks_per_node: int = Field(1, ge=1, le=1024)
     """Processes per node; the launcher `inline` has one."""
-    cpus: int = Field(1, ge=1)
+    cpus: int = Field(1, ge=1, le=4096)
     """CPU cores, and threads of the step."""
-    mem_mb: int = Field(2000, ge=1)
+    mem_mb: int = Field(2000, ge=1, le=100_000_000)
     """Memory in MB."""
-    runtime: int = Field(60, ge=1)
+    runtime: int = Field(60, ge=1, le=1_000_000)
     """Time limit in minutes."""
 
 
@@ -86,13 +86,13 @@ class Bookkeeping(Frozen):
 class Sampling(Frozen):
     """How many samples are drawn from each checkpoint."""
 
-    count: int = Field(50_000, ge=2)
+    count: int = Field(50_000, ge=2, le=10_000_000)
     """Samples per checkpoint. Images: sample i is asked for class i mod classes. Proteins: the first count / streams
     chains of the test split, once per stream."""
-    streams: int = Field(1, ge=1)
+    streams: int = Field(1, ge=1, le=10_000)
     """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none. Proteins:
     designs per chain."""
-    batch: int = Field(128, ge=1)
+    batch: int = Field(128, ge=1, le=1_000_000)
     """Samples per network call; changes nothing in the samples but rounding."""
 
 

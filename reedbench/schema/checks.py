@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, get_args
 
 from reedbench.core.errors import Problem, unknown
-from reedbench.encoders import Kind
+from reedbench.encoders import EXTRACTED, Kind
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
@@ -13,12 +13,16 @@ from reedbench.schema.loading import Document, Key
 Finding = tuple[Key, str]
 RESERVED = "floor"  # what is known without a network, in metric records: real data, or the limits of a law
 KINDS = get_args(Kind)
-EXTRACTED = ("tokens", "vector")  # kinds that make features of a sample
+# Beyond these something was mistyped; the first is what a path can say.
+LAST_STEP, MOST_SEGMENTS, LARGEST_BATCH, LARGEST_SEED = 10**7 - 1, 10_000, 10**6, 2**31 - 1
+LONGEST_LABEL, LONGEST_TITLE = 60, 200
 
 
 def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
     """All problems of one benchmark."""
     findings = chain(
+        _sizes(benchmark),
+        _words(benchmark),
         _grid(benchmark),
         _selections(benchmark),
         _alignments(benchmark),
@@ -72,6 +76,30 @@ def check_shared_steps(benchmarks: Mapping[str, Any], documents: Mapping[str, Do
     return problems
 
 
+def _sizes(b: Any) -> Iterator[Finding]:
+    steps: list[tuple[Key, int]] = [(("train", name), getattr(b.train, name)) for name in ("segment", "save_every")]
+    steps += [(("evaluate", i), step) for i, step in enumerate(b.evaluate)]
+    limits = [(key, step, LAST_STEP) for key, step in steps]
+    limits += [(("seeds", i), seed, LARGEST_SEED) for i, seed in enumerate(b.seeds)]
+    limits += [(("train", name), getattr(b.train, name) or 0, LARGEST_BATCH) for name in ("batch", "tokens")]
+    for key, value, limit in limits:
+        if value > limit:
+            yield key, f"must be at most {limit}, got {value:.4g}"
+    last = max((step for step in b.evaluate if step <= LAST_STEP), default=0)
+    if last > MOST_SEGMENTS * b.train.segment:
+        yield ("train", "segment"), f"{b.train.segment} cuts a run of {last} steps into more than {MOST_SEGMENTS} jobs"
+
+
+def _words(b: Any) -> Iterator[Finding]:
+    texts: list[tuple[Key, str, int]] = [(("title",), b.title, LONGEST_TITLE)]
+    texts += [(("ablations", name, "title"), ablation.title, LONGEST_TITLE) for name, ablation in b.ablations.items()]
+    texts += [(("methods", name, "label"), method.label, LONGEST_LABEL) for name, method in b.methods.items()]
+    texts += [(("methods", name, "note"), method.note or "-", LONGEST_TITLE) for name, method in b.methods.items()]
+    for key, text, longest in texts:
+        if not text.strip() or not text.isprintable() or len(text) > longest:
+            yield key, f"must be one line of 1 to {longest} characters: it stands in tables and figures"
+
+
 def _grid(b: Any) -> Iterator[Finding]:
     every = b.train.save_every
     if b.train.segment % every:
@@ -115,19 +143,10 @@ def _selections(b: Any) -> Iterator[Finding]:
 
 def _alignments(b: Any) -> Iterator[Finding]:
     for name, method in b.methods.items():
-        here: Key = ("methods", name)
-        alignments = getattr(method, "alignments", ())
-        for i, alignment in enumerate(alignments):
-            yield from _target(
-                b, (*here, "alignments", i, "encoder"), alignment.encoder, getattr(alignment, "takes", KINDS)
-            )
-            if alignment.depth in method.depths():  # where it has a meaning
-                yield from _depth(b, (*here, "alignments", i, "depth"), alignment.depth)
-        if not alignments:  # an objective that calls them otherwise
-            for encoder in method.encoders():
-                yield from _target(b, here, encoder)
-            for depth in method.depths():
-                yield from _depth(b, here, depth)
+        for where, encoder, kinds in method.reads():
+            yield from _target(b, ("methods", name, *where), encoder, kinds or KINDS)
+        for where, depth in method.taps():
+            yield from _depth(b, ("methods", name, *where), depth)
 
 
 def _target(b: Any, key: Key, encoder: str, kinds: Sequence[str] = KINDS) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ import re
 SEEDED = re.compile(r"(.+)\.seed(\d+)")
 
 
-def filed(name: str, seed: int | None) -> str:
-    """The name of the encoder of a seed."""
+def filed(name: str, seed: int | str | None) -> str:
+    """The name of the encoder of a seed, or of Snakemake's wildcard for one."""
     return f"{name}.seed{seed}"
 
 

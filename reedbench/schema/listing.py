@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from reedbench.core import paths, plugins
-from reedbench.schema import settings
+from reedbench.core import plugins
+from reedbench.schema import targets as targets_of
 from reedbench.schema.suite import Suite
 
 
@@ -28,13 +28,13 @@ def methods(suite: Suite) -> Iterator[str]:
 
 
 def targets(suite: Suite) -> Iterator[str]:
-    """Files that Snakemake can be asked for, from tables down to single cells."""
-    for name, b in suite.benchmarks.items():
-        yield paths.table(name)
-        yield from (paths.ablation(name, ablation) for ablation in b.ablations)
-        yield from (paths.figure(name, figure) for figure in settings.figures(suite, name))
-        for cell in settings.cells(suite, name, settings.all_methods(suite, name)):
-            yield paths.metrics(name, *cell)
+    """What Snakemake can be asked for: all at once, tables and figures, single cells, and what these are made of.
+
+    Of seeds, steps and segments those of the benchmarks' own tables; others can be asked for as well.
+    """
+    yield from ("all", "tables", "figures", "images", "smoke")
+    for pattern in targets_of.patterns(suite):
+        yield from pattern.expanded(suite)
 
 
 OF_SUITE: dict[str, Callable[[Suite], Iterator[str]]] = {

@@ -10,6 +10,7 @@ from reedbench.core.errors import ConfigError, Problem, unknown
 
 Key = tuple[str | int, ...]
 UNRESOLVED = object()  # an entry whose base is wrong, or is not a mapping
+MOST_NODES = 100_000  # aliases included: a few lines of them can stand for billions
 
 
 class Document:
@@ -27,6 +28,8 @@ class Document:
             root = yaml.compose(text, yaml.SafeLoader)
             self.lines: dict[Key, int] = {}
             self.problems: list[Problem] = []
+            self._open: list[yaml.Node] = []  # from the root down to the node that is being read
+            self._nodes = 0
             self._note(root, ())
             self.values: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -49,6 +52,23 @@ class Document:
         return Problem(self.file, dotted(key), message, self.line(key))
 
     def _note(self, node: yaml.Node | None, key: Key) -> None:
+        """Note the lines of everything below a node.
+
+        Raises:
+            ConfigError: a node holds itself, or the file stands for more than any benchmark has.
+        """
+        if node is None:
+            return
+        self._nodes += 1
+        if any(node is other for other in self._open):
+            raise ConfigError([self.problem(key, "is an alias (*) of something that it stands in; write it out")])
+        if self._nodes > MOST_NODES:
+            raise ConfigError([self.problem(key, f"the file has more than {MOST_NODES} entries, aliases (*) counted")])
+        self._open.append(node)
+        self._note_inside(node, key)
+        self._open.pop()
+
+    def _note_inside(self, node: yaml.Node, key: Key) -> None:
         if isinstance(node, yaml.MappingNode):
             for name_node, value in node.value:
                 here = (*key, str(name_node.value))

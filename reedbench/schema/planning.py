@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import paths
-from reedbench.schema import settings
+from reedbench.core import io, paths, stores
+from reedbench.core.errors import MissingArtefact
+from reedbench.schema import settings, words
 from reedbench.schema.suite import Suite
 
 
@@ -55,11 +56,10 @@ def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job
 def _runs(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
     for m in methods:
         for k in suite.benchmark(b).seeds:
-            run = f"--benchmark {b} --method {m} --seed {k}"
             for i in range(settings.segments(suite, b)):
-                yield Job("train", f"{run} --segment {i}", paths.receipt(b, m, k, i))
+                yield Job("train", words.segment(b, m, k, i), paths.receipt(b, m, k, i))
     for m, k, step, s in settings.cells(suite, b, methods):
-        cell = f"--benchmark {b} --method {m} --seed {k} --step {step} --sampler {s}"
+        cell = f"{words.run(b, m, k)} --step {step} --sampler {s}"
         yield Job("sample", cell, paths.samples(b, m, k, step, s))
         yield Job("evaluate", cell, paths.metrics(b, m, k, step, s))
 
@@ -75,14 +75,26 @@ def walk_backs(suite: Suite, b: str) -> list[str]:
     lines = []
     for m in settings.shown(suite, b, None):
         for k in suite.benchmark(b).seeds:
-            missing = [i for i in range(settings.segments(suite, b)) if not Path(paths.receipt(b, m, k, i)).exists()]
-            start = settings.span(suite, b, missing[0])[0] if missing else 0
-            store = Path(paths.store(b, m, k, settings.key(settings.recipe(suite, b, m, k))))
-            states = [int(file.stem.removeprefix("step-")) for file in store.glob("state/step-*.safetensors")]
-            newest = max((step for step in states if step <= start), default=0)
-            if newest < start and not any(step > start for step in states):
-                lines.append(f"{m}, seed {k}: the state of step {start} is gone, training walks back to step {newest}")
+            key = settings.key(settings.recipe(suite, b, m, k))
+            spans = (settings.span(suite, b, i) for i in range(settings.segments(suite, b)))
+            unpublished = (span for i, span in enumerate(spans) if not _is_published(b, m, k, i, key, span))
+            folder = stores.Folder(paths.store(b, m, k, key))
+            for span in unpublished:
+                if missing := folder.missing(settings.save_points(suite, b, span)):
+                    if (newest := folder.begin(missing)) < span[0]:
+                        lines.append(
+                            f"{m}, seed {k}: the state of step {span[0]} is gone, training walks back to step {newest}"
+                        )
+                    break
     return lines
+
+
+def _is_published(b: str, m: str, k: int, i: int, key: str, span: tuple[int, int]) -> bool:
+    try:
+        receipt = io.read_json(paths.receipt(b, m, k, i))
+    except MissingArtefact:
+        return False
+    return (receipt.get("key"), receipt.get("start"), receipt.get("stop")) == (key, *span)
 
 
 def script(b: str, work: list[Job], config: str) -> str:

@@ -1,14 +1,17 @@
 """pydantic's errors in the words of the user's file: where, what, what is allowed, did you mean."""
 
+import traceback
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from reedbench.core import plugins
-from reedbench.core.errors import Problem, did_you_mean
+from reedbench.core.errors import ConfigError, Problem, ReedbenchError, did_you_mean
 from reedbench.schema.loading import Document, Key
 
 LONGEST = 60  # characters of a faulty value that are repeated to the user
@@ -18,17 +21,18 @@ MUST_BE = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of at most 18 digits",
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "string_type": "text (put numbers in quotes)",
-    "greater_than": "greater than {gt:g}",
-    "greater_than_equal": "at least {ge:g}",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "at most {le:g}",
-    "multiple_of": "a multiple of {multiple_of:g}",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a mapping of keys to values",
@@ -65,12 +69,46 @@ def _problem(detail: Any, model: type[BaseModel], document: Document, at: Key) -
         allowed = [word.strip().strip("'") for word in context["expected"].replace(" or ", ",").split(",")]
         message = f"{_shown(given)} is not allowed{did_you_mean(str(given), allowed)} (allowed: {', '.join(allowed)})"
     elif kind == "value_error":
-        message = str(context["error"])
+        message = f"{context['error']}{raised_at(context['error'])}"
     elif kind in MUST_BE:
-        message = f"must be {MUST_BE[kind].format(**context)}, got {_shown(given)}"
+        numbers = {name: f"{x:.0f}" if x == round(x) else f"{x:g}" for name, x in context.items() if _is_number(x)}
+        message = f"must be {MUST_BE[kind].format(**context | numbers)}, got {_shown(given)}"
     else:
         message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, got {_shown(given)}"
     return Problem(document.file, ".".join(map(str, key)), message, document.line(key))
+
+
+@contextmanager
+def blamed(document: Document) -> Iterator[None]:
+    """Turn what a plugin outside of the package raises by mistake into one line that says where.
+
+    Raises:
+        ConfigError: it raised something else than an error that is meant for people.
+    """
+    try:
+        yield
+    except (ReedbenchError, ValidationError):
+        raise
+    except Exception as error:
+        if not (where := raised_at(error)):
+            raise  # our own fault: the traceback is wanted
+        message = f"a plugin failed: {type(error).__name__}: {' '.join(str(error).split())}{where}"
+        raise ConfigError([Problem(document.file, "", message)]) from error
+
+
+def raised_at(error: BaseException) -> str:
+    """` (plugins/metrics/mine.py:12)`: where code outside of the package raised an error; nothing for our own."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_outside(frame.filename)]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+def _is_outside(file: str) -> bool:
+    """Whether a file belongs to a plugin folder of the user's."""
+    return any(Path(file).resolve().is_relative_to(folder.resolve()) for folder in plugins.outside())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _not_allowed(what: str, word: str, allowed: Iterable[str], where: str = "allowed") -> str:

@@ -8,11 +8,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths
+from reedbench.core import io, paths, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.suite import Suite
-from reedbench.schema.versions import FIGURES, VERSIONS, levelled
+from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
 
 Settings = dict[str, Any]
 
@@ -151,11 +151,13 @@ def folder(suite: Suite, b: str, name: str) -> Settings:
 def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
     """Settings of `tabulate` and `plot`: what is shown, in what words."""
     benchmark, methods = suite.benchmark(b), shown(suite, b, ablation)
+    baseline = benchmark.speedup.baseline
     title = benchmark.title if ablation is None else f"{benchmark.title}: {benchmark.ablations[ablation].title}"
     return {
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
         "title": title,
-        "baseline_label": benchmark.methods[benchmark.speedup.baseline].label,
+        "baseline_label": benchmark.methods[baseline].label,
+        "places": {name: place for place, name in enumerate(benchmark.methods) if name in {*methods, baseline}},
         "methods": {
             name: {"label": benchmark.methods[name].label, "note": benchmark.methods[name].note} for name in methods
         },
@@ -163,14 +165,27 @@ def reporting(suite: Suite, b: str, ablation: str | None) -> Settings:
         "steps": list(benchmark.evaluate),
         "metrics": [metric.family for metric in benchmark.metrics],
         "columns": list(benchmark.columns),
+        "titles": {
+            metric.family: {"title": metric.heading, "direction": metric.direction, "unit": metric.unit}
+            for metric in benchmark.metrics
+        },
         "speedup": benchmark.speedup.plain(),
     }
 
 
-def figures(suite: Suite, b: str) -> list[str]:
-    """Figures of a benchmark: `levels` only where a metric is taken at several times."""
+def figures(suite: Suite, b: str, ablation: str | None = None) -> list[str]:
+    """Figures of a benchmark or an ablation.
+
+    `levels` only where a metric is taken at several times, `differences` only where there is a second method.
+    """
     several = levelled(metric.family for metric in suite.benchmark(b).metrics)
-    return [name for name in FIGURES if name != "levels" or several]
+    nothing = {"levels": not several, "differences": len(shown(suite, b, ablation)) < 2}
+    return [name for name in FIGURES if not nothing.get(name)]
+
+
+def ablation_figures(suite: Suite, b: str, ablation: str) -> list[str]:
+    """Figures of an ablation that are made together with a benchmark's own."""
+    return [name for name in figures(suite, b, ablation) if name in OF_ABLATIONS]
 
 
 def used_extractors(suite: Suite, b: str) -> list[str]:
@@ -204,6 +219,11 @@ def span(suite: Suite, b: str, i: int) -> tuple[int, int]:
     """First and last step (exclusive start, inclusive stop) of a segment."""
     length = int(suite.benchmark(b).train.segment)
     return i * length, (i + 1) * length
+
+
+def save_points(suite: Suite, b: str, span: tuple[int, int]) -> list[int]:
+    """Steps at which a segment's weights are saved and published."""
+    return stores.save_points(*span, int(suite.benchmark(b).train.save_every))
 
 
 def cells(suite: Suite, b: str, methods: tuple[str, ...]) -> list[tuple[str, int, int, str]]:

@@ -1,7 +1,8 @@
 """The suite: all benchmark files of a working directory, checked against each other."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from reedbench.schema import benchmark as models
 from reedbench.schema import encoder_names
 from reedbench.schema.checks import check_benchmark, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document, merge_bases
-from reedbench.schema.problems import MUST_BE, explain
+from reedbench.schema.problems import MUST_BE, blamed, explain
 
 
 class SuiteConfig(Frozen):
@@ -91,6 +92,21 @@ class Suite:
         return known[name]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What some benchmark files say.
+
+    Attributes:
+        benchmarks: those without a problem of their own, by name.
+        documents: those that are YAML, by name.
+        problems: of each file, and of files that contradict each other.
+    """
+
+    benchmarks: Mapping[str, Any]
+    documents: Mapping[str, Document]
+    problems: Sequence[Problem]
+
+
 @cache
 def load(config_file: str = paths.CONFIG) -> Suite:
     """Read and check everything.
@@ -98,27 +114,54 @@ def load(config_file: str = paths.CONFIG) -> Suite:
     Raises:
         ConfigError: with every problem of every file.
     """
-    config = _config(config_file)
-    models.model()  # a faulty plugin is no fault of the files: say so before reading them
-    folder = Path(config.benchmarks)
-    files = sorted(folder.glob("*.yaml"))
+    reading = read(benchmark_files(config_file))
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return Suite(reading.benchmarks)
+
+
+def benchmark_folder(config_file: str) -> Path:
+    """Where the suite's benchmark files lie.
+
+    Raises:
+        ConfigError: the suite's file is faulty.
+    """
+    return Path(_config(config_file).benchmarks)
+
+
+def benchmark_files(config_file: str) -> dict[str, Path]:
+    """Benchmark files by the name of the benchmark.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    folder = benchmark_folder(config_file)
+    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     if not files:
         raise ConfigError([Problem(config_file, "benchmarks", f"no benchmark file (*.yaml) in {folder}/")])
+    return files
+
+
+def read(files: Mapping[str, Path]) -> Reading:
+    """Read benchmark files, by name, and check them alone and against each other.
+
+    Raises:
+        ConfigError: a plugin is faulty.
+    """
+    models.model()  # a faulty plugin is no fault of the files: say so before reading them
     problems: list[Problem] = []
     loaded: dict[str, Any] = {}
     documents: dict[str, Document] = {}
-    for file in files:
-        if not re.fullmatch(plugins.NAME, file.stem):
+    for name, file in files.items():
+        if not re.fullmatch(plugins.NAME, name):
             problems.append(Problem(str(file), "", f"the file's name must be {MUST_BE['string_pattern_mismatch']}"))
         try:
-            documents[file.stem] = document = Document(file)
-            loaded[file.stem] = read_benchmark(document)
+            documents[name] = document = Document(file)
+            loaded[name] = read_benchmark(document)
         except ConfigError as error:
-            problems += error.problems
+            problems += error.problems or [Problem(str(file), "", str(error))]
     problems += check_shared_names(loaded, documents) + check_shared_steps(loaded, documents)
-    if problems:
-        raise ConfigError(problems)
-    return Suite(loaded)
+    return Reading(loaded, documents, problems)
 
 
 def read_benchmark(document: Document) -> Any:
@@ -129,12 +172,13 @@ def read_benchmark(document: Document) -> Any:
     """
     unresolved = merge_bases(document, "methods")
     problems = document.problems + unresolved
-    try:
-        benchmark = models.model().model_validate(document.values)
-    except ValidationError as error:
-        raise ConfigError(problems + explain(error, models.model(), document)) from error
-    if not unresolved:  # a method that was left out would be reported again wherever it is named
-        problems += check_benchmark(benchmark, document)
+    with blamed(document):
+        try:
+            benchmark = models.model().model_validate(document.values)
+        except ValidationError as error:
+            raise ConfigError(problems + explain(error, models.model(), document)) from error
+        if not unresolved:  # a method that was left out would be reported again wherever it is named
+            problems += check_benchmark(benchmark, document)
     if problems:
         raise ConfigError(problems)
     return benchmark

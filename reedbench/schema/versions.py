@@ -15,10 +15,11 @@ VERSIONS = {
     "sample": 2,
     "evaluate": 2,
     "tabulate": 2,
-    "plot": 2,
+    "plot": 3,
     "smoke": 1,
 }
-FIGURES = ("speedup", "samples", "alignment", "levels")
+FIGURES = ("speedup", "differences", "samples", "alignment", "levels")
+OF_ABLATIONS = ("speedup", "differences")  # figures that the target `figures` makes of every ablation too
 LEVELLED = re.compile(r".*@([01]\.\d+)")
 
 

@@ -1,13 +1,15 @@
 """caption: one text per datum -> results/captions/<dataset>/<captioner>/captions.parquet."""
 
 from argparse import Namespace
+from functools import partial
 
 from reedbench.core import io, paths, provenance
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
+from reedbench.domains.rows import Rows
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
-from reedbench.steps.work import measured
+from reedbench.steps.work import operations_per_row, timed
 
 
 def caption(suite: Suite, arguments: Namespace) -> Made:
@@ -19,9 +21,14 @@ def caption(suite: Suite, arguments: Namespace) -> Made:
     provenance.require(paths.index(data), settings.key(settings.dataset(suite, arguments.dataset)))
     captioner = suite.captioner(arguments.dataset, arguments.captioner)
     parts = [rows.read(data, split) for split in (rows.TRAIN, rows.TEST)]
-    with measured() as work:
+    with timed() as work:
         texts = [text for part in parts for text in captioner.captions(part)]
     out = paths.captions(arguments.dataset, arguments.captioner)
     with io.atomic(out) as file:
         parquet.write_table(pa.table({"id": [name for part in parts for name in part.ids], "text": texts}), file)
-    return Made([out], [paths.index(data)], device_seconds=work.seconds, flops=work.flops)
+
+    def again(part: Rows, some: list[int]) -> None:
+        captioner.captions(part.take(some))
+
+    flops = sum(operations_per_row(partial(again, part), part) for part in parts)
+    return Made([out], [paths.index(data)], device_seconds=work.seconds, flops=flops)

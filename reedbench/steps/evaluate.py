@@ -1,8 +1,8 @@
 """evaluate: samples -> metric records, results/metrics/<b>/<m>/seed<k>/step-XXXXXXX/<sampler>.json.
 
-A record is a metric id (name, what it looks through, version, n), a value, its spread over disjoint sampling streams,
-and the protocol that it was measured under. The floor is what real data score: one half of the training split against
-the other, or the best that is possible where the data's law is known.
+A record is a metric id, a value, its spread (over clusters of homologous chains where the metric knows them, else over
+disjoint sampling streams), and the protocol that it was measured under. The floor is what real data score: one half of
+the training split against the other, or the best that is possible where the data's law is known.
 """
 
 from argparse import Namespace
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reedbench.core import io, paths, provenance, residues, seeds
+from reedbench.core import io, paths, provenance, seeds
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
@@ -24,8 +24,11 @@ from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
 from reedbench.steps.features import extract
 from reedbench.steps.represent import read_features
+from reedbench.steps.threads import pinned
 
+THREADS = 1  # of metrics, whatever resources.evaluate.cpus; extractors and folders have their own
 MIN_STREAMS = 3
+NOT_DRAWN = {"kind": "none", "reason": "nothing was drawn"}
 
 
 def evaluate(suite: Suite, arguments: Namespace) -> Made:
@@ -37,11 +40,10 @@ def evaluate(suite: Suite, arguments: Namespace) -> Made:
     cell = [arguments.method, arguments.seed, arguments.step, arguments.sampler]
     if arguments.floor and any(part is not None for part in cell):
         raise ConfigError("evaluate --floor takes no --method, --seed, --step or --sampler")
-    if arguments.floor:
-        return _floor(suite, arguments.benchmark)
-    if any(part is None for part in cell):
+    if not arguments.floor and any(part is None for part in cell):
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
-    return _cell(suite, arguments.benchmark, *cell)
+    with pinned(THREADS):
+        return _floor(suite, arguments.benchmark) if arguments.floor else _cell(suite, arguments.benchmark, *cell)
 
 
 def _cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Made:
@@ -80,8 +82,9 @@ def _features(suite: Suite, b: str, name: str, samples: Rows, inputs: list[str])
 
 
 def _folds(suite: Suite, b: str, name: str, samples: Rows) -> Any:
-    sequences = [residues.letters(row) for row in samples.arrays["tokens"]]
-    return suite.benchmark(b).folders[name].fold(sequences, device_of(suite, b, "evaluate"))
+    folder = suite.benchmark(b).folders[name]
+    with pinned(folder.threads):
+        return folder.fold(samples, device_of(suite, b, "evaluate"))
 
 
 def _floor(suite: Suite, b: str) -> Made:
@@ -98,11 +101,13 @@ def _floor(suite: Suite, b: str) -> Made:
                 inputs.append(statistics)
             one, other = halves[metric.extractor]
             protocol = _protocol(suite, b, metric, other)
-            record = _record(metric, metric.checked(one, other), len(one), protocol, _too_few(1))
+            name = metric.id(len(one), reference=len(other))
+            record = _record(metric, name, metric.checked(one, other), len(one), protocol, NOT_DRAWN)
             records.append({**record, "what": HALVES})
         for limit in limits:
-            if limit["metric"] in (metric.family, metric.uses):
-                record = _record(metric, limit["value"], limit["n"], metric.plain(), _too_few(1))
+            if limit["metric"] in (metric.family, *([] if metric.settings else [metric.uses])):
+                name = metric.id(limit["n"])
+                record = _record(metric, name, limit["value"], limit["n"], metric.plain(), NOT_DRAWN)
                 records.append({**record, "what": limit["what"]})
     out = paths.floor(b)
     evaluation = settings.key(settings.evaluation(suite, b))
@@ -128,28 +133,28 @@ def _reference(suite: Suite, b: str, extractor: str) -> tuple[Features, str]:
 
 def _records(suite: Suite, b: str, evidence: CellEvidence) -> list[dict[str, Any]]:
     """One record per metric; what cannot be measured here has a reason in place of a value."""
-    benchmark, n = suite.benchmark(b), len(evidence)
+    benchmark, n, records = suite.benchmark(b), len(evidence), []
     size = n // benchmark.sampling.streams
     # Made once: metrics share computations by identity.
     parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(benchmark.sampling.streams)]
-    records = []
     for metric in benchmark.metrics:
-        missing = [reason for name in metric.folders() if (reason := benchmark.folders[name].missing())]
-        if missing:
+        name = metric.id(n, benchmark.sampling.streams)
+        if missing := [reason for folder in metric.folders() if (reason := benchmark.folders[folder].missing())]:
             none = {"kind": "none", "reason": missing[0]}
-            records.append({**_record(metric, None, n, metric.plain(), none), "reason": missing[0]})
+            records.append({**_record(metric, name, None, n, metric.plain(), none), "reason": missing[0]})
             continue
-        value, spread = metric.measured(evidence), _spread(metric, parts)
         reference = evidence.features(metric.extractor)[1] if isinstance(metric, FeatureMetric) else None
-        records.append(_record(metric, value, n, _protocol(suite, b, metric, reference), spread))
+        protocol = _protocol(suite, b, metric, reference)
+        value, spread = metric.measured(evidence), metric.spread(evidence) or _over_streams(metric, parts)
+        records.append(_record(metric, name, value, n, protocol, spread))
     return records
 
 
 def _record(
-    metric: AbstractMetric, value: float | None, n: int, protocol: dict[str, Any], spread: dict[str, Any]
+    metric: AbstractMetric, name: str, value: float | None, n: int, protocol: dict[str, Any], spread: dict[str, Any]
 ) -> dict[str, Any]:
     return {
-        "metric": metric.id(n),
+        "metric": name,
         "family": metric.family,
         "value": value,
         "n": n,
@@ -172,19 +177,13 @@ def _protocol(suite: Suite, b: str, metric: AbstractMetric, reference: Features 
     return protocol
 
 
-def _spread(metric: AbstractMetric, parts: list[CellEvidence]) -> dict[str, Any]:
+def _over_streams(metric: AbstractMetric, parts: list[CellEvidence]) -> dict[str, Any]:
     """Standard deviation over disjoint sampling streams, at the streams' own (smaller) number of samples."""
     if len(parts) < MIN_STREAMS:
-        return _too_few(len(parts))
-    if metric.pools():
-        return {"kind": "none", "reason": "it looks at the samples of all streams together"}
+        return {"kind": "none", "reason": f"{len(parts)} sampling stream(s); a spread needs {MIN_STREAMS}"}
     size, least = len(parts[0]), metric.least_n()
     if size < least:
         return {"kind": "none", "reason": f"{size} samples per stream; {metric.family} needs {least}"}
     values = [metric.measured(part) for part in parts]
     spread = float(np.std(values, ddof=1))
     return {"kind": "std-of-streams", "std": spread, "streams": len(parts), "n": size, "values": values}
-
-
-def _too_few(streams: int) -> dict[str, Any]:
-    return {"kind": "none", "reason": f"{streams} sampling stream(s); a spread needs {MIN_STREAMS}"}

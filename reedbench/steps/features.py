@@ -7,13 +7,14 @@ from reedbench.encoders import Material
 from reedbench.metrics import Features
 from reedbench.schema.suite import Suite
 from reedbench.steps.material import weights_of
+from reedbench.steps.threads import pinned
 
 
 def extract(suite: Suite, dataset: str, extractor: str, data: Rows) -> tuple[Features, list[str]]:
     """Features (one vector per row) and, from a classifier, predicted classes; and the files that were read."""
     encoder = suite.encoder(dataset, extractor)
     weights, inputs = weights_of(suite, dataset, extractor)
-    vectors = encoder.represent(weights, Material(data))
-    predicted = encoder.classify(weights, data) if encoder.classifies else None
-    labels = data.arrays.get("labels", np.zeros(len(data), np.int64))
-    return Features(vectors.reshape(len(data), -1).astype(np.float64), labels, predicted), inputs
+    with pinned(encoder.threads):
+        vectors = encoder.represent(weights, Material(data))
+        classes = (encoder.classes(data), encoder.classify(weights, data)) if encoder.classifies else (None, None)
+    return Features(vectors.reshape(len(data), -1).astype(np.float64), *classes), inputs

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import MissingArtefact
+from reedbench.domains import rows
 from reedbench.report import source as sources
 from reedbench.report.source import Cell, Source
 from reedbench.schema import settings
@@ -67,9 +69,26 @@ def from_runs(suite: Suite, b: str, cells: Sequence[Cell], *, previews: bool) ->
     shown = {f"{m}/{step}": paths.preview(b, m, k, step, s) for m, k, step, s in cells if (k, s) == first}
     files = list(shown.values()) if previews else []
     preview = {name: io.read_npz(file, ["arr_0"])["arr_0"] for name, file in shown.items()} if previews else {}
+    if previews and (index := Path(paths.index(paths.data(settings.dataset_of(suite, b))))).exists():
+        files.append(str(index))
+        preview |= _real(suite, b)
     source = Source(metrics, curves, preview)
     _check_settings(suite, b, source, "sample and evaluate it again (snakemake does)")
     return source, [*metric_files, *receipts, *_curve_files(suite, b, runs), *files]
+
+
+def _real(suite: Suite, b: str) -> dict[str, np.ndarray]:
+    """Real data to show beside the samples, and what those were asked to be.
+
+    Raises:
+        MissingArtefact: the data are damaged, or were prepared under other settings.
+    """
+    benchmark, data = suite.benchmark(b), settings.dataset_of(suite, b)
+    folder, codec, sampling = paths.data(data), benchmark.codec, benchmark.sampling
+    provenance.require(paths.index(folder), settings.key(settings.dataset(suite, data)))
+    index = rows.index(folder)
+    asked = codec.asked(folder, index, sampling.count, sampling.streams)
+    return {sources.REAL: codec.real(folder, asked), sources.NAMES: np.array(codec.names(asked))}
 
 
 def _check_settings(suite: Suite, b: str, source: Source, advice: str) -> None:
@@ -104,6 +123,7 @@ def _curve(suite: Suite, b: str, m: str, k: int) -> pd.DataFrame:
         provenance.require(receipt, recipe)
     read = [io.read_json(receipt) for receipt in receipts]
     constants = {"benchmark": b, "method": m, "seed": k, "params": read[0]["parameters"], **_one_off(suite, b, m, k)}
+    constants["terms"] = json.dumps(read[0].get("terms", {}), sort_keys=True)
     # None where a receipt is older than these: nothing is said then.
     numerics = list({io.canonical_json(one): one for receipt in read if (one := receipt.get("numerics"))}.values())
     constants["numerics"] = json.dumps(numerics, sort_keys=True) if numerics else None

@@ -9,6 +9,7 @@ import numpy as np
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
+from reedbench.domains.rows import Rows
 from reedbench.encoders import Material
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
@@ -29,12 +30,23 @@ def gather(suite: Suite, dataset: str, encoder: str, split: str) -> tuple[Materi
         provenance.require(file, settings.key(settings.captioner(suite, dataset, captioner)))
         captions = _captions_of(file, chosen.ids)
         inputs.append(file)
-    representations = {}
+    representations, read = by_others(suite, dataset, encoder, chosen)
+    return Material(chosen, captions, representations), inputs + read
+
+
+def by_others(suite: Suite, dataset: str, encoder: str, chosen: Rows) -> tuple[dict[str, Any], list[str]]:
+    """Representations of rows by the encoders that an encoder reads, and the files that were read.
+
+    Raises:
+        MissingArtefact: something has not been made, or was made under other settings.
+    """
+    representations: dict[str, Any] = {}
+    inputs: list[str] = []
     for name, filed in suite.read_by(dataset, encoder).items():
         weights, read = weights_of(suite, dataset, filed)
         representations[name] = suite.encoder(dataset, filed).represent(weights, Material(chosen))
         inputs += read
-    return Material(chosen, captions, representations), inputs
+    return representations, inputs
 
 
 def weights_of(suite: Suite, dataset: str, name: str) -> tuple[Mapping[str, np.ndarray], list[str]]:

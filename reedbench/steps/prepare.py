@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-from reedbench.core import paths
-from reedbench.core.errors import ConfigError
+from reedbench.core import console, paths
+from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.schema.suite import Suite
@@ -20,5 +20,8 @@ def prepare(suite: Suite, arguments: Namespace) -> Made:
         made = dataset.rows()
         facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
     except ValueError as error:  # what a library says of settings that do not fit the data
-        raise ConfigError(f"dataset {dataset.id}: {error}") from error
-    return Made(rows.write(paths.data(dataset.id), made, facts), [str(file) for file in dataset.files()])
+        raise ConfigError(f"dataset {dataset.id}: {error}{place_outside(error)}") from error
+    outputs = rows.write(paths.data(dataset.id), made, facts)
+    for line in dataset.remarks():
+        console.say(f"{dataset.id}: {line}")
+    return Made(outputs, [str(file) for file in dataset.files()])

@@ -9,7 +9,7 @@ from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.schema.suite import Suite
 from reedbench.steps.material import gather
-from reedbench.steps.work import measured
+from reedbench.steps.work import operations_of_training, timed
 
 
 def pretrain(suite: Suite, arguments: Namespace) -> Made:
@@ -17,13 +17,15 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
+    stream = f"pretrain/{dataset}/{name}"
     train, inputs = gather(suite, dataset, name, rows.TRAIN)
     test, _ = gather(suite, dataset, name, rows.TEST)
-    with measured() as work:
-        made = encoder.pretrain(train, test, f"pretrain/{dataset}/{name}")
+    with timed() as work:
+        made = encoder.pretrain(train, test, stream)
     out = paths.encoder(dataset, name)
     io.write_tensors(paths.weights(out), made.weights)
     io.write_json(
         paths.card(out), {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card}
     )
-    return Made([paths.weights(out), paths.card(out)], inputs, device_seconds=work.seconds, flops=work.flops)
+    flops = operations_of_training(encoder, train, test, stream)
+    return Made([paths.weights(out), paths.card(out)], inputs, device_seconds=work.seconds, flops=flops)

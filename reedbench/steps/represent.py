@@ -2,7 +2,7 @@
 reference statistics -> results/statistics/<dataset>/<extractor>.npz."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from reedbench.core.provenance import Made
 from reedbench.core.ragged import Ragged
 from reedbench.core.staging import staged
 from reedbench.domains import rows
-from reedbench.encoders import AbstractEncoder, Material
+from reedbench.encoders import AbstractEncoder, Encode, Material
 from reedbench.metrics import Features
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import extract
-from reedbench.steps.material import gather, weights_of
-from reedbench.steps.work import measured
+from reedbench.steps.material import by_others, gather, weights_of
+from reedbench.steps.work import operations_per_row, timed
 
 LARGE_KINDS = ("residues", "pairs")  # of which a row may take megabytes
 FEW_ROWS = 256
@@ -35,11 +35,19 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
     device = device_of_encoder(suite, dataset, name)
-    with measured() as work:  # gathering runs the encoders that this one reads
+    with timed() as work:  # gathering runs the encoders that this one reads
         material, inputs = gather(suite, dataset, name, rows.TRAIN)
         weights, read = weights_of(suite, dataset, name)
         out = paths.representation(dataset, name)
-        shards.write_parts(paths.shards(out), _parts(encoder, weights, material, device))
+        encode = encoder.prepared(weights, material, device)
+        shards.write_parts(paths.shards(out), _parts(encoder, encode, material))
+
+    def again(some: list[int]) -> None:
+        part = material.take(some)
+        by_others(suite, dataset, name, part.rows)
+        encode(part)
+
+    flops = operations_per_row(again, material.rows)
     index = {
         "encoder": name,
         "kind": encoder.kind,
@@ -50,12 +58,10 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     }
     io.write_json(paths.index(out), index)
     made = [paths.shards(out), paths.index(out)]
-    return Made(made, inputs + read, device=device, device_seconds=work.seconds, flops=work.flops)
+    return Made(made, inputs + read, device=device, device_seconds=work.seconds, flops=flops)
 
 
-def _parts(
-    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], material: Material, device: str
-) -> Iterator[dict[str, np.ndarray | Ragged]]:
+def _parts(encoder: AbstractEncoder, encode: Encode, material: Material) -> Iterator[dict[str, np.ndarray | Ragged]]:
     """The representation shard by shard, in half precision.
 
     Raises:
@@ -63,7 +69,7 @@ def _parts(
     """
     count = len(material.rows)
     size = FEW_ROWS if encoder.kind in LARGE_KINDS else shards.ROWS_PER_SHARD
-    encode, shape = encoder.prepared(weights, material, device), None
+    shape = None
     with Track(f"represent by {encoder.uses}", count, unit="row") as track:
         for begin in range(0, count, size):
             part = material.take(range(begin, min(begin + size, count)))
@@ -105,14 +111,12 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made:
 
 
 def write_features(path: str, features: Features) -> None:
-    """Features with their float64 moments, as npz."""
-    x = features.features
-    moments = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False), "n": np.array(len(x))}
-    predicted = {} if features.predicted is None else {"predicted": features.predicted}
-    io.write_npz(path, {"features": x, "labels": features.labels, **moments, **predicted})
+    """Features, and of a classifier the classes that rows have and those that it sees, as npz."""
+    arrays = {"features": features.features, "labels": features.labels, "predicted": features.predicted}
+    io.write_npz(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def read_features(path: str) -> Features:
     """Reference features, as `write_features` wrote them."""
     arrays = io.read_npz(path)
-    return Features(arrays["features"], arrays["labels"], arrays.get("predicted"))
+    return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"))

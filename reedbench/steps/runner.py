@@ -1,6 +1,7 @@
 """`reedbench step <verb> ...`: parse, run, write provenance, translate errors into one line and an exit code."""
 
 import argparse
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from reedbench.core import provenance
 from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
-from reedbench.core.errors import ConfigError, ReedbenchError
+from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
 from reedbench.schema import settings, suite
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
@@ -27,6 +28,12 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     except SystemExit as done:  # --help
         return int(done.code or 0)
+    except Exception as error:
+        if not (place := place_outside(error)):
+            raise
+        traceback.print_exc()  # its author will want all of it, and the last line alone where only that is shown
+        say(f"reedbench step {argv[0]}: {type(error).__name__}: {error}{place}")
+        return 1
     return 0
 
 
@@ -115,9 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("tabulate", "make a table"), ("plot", "make a figure")):
         sub = verb(name, text, "benchmark")
         sub.add_argument("--cache", action="store_true", help="from the committed cache instead of from runs")
-        if name == "tabulate":
-            sub.add_argument("--ablation", help="only the rows of this ablation")
-        else:
+        sub.add_argument("--ablation", help="only the methods of this ablation")
+        if name == "plot":
             sub.add_argument("--figure", required=True, choices=FIGURES)
     verb("smoke", "see whether a job here has what benchmarks need")
     return parser

@@ -5,6 +5,7 @@ Sample i is the same at any batch size: everything random about it comes from th
 
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,11 @@ def sample(suite: Suite, arguments: Namespace) -> Made:
     receipt, folder = paths.receipt(b, m, k, segment), paths.segment(b, m, k, segment)
     weights = f"{folder}/{paths.step_name(step)}.safetensors"
     recipe = _recipe_of(suite, b, m, k, receipt)
+    _check_weights(weights, receipt)
     data = paths.data(benchmark.dataset.id)
     provenance.require(paths.index(data), settings.key(settings.dataset(suite, benchmark.dataset.id)))
     facts = rows.index(data)
-    network = _network(suite, b, facts, weights, receipt, device)
+    network = _network(suite, b, facts, weights, device)
     asked = codec.asked(data, facts, benchmark.sampling.count, benchmark.sampling.streams)
     parts, order = [], _by_length(asked, codec.lengths_of)
     with Track(f"{b}/{m}/seed{k}/{step}/{s}", len(asked), unit="sample") as track, torch.no_grad():
@@ -92,13 +94,51 @@ def _recipe_of(suite: Suite, b: str, m: str, k: int, receipt: str) -> str:
     return wanted
 
 
-def _network(suite: Suite, b: str, facts: dict[str, Any], file: str, receipt: str, device: str) -> Any:
+def _check_weights(file: str, receipt: str) -> None:
+    """Refuse weights that are not those for which the receipt vouches.
+
+    Raises:
+        MissingArtefact: they are absent, or others.
+    """
+    name = Path(file).name
+    wanted = io.read_json(receipt).get("weights", {}).get(name)
+    if wanted is None:
+        why = f"{receipt}: speaks of no {name} (train.save_every was edited since)"
+    elif not Path(file).exists():
+        why = f"{file}: no such file"
+    elif (found := io.sha256(file)) != wanted:
+        why = f"{file}: not the weights that its receipt names (sha256 {found[:12]}, the receipt says {wanted[:12]})"
+    else:
+        return
+    raise MissingArtefact(f"{why}; publish its segment again: snakemake -f {receipt}")
+
+
+def _network(suite: Suite, b: str, facts: dict[str, Any], file: str, device: str) -> Any:
     """The backbone with averaged weights, in eval mode."""
     benchmark = suite.benchmark(b)
     backbone = benchmark.backbone.build(benchmark.codec.shape(facts), facts)
-    try:
-        weights = io.read_tensors(file)
-    except MissingArtefact as error:
-        raise MissingArtefact(f"{error}; train its segment again: snakemake -f {receipt}") from error
-    backbone.load_state_dict({n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")})
+    weights = io.read_tensors(file)
+    _fill(backbone, {n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")}, file)
     return backbone.to(device).eval()
+
+
+def _fill(backbone: Any, weights: dict[str, torch.Tensor], file: str) -> None:
+    """Give the backbone its weights.
+
+    Raises:
+        MissingArtefact: they are not those of this backbone.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in backbone.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    faults = [f"'{name}' is absent" for name in own.keys() - given.keys()]
+    faults += [f"the backbone has no '{name}'" for name in given.keys() - own.keys()]
+    faults += [
+        f"'{n}' is {given[n]}, in the backbone {own[n]}" for n in own.keys() & given.keys() if own[n] != given[n]
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise MissingArtefact(
+            f"{file}: not the weights of this backbone: {sorted(faults)[0]}{more}; what a learner publishes beside the "
+            "backbone must be called projectors.*"
+        )
+    backbone.load_state_dict(weights)

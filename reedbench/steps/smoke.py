@@ -1,6 +1,5 @@
 """smoke: does a job at this site have what benchmarks need? Prints what is there, and for what is not, what to fix."""
 
-import fcntl
 import os
 import shutil
 import socket
@@ -16,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from reedbench import __version__
-from reedbench.core import io, paths
+from reedbench.core import io, locks, paths
 from reedbench.core.console import say
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ReedbenchError, RunAgain
@@ -164,10 +163,8 @@ def _write_speed(folder: Path) -> Finding:
 
 def _locks(folder: Path) -> Finding:
     with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return Finding("file locks", str(error), "mount with locks (NFS: v4 or lockd; Lustre: -o flock)")
+        if why := locks.refused(file):
+            return Finding("file locks", why, "mount with locks (NFS: v4 or lockd; Lustre: -o flock)")
     return Finding("file locks", "work")
 
 

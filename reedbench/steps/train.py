@@ -7,7 +7,7 @@ import torch
 
 from reedbench.core import paths, provenance, seeds
 from reedbench.core.console import say
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.provenance import Made
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
@@ -29,7 +29,7 @@ def train(suite: Suite, arguments: Namespace) -> Made | None:
         ranks.lead(lambda: _put_recipe(suite, arguments))
         trainer, inputs = build(suite, b, m, k, ranks)
         segment = plan(suite, b, m, k, i)
-        costs = train_segment(trainer, Store(paths.store(b, m, k, segment.key)), segment)
+        trained = train_segment(trainer, Store(paths.store(b, m, k, segment.key)), segment)
         cpu_seconds = ranks.total(torch.tensor(provenance.cpu_seconds(), dtype=torch.float64)).item()
     if not ranks.first:
         return None
@@ -41,7 +41,8 @@ def train(suite: Suite, arguments: Namespace) -> Made | None:
         device_seconds=ranks.world * (time.monotonic() - began),
         cpu_seconds=cpu_seconds,
         seeds=[k],
-        notes={"run_costs": costs, "key": segment.key, "ranks": ranks.world},
+        notes={"run_costs": trained.costs, "key": segment.key, "ranks": ranks.world},
+        numerics=trained.numerics,
     )
 
 
@@ -73,7 +74,9 @@ def build(suite: Suite, b: str, m: str, k: int, ranks: Ranks) -> tuple[Trainer, 
     try:
         backbone = benchmark.backbone.build(data.shape(), data.facts)
     except ValueError as error:
-        raise ConfigError(f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}") from error
+        raise ConfigError(
+            f"backbone {benchmark.backbone.name()} does not fit {dataset}: {error}{place_outside(error)}"
+        ) from error
     learner = objective.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", dataset, k, name))
     trainer = Trainer(learner, data, benchmark.train, dataset, k, ranks)
     inputs = [paths.index(folder) for folder in (paths.data(dataset), *folders.values())]

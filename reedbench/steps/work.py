@@ -1,11 +1,26 @@
-"""Measures a block of work: seconds, and the floating-point operations of torch (matrix products, attention, ...)."""
+"""What work costs: its seconds, and apart from them the floating-point operations of torch (products, attention, ...).
+
+Counting operations slows torch down by half or more. So a clock is never read around it: operations are counted on a
+short pass of its own, over some rows and steps, and scaled to the whole.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from torch.utils.flop_counter import FlopCounterMode
+import numpy as np
+
+from reedbench.core import console
+from reedbench.core.ragged import Ragged
+from reedbench.domains.rows import Rows
+from reedbench.encoders import AbstractEncoder, Material
+from reedbench.nn import flops
+
+FEW_ROWS = 16  # of a map from rows to rows
+SOME_ROWS = 256  # of a training
+FIRST, LAST = 2, 6  # lengths of two short trainings, which differ by some steps
 
 
 @dataclass
@@ -13,13 +28,55 @@ class Work:
     """Filled at the end of the block."""
 
     seconds: float = 0.0
-    flops: float = 0.0
 
 
 @contextmanager
-def measured() -> Iterator[Work]:
+def timed() -> Iterator[Work]:
     """Yield what is filled at the end of the block."""
     work, began = Work(), time.monotonic()
-    with FlopCounterMode(display=False) as counter:
-        yield work
-    work.seconds, work.flops = time.monotonic() - began, float(counter.get_total_flops())
+    yield work
+    work.seconds = time.monotonic() - began
+
+
+def operations(what: Callable[[], object]) -> float:
+    """Of a pass, the result and the words of which are thrown away."""
+    with flops.counter() as counter, console.muted():
+        what()
+    return float(counter.get_total_flops())
+
+
+def operations_per_row(what: Callable[[list[int]], object], rows: Rows) -> float:
+    """Of a map over all rows, counted on a few of them, one by one, that stand for all lengths.
+
+    Args:
+        what: the map of some rows, whose numbers it is given.
+        rows: all of them.
+    """
+    lengths = next((array.lengths for array in rows.arrays.values() if isinstance(array, Ragged)), np.ones(len(rows)))
+    if not (count := min(FEW_ROWS, len(rows))):
+        return 0.0
+    chosen = np.argsort(lengths, kind="stable")[(2 * np.arange(count) + 1) * len(rows) // (2 * count)]
+    counted = [operations(partial(what, [row])) for row in chosen.tolist()]
+    return sum(counted) * len(rows) / count
+
+
+def operations_of_training(encoder: AbstractEncoder, train: Material, test: Material, stream: str) -> float:
+    """Of `pretrain`, from its first steps on some of the rows.
+
+    What an encoder does once, such as measuring moments, is taken to grow with the rows; what it does `steps` times,
+    not to.
+    """
+    steps = int(getattr(encoder, "steps", 0))
+    every = 1 if 0 < steps <= LAST else max(1, len(train.rows) // SOME_ROWS)
+    few, others = (material.take(range(0, len(material.rows), every)) for material in (train, test))
+
+    def of(count: int) -> float:
+        short = encoder if count == steps else encoder.model_copy(update={"steps": count})
+        return operations(lambda: short.pretrain(few, others, stream))
+
+    scale = len(train.rows) / len(few.rows)
+    if steps <= LAST:
+        return of(steps) * scale
+    first, last = of(FIRST), of(LAST)
+    per_step = (last - first) / (LAST - FIRST)
+    return (first - FIRST * per_step) * scale + steps * per_step

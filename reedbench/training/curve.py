@@ -6,6 +6,7 @@ All ranks keep the same one: what each saw is summed over them when it settles, 
 import csv
 import io as text
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,27 +27,39 @@ class Journal:
     """What a run wrote down so far; part of its resumable state, never of its weights.
 
     `pending` holds the per-step values since the last row, so that a resumed curve has the same rows; `since` is the
-    device time at which that row was closed. Costs are those of all ranks together.
+    device time at which that row was closed. Costs are those of all ranks together; `rates` are the floating-point
+    operations of the first step of every phase that was entered, by that step.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     pending: list[dict[str, float]] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COSTS, 0.0))
     since: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """For the state's JSON file."""
-        return {"rows": self.rows, "pending": self.pending, "costs": self.costs, "since": self.since}
+        return {name: getattr(self, name) for name in ("rows", "pending", "costs", "since", "rates")}
 
 
 class Curve:
     """Collects values step by step without waiting for the device, and turns them into rows."""
 
-    def __init__(self, journal: Journal, order: Order, flops_of_first: float, ranks: Ranks) -> None:
-        """With the floating-point operations of step 0: other steps take more or fewer as they have entries."""
-        self.journal, self.order, self.flops_of_first, self.ranks = journal, order, flops_of_first, ranks
+    def __init__(self, journal: Journal, order: Order, ranks: Ranks, phases: Sequence[int] = (0,)) -> None:
+        """With the first steps of the run's phases, which differ in cost."""
+        self.journal, self.order, self.ranks, self.phases = journal, order, ranks, phases
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
+        self.entered: int | None = None
         self.wall, self.cpu = time.monotonic(), time.process_time()
+
+    def enter(self, step: int, flops: Callable[[int], float]) -> None:
+        """Price the phase of a step (0 is the first) that is about to be computed; counting is not charged."""
+        phase = self._phase(step)
+        if phase != self.entered:
+            wall, cpu = time.monotonic(), time.process_time()
+            self.journal.rates.setdefault(str(phase), flops(step))
+            self.entered = phase
+            self.wall, self.cpu = self.wall + time.monotonic() - wall, self.cpu + time.process_time() - cpu
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
         """Values of a step (counted from 1, as in every file): this rank's share of each."""
@@ -60,30 +73,43 @@ class Curve:
         """
         if not self.fresh:
             return
-        names = list(self.fresh[0][1])
-        shares = torch.stack([torch.stack([values[name].double() for name in names]) for _, values in self.fresh])
-        for (step, _), numbers in zip(self.fresh, self.ranks.total(shares).tolist(), strict=True):
-            row = {"step": float(step), **dict(zip(names, numbers, strict=True))}
-            if not all(abs(number) < float("inf") for number in numbers):  # NaN compares false
-                raise Diverged(f"step {step}: loss is not finite: " + ", ".join(f"{n} {row[n]:.6g}" for n in names))
-            self.journal.pending.append(row)
-        self._charge(sum(self.order.entries(step - 1) for step, _ in self.fresh))
+        names = list(dict.fromkeys(name for _, values in self.fresh for name in values))
+        nothing = torch.zeros((), dtype=torch.float64)  # of terms that a step did not compute
+        shares = [[values[name].double() if name in values else nothing for name in names] for _, values in self.fresh]
+        device = next(iter(self.fresh[0][1].values())).device
+        totals = self.ranks.total(torch.stack([torch.stack([x.to(device) for x in share]) for share in shares]))
+        for (step, values), numbers in zip(self.fresh, totals.tolist(), strict=True):
+            found = {name: number for name, number in zip(names, numbers, strict=True) if name in values}
+            if not all(abs(number) < float("inf") for number in found.values()):  # NaN compares false
+                said = ", ".join(f"{name} {number:.6g}" for name, number in found.items())
+                raise Diverged(f"step {step}: loss is not finite: {said}")
+            self.journal.pending.append({"step": float(step), **found})
+        self._charge(sum(self._flops(step - 1) for step, _ in self.fresh))
         self.fresh = []
 
-    def _charge(self, entries: int) -> None:
+    def _phase(self, step: int) -> int:
+        return max(phase for phase in self.phases if phase <= step)
+
+    def _flops(self, step: int) -> float:
+        """Of a step: of the first one of its phase, in proportion to the entries of both."""
+        phase = self._phase(step)
+        return self.journal.rates[str(phase)] * (self.order.entries(step) / self.order.entries(phase))
+
+    def _charge(self, flops: float) -> None:
         now, cpu, costs = time.monotonic(), time.process_time(), self.journal.costs
         spent = torch.tensor([now - self.wall, cpu - self.cpu], dtype=torch.float64)
         for name, seconds in zip(("device_seconds", "cpu_seconds"), self.ranks.total(spent).tolist(), strict=True):
             costs[name] += seconds
-        costs["flops"] += self.flops_of_first * (entries / self.order.entries(0))
+        costs["flops"] += flops
         self.wall, self.cpu = now, cpu
 
     def row(self, step: int) -> dict[str, float]:
         """Close the current interval at `step` with a row."""
         self.settle()
         pending = self.journal.pending
-        names = [name for name in pending[0] if name != "step"]
-        means = {name: sum(row[name] for row in pending) / len(pending) for name in names}
+        names = dict.fromkeys(name for values in pending for name in values if name != "step")
+        found = {name: [values[name] for values in pending if name in values] for name in names}
+        means = {name: sum(values) / len(values) for name, values in found.items()}
         seconds = (self.journal.costs["device_seconds"] - self.journal.since) / self.ranks.world
         seen = self.order.seen(step)
         rate = (seen - self.order.seen(step - len(pending))) / max(seconds, 1e-9)
@@ -95,13 +121,16 @@ class Curve:
         return row
 
 
-def as_csv(rows: list[dict[str, float]]) -> str:
-    """Rows as CSV text with full precision; whole numbers without a point; loss terms in alphabetical order."""
+def as_csv(rows: list[dict[str, float]], terms: Iterable[str] = ()) -> str:
+    """Rows as CSV text with full precision; whole numbers without a point; loss terms in alphabetical order.
+
+    `terms` have a column in any case. A cell is empty where a term was not computed.
+    """
     if not rows:
         return ""
-    terms = sorted(set(rows[0]) - {*COUNTS, RATE, *COSTS})
+    names = sorted({*terms, *(name for row in rows for name in row)} - {*COUNTS, RATE, *COSTS})
     file = text.StringIO()
-    writer = csv.DictWriter(file, [*COUNTS, *terms, RATE, *COSTS], lineterminator="\n")
+    writer = csv.DictWriter(file, [*COUNTS, *names, RATE, *COSTS], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: int(v) if name in COUNTS else repr(v) for name, v in row.items()})

@@ -1,7 +1,7 @@
 """Training rows in the backbone's space, batch by batch, with their representations."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +52,25 @@ class TrainingData:
         """Some rows of a batch without their representations, padded like it."""
         return self.codec.batch({name: array[chosen] for name, array in self.arrays.items()}, self._longest(batch))
 
-    def targets(self, chosen: np.ndarray, batch: np.ndarray, partners: torch.Tensor | None = None) -> Batch:
+    def targets(
+        self,
+        chosen: np.ndarray,
+        batch: np.ndarray,
+        partners: torch.Tensor | None = None,
+        names: Collection[str] | None = None,
+    ) -> Batch:
         """Representations of some rows of a batch, padded like it: large, so that a rank reads its own alone.
 
         Args:
             chosen: the rows.
             batch: all rows of the batch.
             partners: (rows, entries, k); of pairs, those of each entry with these are read.
+            names: encoders whose representations are read; None: all.
         """
         found = {}
         for name, kind in self.kinds.items():
+            if names is not None and name not in names:
+                continue
             read = self._pairs(name, chosen, partners) if kind == PAIRS else self._padded(name, chosen, batch)
             found[f"target/{name}"] = torch.from_numpy(read)
         return found

@@ -1,25 +1,28 @@
 """Train one segment of a run: interruptible anywhere, ending in the same bytes.
 
-Order of writes (shared specification `segments`): at a save point the weights, then the state that counts on them; at
-the end hard links into the declared directory, then the receipt; then the clean-up. Whatever is missing is computed
-again from the newest usable state, and said so.
+Order of writes (shared specification `segments`): at a save point the weights, the state that counts on them, and the
+record that says what both are; at the end hard links into the declared directory, then the receipt. What is missing is
+computed again from the newest usable state, and said so; what is there is not, whatever was trained in between: a
+segment whose weights and records are all in the store is collected.
 """
 
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from reedbench.core import faults, interruption, io
+from reedbench.core import faults, interruption, io, numerics, stores
 from reedbench.core.console import Track, say
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
+from reedbench.core.numerics import Numerics
 from reedbench.training import curve
-from reedbench.training.checkpoint import Store, publish
-from reedbench.training.ranks import Ranks
+from reedbench.training.checkpoint import KEPT_WHILE_TRAINING, Record, Store, publish
 from reedbench.training.trainer import GRADIENT, Trainer
 
 QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)  # columns that progress does not show
+UNDER = "numerics"  # in a state's journal and in a record: which steps were trained under which
 
 
 @dataclass(frozen=True)
@@ -37,108 +40,158 @@ class Segment:
     previous: str | None
     title: str
 
-    def due(self, step: int) -> list[int]:
-        """Save points of this segment up to a step."""
-        return [s for s in range(self.save_every, step + 1, self.save_every) if s > self.start]
+    @property
+    def due(self) -> list[int]:
+        """Save points of this segment."""
+        return stores.save_points(self.start, self.stop, self.save_every)
 
     def logs(self, step: int) -> bool:
-        """Whether an interval of the curve ends here; none crosses the border of a segment, also on a walk back."""
-        return step % self.log_every == 0 or step in (self.start, self.stop)
+        """Whether an interval of the curve ends here; none crosses a save point, at each of which a segment may end."""
+        return step % self.log_every == 0 or self.saves(step)
 
-    def publishes(self, step: int) -> bool:
-        """Whether the weights are published."""
-        return step > self.start and self._on_grid(step)
+    def saves(self, step: int) -> bool:
+        """Whether this is a save point, of this segment or of one before."""
+        return step % self.save_every == 0 or step in (self.start, self.stop)
 
     def keeps(self, step: int) -> bool:
         """Whether the state is saved, asked or not."""
-        return step % self.state_every == 0 or self._on_grid(step)
-
-    def _on_grid(self, step: int) -> bool:
-        return step % self.save_every == 0 or step == self.stop
+        return step % self.state_every == 0 or self.saves(step)
 
 
-def train_segment(trainer: Trainer, store: Store, segment: Segment) -> dict[str, float]:
-    """Train steps `start` .. `stop` and publish them; returns the run's costs so far, those of all ranks.
+@dataclass
+class Session:
+    """The work of one process on a segment.
+
+    Attributes:
+        under: which steps were trained under which numerics, since the last save point: `after` a step, the numerics.
+        missing: save points whose weights the store lacks; known to the first rank alone.
+        begin: step of the state from which training goes on.
+        goal: the last step to train; 0 where nothing is missing.
+    """
+
+    trainer: Trainer
+    store: Store
+    segment: Segment
+    here: Numerics
+    missing: list[int] = field(default_factory=list)
+    begin: int = 0
+    goal: int = 0
+    journal: curve.Journal = field(default_factory=curve.Journal)
+    under: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is known of a segment when it is published; on ranks other than the first nothing."""
+
+    costs: dict[str, float]
+    """The run's until the end of the segment, those of all ranks."""
+    numerics: Numerics
+    """Under which the segment was trained, see `core.numerics.joined`."""
+
+
+def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
+    """Train steps `start` .. `stop` and publish them, or publish what the store has.
 
     The first rank alone holds the store and writes. All ranks come here together, and leave together.
 
     Raises:
-        ConfigError: the previous receipt belongs to another recipe.
+        ConfigError: the previous receipt belongs to another recipe, or to another length of segments.
         Diverged: a loss is not finite.
         Paused: training was asked to leave.
         RunAgain: another process trains this run.
     """
     ranks = trainer.ranks
+    here = numerics.here(trainer.device, ranks=ranks.world, accumulation=trainer.settings.accumulation)
+    work = Session(trainer, store, segment, here)
+    trained = Trained({}, {})
     with ExitStack() as held:
 
-        def begin() -> int:
+        def look() -> int:
             _check_previous(segment)
             held.enter_context(store.locked())
-            return _newest(store, segment)
+            work.missing = [step for step in segment.due if not store.is_whole(step)]
+            return max(work.missing, default=0)
 
-        step = ranks.lead(begin)
-        journal = _resume(trainer, store, step)
-        _say_where(segment, step)
-        if step < segment.stop:
-            _advance(trainer, store, segment, step, journal)
+        work.goal = ranks.lead(look)
+        if work.goal:
+            work.begin = ranks.lead(lambda: _newest(work))
+            _resume(work)
+            _say_where(work)
+            _advance(work)
+        else:
+            say(f"segment {segment.start}-{segment.stop}: already trained, collected from the store")
         if ranks.first:
-            _publish(store, segment, journal, trainer.learner.sampling_parameters())
+            trained = _publish(work)
         ranks.barrier()
-    return journal.costs
+    return trained
 
 
 def _check_previous(segment: Segment) -> None:
     if segment.previous is None:
         return
     receipt = io.read_json(segment.previous)
-    if receipt.get("key") != segment.key or receipt.get("stop") != segment.start:
+    if receipt.get("key") != segment.key:
         raise ConfigError(
             f"{segment.previous}: belongs to recipe {receipt.get('key')}, this run's is {segment.key}: "
             "the configuration was edited since; train that segment again first (snakemake does)"
         )
-
-
-def _newest(store: Store, segment: Segment) -> int:
-    """Step of the newest state from which this segment can be finished; 0 if there is none."""
-    for step in store.state_steps():
-        usable = step <= segment.start or (
-            step <= segment.stop and all(store.weights_file(s).exists() for s in segment.due(step))
+    if receipt.get("stop") != segment.start:
+        raise ConfigError(
+            f"{segment.previous}: ends at step {receipt.get('stop')}, this segment begins at {segment.start}: "
+            "train.segment was edited since; run that segment again first (snakemake does; nothing is trained twice)"
         )
-        if usable and store.load_state(step) is not None:
+
+
+def _newest(work: Session) -> int:
+    """Step of the newest state from which what is missing can be trained; 0 if there is none."""
+    for step in work.store.state_steps():
+        if step < min(work.missing) and work.store.load_state(step) is not None:
             return step
     return 0
 
 
-def _resume(trainer: Trainer, store: Store, step: int) -> curve.Journal:
+def _resume(work: Session) -> None:
     """Take up the state of a step, or begin at 0 with an empty journal."""
-    if step == 0:
-        return curve.Journal()
-    loaded = store.load_state(step)
-    if loaded is None:
-        raise MissingArtefact(f"{store.folder}: rank {trainer.ranks.rank} cannot read the state of step {step}")
-    tensors, journal = loaded
-    trainer.restore(tensors)
-    return curve.Journal(**journal)
+    if work.begin:
+        loaded = work.store.load_state(work.begin)
+        if loaded is None:
+            rank = work.trainer.ranks.rank
+            raise MissingArtefact(f"{work.store.folder}: rank {rank} cannot read the state of step {work.begin}")
+        tensors, journal = loaded
+        work.under = journal.pop(UNDER)
+        work.trainer.restore(tensors)
+        work.journal = curve.Journal(**journal)
+    last = work.under[-1][UNDER] if work.under else work.here
+    if changed := numerics.changes(last, work.here):
+        say(f"{work.segment.title}: from step {work.begin} on under other numerics: {changed}; only rounding differs")
+    if changed or not work.under:
+        work.under = [span for span in work.under if span["after"] < work.begin]
+        work.under.append({"after": work.begin, UNDER: work.here})
 
 
-def _say_where(segment: Segment, step: int) -> None:
+def _say_where(work: Session) -> None:
+    segment, step = work.segment, work.begin
     what = f"segment {segment.start}-{segment.stop}"
-    if step == segment.stop:
-        say(f"{what}: already trained, collected from the store")
+    if work.missing and work.missing != [s for s in segment.due if s >= work.missing[0]]:  # gaps between what is there
+        steps = ", ".join(map(str, work.missing))
+        say(f"{what}: the weights of step {steps} were not kept; running again from step {step} (same bytes)")
     elif step > segment.start:
         say(f"{what}: resumed at step {step}")
     elif step < segment.start:
         say(f"{what}: the state of step {segment.start} is gone; walking back to step {step} (same bytes, more time)")
 
 
-def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journal: curve.Journal) -> None:
-    ranks, last_state = trainer.ranks, begin
-    journal.rows = [row for row in journal.rows if row["step"] > segment.start]
-    counted = curve.Curve(journal, trainer.order, trainer.flops_of_first(), ranks)
-    events = store.folder / "events.jsonl" if ranks.first else None
-    with interruption.deferred(), Track(segment.title, segment.stop, start=begin, events=events) as track:
-        for done in range(begin + 1, segment.stop + 1):
+def _advance(work: Session) -> None:
+    trainer, segment, journal = work.trainer, work.segment, work.journal
+    ranks, last_state = trainer.ranks, work.begin
+    trainer.settle_gradients()
+    counted = curve.Curve(journal, trainer.order, ranks, trainer.phases)
+    events = work.store.events if ranks.first else None
+    with interruption.deferred(), Track(segment.title, work.goal, start=work.begin, events=events) as track:
+        for done in range(work.begin + 1, work.goal + 1):
             faults.reach("before-step", done)
+            counted.enter(done - 1, trainer.flops)
             agreed = ranks.agree(interruption.wanted())  # travels while the step is computed
             counted.add(done, trainer.update(done - 1))
             request = agreed()
@@ -148,14 +201,13 @@ def _advance(trainer: Trainer, store: Store, segment: Segment, begin: int, journ
                 if saving := segment.keeps(done) or request:
                     counted.settle()
             except Diverged as error:
-                where = f"last good state: step {last_state} in {store.states}"
+                where = f"last good state: step {last_state} in {work.store.states}"
                 raise ranks.together(Diverged(f"{segment.title}: {error}; {where}")) from error
             if saving:
                 last_state = done
-                if ranks.first:
-                    _save(trainer, store, segment, done, journal)
+                _save(work, done)
             if request:
-                _heed(request, ranks, segment, done)
+                _heed(request, work, done)
 
 
 def _shown(row: dict[str, float], device: str) -> dict[str, float]:
@@ -164,43 +216,99 @@ def _shown(row: dict[str, float], device: str) -> dict[str, float]:
     return numbers | ({"gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20} if device == "cuda" else {})
 
 
-def _save(trainer: Trainer, store: Store, segment: Segment, step: int, journal: curve.Journal) -> None:
-    if segment.publishes(step):
-        store.save_weights(step, trainer.published())
-    store.save_state(step, trainer.state(), journal.plain())
+def _save(work: Session, step: int) -> None:
+    """Write what is due at a step; on ranks other than the first only the journal moves on."""
+    began, store, journal = time.monotonic(), work.store, work.journal
+    record: Record | None = None
+    if work.segment.saves(step):
+        record = {"rows": journal.rows, "costs": dict(journal.costs), "since": journal.since, UNDER: work.under}
+        journal.rows, work.under = [], [{"after": step, UNDER: work.here}]
+    if not work.trainer.ranks.first:
+        return
+    writes = record is not None and step in work.missing
+    if not writes and record is not None and (known := store.record(step)):
+        # Trained before: what that took is what this run cost, and its curve goes on from there.
+        journal.costs.update(known["costs"])
+        journal.since = known["since"]
+    if writes and record is not None:
+        store.save_weights(step, work.trainer.published())
+        _cap(record, store, step)
+    store.save_state(step, work.trainer.state(), {**journal.plain(), UNDER: work.under})
+    if writes and record is not None:
+        store.save_record(step, record)
+    store.prune(step, KEPT_WHILE_TRAINING)
+    interruption.saved(step, time.monotonic() - began)
 
 
-def _heed(request: int, ranks: Ranks, segment: Segment, step: int) -> None:
+def _cap(record: Record, store: Store, step: int) -> None:
+    """What is run again between steps that were trained before costs no more than the run had cost by then."""
+    later = (store.record(other) for other in reversed(store.record_steps()) if other > step)
+    rows = (row for known in later if known for row in known["rows"] if row["step"] > step)
+    if (bound := next(rows, None)) is not None:
+        for costs in (record["costs"], *record["rows"]):
+            costs |= {name: min(costs[name], bound[name]) for name in curve.COSTS}
+
+
+def _heed(request: int, work: Session, step: int) -> None:
     """The state is saved as one rank or more were asked to: go on, or leave if there is more to do.
 
     Raises:
         Paused: on all ranks.
     """
+    ranks, title = work.trainer.ranks, work.segment.title
     interruption.ask(request)  # what one rank was asked, all were: whoever started them looks at it
-    if request == interruption.LEAVE and step < segment.stop:
+    if request == interruption.LEAVE and step < work.goal:
         ranks.barrier()  # the first rank is still writing when the others come here
-        raise ranks.together(Paused(f"{segment.title}: paused at step {step}, state saved; run again to go on"))
+        raise ranks.together(Paused(f"{title}: paused at step {step}, state saved; run again to go on"))
     interruption.answered(interruption.SAVE)
-    say(f"{segment.title}: state of step {step} saved, as asked")
+    say(f"{title}: state of step {step} saved, as asked")
 
 
-def _publish(store: Store, segment: Segment, journal: curve.Journal, parameters: int) -> None:
-    rows = [row for row in journal.rows if segment.start < row["step"] <= segment.stop]
-    files = [store.weights_file(step) for step in segment.due(segment.stop)]
+def _publish(work: Session) -> Trained:
+    """Link what the store has into place, and write the receipt that vouches for it."""
+    store, segment, learner = work.store, work.segment, work.trainer.learner
+    records = {step: record for step in segment.due if (record := store.record(step)) is not None}
+    last, under = records[segment.stop], numerics.joined(_under(records, segment))
     faults.reach("before-publish", segment.stop)
-    publish(files, {"curve.csv": curve.as_csv(rows)}, segment.out)
+    files = [store.weights_file(step) for step in segment.due]
+    publish(files, {"curve.csv": curve.as_csv(_rows(store, segment), learner.factors)}, segment.out)
     faults.reach("before-receipt", segment.stop)
     receipt: dict[str, Any] = {
         "key": segment.key,
         "start": segment.start,
         "stop": segment.stop,
-        "parameters": parameters,
-        "weights": {file.name: io.sha256(file) for file in files},  # the same bytes: hard links
-        "state": store.state_digest(segment.stop),
+        "parameters": learner.sampling_parameters(),
+        "terms": {name: learner.kinds.get(name, "loss") for name in learner.factors},
+        "weights": {store.weights_file(step).name: record["weights"] for step, record in records.items()},
+        "state": last["state"],
+        "numerics": under,
     }
     io.write_json(segment.receipt, receipt)
     faults.reach("after-receipt", segment.stop)
     store.prune(segment.stop, 1)
-    store.drop_weights_outside(segment.start, segment.stop)
-    if segment.start == 0:
-        store.drop_other_keys()
+    return Trained(last["costs"], under)
+
+
+def _under(records: dict[int, Record], segment: Segment) -> list[Numerics]:
+    """Numerics of a segment in the order of its steps."""
+    found: list[Numerics] = []
+    for step in sorted(records):
+        spans = records[step][UNDER]
+        first = [span for span in spans if span["after"] <= segment.start][-1:]
+        found += [span[UNDER] for span in (*first, *(span for span in spans if span["after"] > segment.start))]
+    return found
+
+
+def _rows(store: Store, segment: Segment) -> list[dict[str, float]]:
+    """Rows of the segment's curve, from the records of its save points.
+
+    A record tells of all steps since the save point before it; so does one between them that was filled in later, for a
+    finer grid, and does not count where it need not.
+    """
+    rows: list[dict[str, float]] = []
+    reached = segment.stop
+    for step in store.record_steps():
+        if segment.start < step <= reached and (record := store.record(step)) is not None:
+            rows = record["rows"] + rows
+            reached = record[UNDER][0]["after"]
+    return [row for row in rows if row["step"] > segment.start]

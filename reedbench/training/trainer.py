@@ -5,27 +5,29 @@ rounding.
 """
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from torch.utils.flop_counter import FlopCounterMode
 
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
-from reedbench.nn.learner import PARTNERS, Batch, Learner
+from reedbench.nn import flops
+from reedbench.nn.learner import PARTNERS, WHOLE, Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.checkpoint import restore
 from reedbench.training.loaders import TrainingData
 from reedbench.training.order import Order, PackedOrder, RowOrder
+from reedbench.training.others import LookedUp
 from reedbench.training.ranks import Ranks, part
 from reedbench.training.summed import Summed, held_back
 
 GRADIENT = "gradient_norm"
+KEPT = "learner/"  # in states: what a learner keeps
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,48 @@ class Share:
     whole: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training in which the same terms are computed.
+
+    Attributes:
+        flops: floating-point operations of its first step, on all ranks: look-ups, forward and backward pass.
+        idle: parameters that nothing which is computed depends on.
+    """
+
+    flops: float
+    idle: tuple[str, ...]
+
+
 class Trainer:
     """Trains a learner on data; every random number comes from a stream of (dataset, seed, step, row).
 
     Raises:
-        ConfigError: the batch has too few rows for the ranks.
+        ConfigError: the batch cannot be divided over ranks and micro-batches, or there is nothing to train on.
     """
 
     def __init__(
-        self, learner: Learner, data: TrainingData, settings: Training, dataset: str, seed: int, ranks: Ranks
+        self,
+        learner: Learner,
+        data: TrainingData,
+        settings: Training,
+        dataset: str,
+        seed: int,
+        ranks: Ranks,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.learner, self.data, self.settings = learner, data, settings
         self.dataset, self.seed, self.ranks, self.device = dataset, seed, ranks, ranks.device
         self.order = self._order()
+        self.phases = learner.phases()
         self._check_batch()
+        self._check_phases()
         self.network = learner.network.to(self.device).train()
         self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
         self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         self.average = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+        self.others = LookedUp(self.network, self.average, None if teacher is None else teacher.to(self.device))
+        self._known: dict[int, Phase] = {}
         self._move_average: Callable[..., Any] = get_ema_multi_avg_fn(settings.ema_decay)
         optimiser = settings.optimiser
         self.optimiser = torch.optim.AdamW(
@@ -77,7 +103,7 @@ class Trainer:
 
         The shares add up to the terms; the norm is that before clipping.
         """
-        values = self._backward(self._share(step), self.learner.coefficients(step), self.shared)
+        values = self._backward(self._share(step), step, self.shared, self._idle(step))
         norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.optimiser.clip).detach()
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
         values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
@@ -86,20 +112,22 @@ class Trainer:
         self._move_average(list(self.average.values()), list(self.parameters.values()), None)
         return values
 
-    def flops_of_first(self) -> float:
-        """Floating-point operations of a forward and backward pass on all ranks, counted on the batch of step 0.
+    def flops(self, step: int) -> float:
+        """Floating-point operations of the phase that a step belongs to: of its first step, on all ranks.
 
-        Changes nothing. To be called before the first update on several ranks.
+        To be asked on all ranks together. It changes nothing.
         """
-        share, coefficients = self._share(0), self.learner.coefficients(0)
-        with FlopCounterMode(display=False) as counter:
-            self._backward(share, coefficients, self.network)
+        return self._phase(step).flops
+
+    def settle_gradients(self) -> None:
+        """To be called before the first update of a process on several ranks; changes nothing but later rounding.
+
+        Torch packs gradients anew after their first sum, and sums over more than two ranks round by how they are
+        packed. With that behind us, and always with those of step 0, a resumed run rounds as one that was left alone.
+        """
         if isinstance(self.shared, Summed):
-            # Torch packs gradients anew after their first sum, and sums over more than two ranks round by how they are
-            # packed. With that behind us, a resumed run rounds as one that was left alone.
-            self._backward(share, coefficients, self.shared)
-        self.optimiser.zero_grad(set_to_none=True)
-        return float(self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64)))
+            with self._untouched():
+                self._backward(self._share(0), 0, self.shared, self._idle(0))
 
     def published(self) -> dict[str, Tensor]:
         """The averaged weights, and constants, under their published names."""
@@ -107,21 +135,55 @@ class Trainer:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, besides the step number."""
-        tensors = {f"network/{name}": parameter for name, parameter in self.parameters.items()}
+        tensors = {f"network/{name}": tensor for name, tensor in (self.parameters | self._constants()).items()}
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.items()}
         for name, parameter in self.parameters.items():
             for moment, tensor in self.optimiser.state[parameter].items():
                 tensors[f"optimiser/{moment}/{name}"] = tensor
-        return tensors
+        return tensors | {f"{KEPT}{name}": tensor for name, tensor in self.learner.state().items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Continue from a state."""
-        restore(self.parameters, tensors, "network/")
+        restore(self.parameters | self._constants(), tensors, "network/")
         restore(self.average, tensors, "average/")
         for key, tensor in tensors.items():
             if key.startswith("optimiser/"):
                 _, moment, name = key.split("/", 2)
                 self.optimiser.state[self.parameters[name]][moment] = tensor.to(self.device)
+        kept = {key.removeprefix(KEPT): tensor for key, tensor in tensors.items() if key.startswith(KEPT)}
+        self.learner.restore({name: tensor.to(self.device) for name, tensor in kept.items()})
+
+    def _constants(self) -> dict[str, Tensor]:
+        """Frozen parameters and buffers: no optimiser moves them, but a learner may."""
+        frozen = {name: tensor for name, tensor in self.network.named_parameters() if not tensor.requires_grad}
+        return frozen | dict(self.network.named_buffers())
+
+    @contextmanager
+    def _untouched(self) -> Iterator[None]:
+        """Whatever is computed inside leaves no trace: no gradients, no running statistics, no random numbers taken."""
+        constants = {name: tensor.detach().clone() for name, tensor in self._constants().items()}
+        kept = {name: tensor.detach().clone() for name, tensor in self.learner.state().items()}
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.device == "cuda" else []):
+            yield
+        restore(self._constants(), constants, "")
+        self.learner.restore(kept)
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def _phase(self, step: int) -> Phase:
+        begin = max(phase for phase in self.phases if phase <= step)
+        if begin not in self._known:
+            with self._untouched():
+                with flops.counter() as counter:
+                    self._backward(self._share(begin), begin, self.network, ())
+                idle = tuple(name for name, parameter in self.parameters.items() if parameter.grad is None)
+            total = self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64))
+            self._known[begin] = Phase(float(total), idle)
+        return self._known[begin]
+
+    def _idle(self, step: int) -> tuple[str, ...]:
+        """Parameters that the terms of a step leave without a gradient."""
+        complete = self.learner.coefficients(step).keys() == self.learner.factors.keys()
+        return () if complete else self._phase(step).idle
 
     def _order(self) -> Order:
         settings, lengths = self.settings, self.data.lengths
@@ -133,16 +195,39 @@ class Trainer:
 
     def _check_batch(self) -> None:
         batch, world, accumulation = self.order.least, self.ranks.world, self.settings.accumulation
-        given = "batch" if self.settings.tokens is None else "tokens"
+        packed, group = self.settings.tokens is not None, self.learner.group
+        given, pieces = "tokens" if packed else "batch", world * accumulation
+        divided = f"{world} rank(s) with {accumulation} micro-batch(es) each"
+        wrong = None
         if batch // world < accumulation:
-            raise self.ranks.together(
-                ConfigError(
-                    f"{self.dataset}: a batch of {batch} rows is too small for {world} rank(s) with {accumulation} "
-                    f"micro-batch(es) each; raise train.{given}, or lower train.accumulation or resources.train"
-                )
+            wrong = (
+                f"a batch of {batch} rows is too small for {divided}; raise train.{given}, or lower train.accumulation "
+                "or resources.train"
             )
+        elif group == WHOLE and pieces > 1:
+            wrong = (
+                f"the loss compares all rows of a batch with each other and cannot be divided over {divided}; set "
+                "train.accumulation to 1 and train on one process (resources.train)"
+            )
+        elif group > 1 and packed:
+            wrong = f"the loss compares rows in groups of {group}, which needs batches of one size: give train.batch"
+        elif group > 1 and batch % (pieces * group):
+            wrong = (
+                f"a batch of {batch} rows cannot be cut into whole groups of {group}, which the loss compares, over "
+                f"{divided}: train.batch must be a multiple of {pieces * group}"
+            )
+        if wrong:
+            raise self.ranks.together(ConfigError(f"{self.dataset}: {wrong}"))
+
+    def _check_phases(self) -> None:
+        for begin in self.phases:
+            if not self.learner.coefficients(begin):
+                raise self.ranks.together(
+                    ConfigError(f"{self.dataset}: from step {begin} on no term of the method's loss counts")
+                )
 
     def _share(self, step: int) -> Share:
+        self.learner.begin(step)
         rows = self.order.rows(step)
         mine = self.ranks.mine(len(rows))
         numbers = range(len(rows))[mine]
@@ -152,13 +237,13 @@ class Trainer:
         )
         own = self.learner.weights(batch)
         whole = self.ranks.total(torch.tensor(list(own.values()), dtype=torch.float64)).tolist()
-        targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS))
+        targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS), self.learner.reads())
         batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in (batch | targets).items()}
         # Representations are in half precision on disk, and stay so until they are on the device.
         batch |= {name: batch[name].float() for name in targets if batch[name].dtype == torch.float16}
         return Share(self.learner.completed(batch, self.ranks.total), own, dict(zip(own, whole, strict=True)))
 
-    def _backward(self, share: Share, coefficients: dict[str, float], network: nn.Module) -> dict[str, Tensor]:
+    def _backward(self, share: Share, step: int, network: nn.Module, idle: tuple[str, ...]) -> dict[str, Tensor]:
         """Add up the gradients of the share; returns every term, divided by its weight over the global batch."""
         values: dict[str, Any] = dict.fromkeys(share.whole, 0)
         seen = dict.fromkeys(share.own, 0.0)
@@ -167,7 +252,7 @@ class Trainer:
             chosen, last = part(rows, i, pieces), i == pieces - 1
             piece = {name: tensor[chosen] for name, tensor in share.batch.items()}
             with nullcontext() if last else held_back(network):
-                terms = self._pass(piece, share.whole, coefficients, network)
+                terms = self._pass(piece, share.whole, step, network, idle)
             for name, (mean, weight) in terms.items():
                 values[name] = values[name] + mean
                 seen[name] += weight
@@ -175,14 +260,22 @@ class Trainer:
         return values
 
     def _pass(
-        self, piece: Batch, whole: dict[str, float], coefficients: dict[str, float], network: nn.Module
+        self, piece: Batch, whole: dict[str, float], step: int, network: nn.Module, idle: tuple[str, ...]
     ) -> dict[str, tuple[Tensor, float]]:
         """Forward and backward of a micro-batch; returns every term as in `_backward`, and the weight that it used."""
+        coefficients = self.learner.coefficients(step)
         with self._precision():
+            with torch.no_grad():
+                piece = self.learner.looked_up(piece, step, self.others)
             terms = self.learner.terms(piece, network)
+        if terms.keys() != whole.keys():
+            raise ValueError(f"the objective announced the terms {sorted(whole)} and gave {sorted(terms)}")
         means = {name: term.sum / (whole[name] or 1.0) for name, term in terms.items()}  # no weight: the sum is 0
-        # A coefficient of 0 still gives gradients (of 0): the optimiser counts the step, as the reference does.
-        torch.stack([coefficients[name] * mean for name, mean in means.items()]).sum().backward()  # type: ignore[no-untyped-call]
+        # A coefficient of 0, and a term that is not computed, still give gradients (of 0): the optimiser counts the
+        # step, as the reference does, and ranks wait for the gradients of all parameters.
+        nothing = [self.parameters[name].flatten()[:0].sum() for name in idle]
+        loss = torch.stack([coefficients[name] * mean for name, mean in means.items()] + nothing).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         return {name: (mean.detach(), terms[name].weight) for name, mean in means.items()}
 
     def _check_pass(self, seen: dict[str, float], announced: dict[str, float], network: nn.Module) -> None:

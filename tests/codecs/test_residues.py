@@ -95,3 +95,13 @@ def test_a_preview_pairs_designs_with_natives(folder):
     assert (preview.shape, preview.dtype) == ((2, 2, 4), np.uint8)
     assert preview[0, :, 3].tolist() == [NOTHING, NOTHING]
     np.testing.assert_array_equal(preview[1, 1], asked.arrays["tokens"][1])
+
+
+def test_beside_a_preview_stand_the_native_sequences_of_the_same_chains(folder):
+    codec = Residues()
+    asked = codec.asked(folder, rows.index(folder), 4, 2)
+    preview, real = codec.preview(codec.samples(drawn([3, 4, 3, 4]), asked), asked), codec.real(folder, asked)
+    np.testing.assert_array_equal(real[:, 0], preview[:, 1])
+    np.testing.assert_array_equal(real[:, 1], preview[:, 1])
+    assert codec.names(asked) == ["b", "c", "b", "c"]
+    assert [row["designed"] for row in codec.numbers(real)] == [row["native"] for row in codec.numbers(preview)]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reedbench.core import plugins
+
 ENCODER = '''
 """Mean and spread of the ink of each half, as a vector."""
 from typing import ClassVar, Literal
@@ -38,12 +40,11 @@ class Halves(AbstractEncoder):
 '''
 OBJECTIVE = '''
 """The absolute error of the velocity, with a probe of the last block towards a vector."""
-from typing import ClassVar, Literal
-from reedbench.objectives import AbstractObjective
+from typing import Literal
+from reedbench.objectives import FlowObjective
 
-class Absolute(AbstractObjective):
+class Absolute(FlowObjective):
     """The velocity loss in the L1 norm."""
-    domain: ClassVar[str] = "image"
     uses: Literal["toy-absolute"] = "toy-absolute"
     target: str
     """Encoder whose vector the network is asked for, too."""
@@ -62,13 +63,13 @@ class Absolute(AbstractObjective):
         """A learner in this file."""
         import torch
         from torch import nn
-        from reedbench.nn.flow import FlowMatching
-        from reedbench.nn.learner import LossTerm
+        from reedbench.nn.learner import Learner, LossTerm
+        from reedbench.nn.schedules import Factor
 
         backbone.initialise(generator)
         probe = nn.Linear(backbone.width, *targets[self.target])
         nn.init.zeros_(probe.weight), nn.init.zeros_(probe.bias)
-        flow, objective = FlowMatching(self.interpolant(), "uniform", 0.1, backbone.null_label), self
+        flow, objective = self.flow(backbone), self
 
         class Network(nn.Module):
             def __init__(self):
@@ -79,8 +80,9 @@ class Absolute(AbstractObjective):
                 velocity, (hidden,) = self.backbone(x, t, y, taps=[objective.block])
                 return velocity, self.probe(hidden.mean(1))
 
-        class Learner:
+        class Absolutes(Learner):
             network = Network()
+            factors = {"absolute": Factor(), "probe": Factor().times(0.1)}
 
             def draw(self, batch, streams):
                 return flow.draw(batch, streams)
@@ -95,20 +97,11 @@ class Absolute(AbstractObjective):
                 n = float(len(velocity))
                 return {"absolute": LossTerm(error.sum(), n), "probe": LossTerm(guess.sum(), n)}
 
-            def coefficients(self, step):
-                return {"absolute": 1.0, "probe": 0.1}
-
-            def completed(self, batch, total):
-                return batch
-
-            def sampling_parameters(self):
-                return sum(parameter.numel() for parameter in backbone.parameters())
-
             def published(self, average):
                 own = {n.removeprefix("backbone."): w for n, w in average.items() if n.startswith("backbone.")}
                 return {**backbone.state_dict(), **own}
 
-        return Learner()
+        return Absolutes()
 '''
 METRIC = '''
 """How far the mean of the features is off."""
@@ -176,6 +169,11 @@ def place(folder: Path, files: dict[str, str], benchmark: dict) -> Run:
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
     return run
+
+
+def objectives() -> list[str]:
+    """Of the package."""
+    return [name for name, objective in plugins.discover("objectives").items() if objective.code is None]
 
 
 TOYS = {"encoders/halves.py": ENCODER, "objectives/absolute.py": OBJECTIVE, "metrics/mean_gap.py": METRIC}
@@ -306,7 +304,7 @@ def test_a_plugin_folder_that_does_not_exist_is_named(tmp_path):
         ({"blok": 1}, ["unknown key 'blok'", "did you mean 'block'?"]),
         (
             {"uses": "toy-absolut"},
-            ["did you mean 'toy-absolute'?", "(allowed: aligned, masked-diffusion, toy-absolute)"],
+            ["did you mean 'toy-absolute'?", f"(allowed: {', '.join(sorted([*objectives(), 'toy-absolute']))})"],
         ),
     ],
 )

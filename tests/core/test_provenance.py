@@ -202,6 +202,29 @@ def test_verify_names_the_file_that_was_edited(chain, edited, message):
     assert str(caught.value).startswith(message)
 
 
+def test_verify_warns_once_per_step_that_other_code_has_run(chain, monkeypatch):
+    monkeypatch.setattr(provenance, "_git_state", lambda: {"commit": "a" * 40, "dirty": False})
+    record("first", Made(["middle"], ["raw"]))
+    monkeypatch.setattr(provenance, "_git_state", lambda: {"commit": "b" * 40, "dirty": True})
+    record("second", Made(["final"], ["middle"]))
+    assert [line for line in provenance.verify("final") if line.startswith("warning")] == [
+        "warning: step first ran with the code of aaaaaaa; here is bbbbbbb with edits: results may differ"
+    ]
+    monkeypatch.setattr(provenance, "_git_state", lambda: {"commit": None, "dirty": None})
+    assert not [line for line in provenance.verify("final") if line.startswith("warning")]
+
+
+def test_a_sidecar_says_under_which_numerics_it_was_made(tmp_path):
+    file = tmp_path / "x"
+    file.write_text("x")
+    record("make", Made([str(file)]))
+    found = provenance.read(file)["numerics"]
+    assert found["device"] == "cpu"
+    assert found["cpu"]
+    record("make", Made([str(file)], numerics={"cpu": "elsewhere"}))
+    assert provenance.read(file)["numerics"] == {"cpu": "elsewhere"}
+
+
 def test_verify_notices_an_input_that_was_made_again_with_another_result(chain):
     Path("middle").write_text("other")
     record("first", Made(["middle"], ["raw"]))

@@ -1,12 +1,15 @@
 """Small chains of a given length, in the shape that the chain datasets read."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that `structure_texts` can be imported
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -29,7 +32,8 @@ def record() -> Callable[..., dict[str, Any]]:
 
     def make(name: str, sequence: str = LETTERS, **more: Any) -> dict[str, Any]:
         columns = _backbone(len(sequence)).swapaxes(0, 1).tolist()
-        return {"name": name, "seq": sequence, "coords": dict(zip(("N", "CA", "C", "O"), columns, strict=True)), **more}
+        coords = dict(zip(("N", "CA", "C", "O"), columns, strict=True))
+        return {"name": name, "seq": sequence, "coords": coords, "cluster40": None, **more}
 
     return make
 

@@ -32,8 +32,8 @@ def test_a_file_below_the_data_folder_is_found(record, lines, monkeypatch):
     assert dataset.facts()["source"] == file.name
 
 
-def test_the_key_of_the_cluster_can_be_chosen_and_a_chain_without_is_alone(record, lines):
-    chains = [record("a", family="x"), record("b", family="x"), record("c"), record("d", family=None)]
+def test_the_key_of_the_cluster_can_be_chosen_and_a_chain_whose_value_is_null_is_alone(record, lines):
+    chains = [record("a", family="x"), record("b", family="x"), record("c", family=None), record("d", family=None)]
     clusters = ChainsJsonl(file=lines(*chains), cluster_key="family", **EVERYTHING).rows().arrays["cluster"]
     assert clusters.tolist() == [0, 0, 1, 2]
 
@@ -42,6 +42,21 @@ def test_a_chain_without_a_cluster_is_alone_even_if_a_cluster_has_its_name(recor
     chains = [record("a"), record("b", cluster40="a"), record("c", cluster40="=a"), record("=a"), record("==a")]
     clusters = ChainsJsonl(file=lines(*chains), **EVERYTHING).rows().arrays["cluster"]
     assert clusters.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("asked", ["family", "cluster4O"])
+def test_an_absent_cluster_key_is_an_error_that_names_the_keys_there_are(record, lines, asked):
+    chains = [record("a", **{asked: "x"}, fold=1), record("b", fold=1)]
+    near = "; did you mean 'cluster40'\\?" if asked == "cluster4O" else ""
+    message = rf"line 2: cluster_key: unknown key '{asked}'{near} \(allowed: cluster40, fold\); .*one-per-chain"
+    with pytest.raises(ConfigError, match=message):
+        ChainsJsonl(file=lines(*chains), cluster_key=asked).rows()
+
+
+def test_one_cluster_per_chain_wants_its_word(record, lines):
+    chains = [record("a", cluster40="x"), record("b", cluster40="x")]
+    clusters = ChainsJsonl(file=lines(*chains), cluster_key="one-per-chain", **EVERYTHING).rows().arrays["cluster"]
+    assert clusters.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("change", [{"name": "a\ud800"}, {"cluster40": "a\ud800"}])
@@ -77,7 +92,7 @@ def test_an_entry_that_is_no_place_is_named_with_line_residue_and_atom(record, l
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seq": "ACDEFGHIKLMNPQRSTVWB"}, "residue letter 'B' at position 20 is none of"),
+        ({"seq": "ACDEFGHIKLMNPQRSTVW*"}, r"residue letter '\*' at position 20 is none of"),
         ({"seq": "ACD"}, "atom N has 20 entries for 3 letters"),
         ({"seq": ""}, "'seq' must be there as text"),
         ({"name": 7}, "'name' must be there as text"),
@@ -122,3 +137,18 @@ def test_the_real_chains_are_whole_and_no_cluster_crosses_a_split():
     held = [set(clusters[splits == split].tolist()) for split in ("train", "valid", "test")]
     assert [len(found) for found in held] == [1743, 102, 205]
     assert len(held[0] | held[1] | held[2]) == 2050  # none is in two of them
+
+
+@pytest.mark.skipif(not CHAINS.exists(), reason=f"{CHAINS} is not there (REEDBENCH_DATA)")
+def test_one_family_holds_much_of_an_unlimited_test_split_and_the_index_says_so():
+    """The antibody light chains: 68 of 275 test chains under the name that the benchmark had."""
+    whole = ChainsJsonl(name="chains", file=str(CHAINS), min_length=30)
+    test = whole.facts()["clusters_by_split"]["test"]
+    assert (test["chains"], test["clusters"]) == (275, 185)
+    assert test["largest_share"] == 68 / 275
+    assert test["effective_clusters"] == pytest.approx(15.437, abs=0.001)
+    limited = ChainsJsonl(name="chains", file=str(CHAINS), min_length=30, most_per_cluster=0.05)
+    test = limited.facts()["clusters_by_split"]["test"]
+    assert (test["chains"], test["clusters"]) == (217, 185)
+    assert test["largest_share"] == 10 / 217
+    assert test["effective_clusters"] > 120

@@ -66,3 +66,18 @@ def test_a_damaged_sample_file_is_named(tmp_path):
 def test_an_absent_sample_file_is_named(tmp_path):
     with pytest.raises(MissingArtefact, match=r"s\.npz: no such file"):
         image.read_samples(tmp_path / "s.npz")
+
+
+def test_a_montage_has_five_images_in_a_row_with_white_between():
+    images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 3), np.uint8)
+    picture = image.montage(images)
+    assert picture.shape == (2 * 3 - 1, 5 * 4 - 1, 3)
+    assert (picture[:2, 4:7] == 1).all()
+    assert (picture[3:, 4:7] == 6).all()
+    assert (picture[2] == 255).all()
+    assert (picture[3:, 8:] == 255).all()
+
+
+def test_ink_is_dark_on_white():
+    picture = image.montage(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1))
+    assert picture.tolist() == [[255, 255, 0]]

@@ -87,3 +87,13 @@ def test_taken_rows_keep_ids_splits_and_arrays_together(made):
     assert (taken.ids, taken.split) == (["04", "00"], [TEST, TRAIN])
     assert taken.arrays["labels"].tolist() == [4, 0]
     assert len(taken) == 2
+
+
+def test_rows_of_labels_are_the_first_that_have_them(tmp_path, made):
+    labels = np.array([1, 0, 1, 1, 0, 0])  # of training rows 0, 2, 3, 5
+    rows.write(tmp_path, Rows(made.ids, made.split, {**made.arrays, "labels": labels}), {})
+    found = rows.first_of(tmp_path, TRAIN, [1, 0, 1, 1, 1])
+    assert list(found.ids) == ["00", "05", "02", "03", "00"]  # the fourth of three is the first again
+    np.testing.assert_array_equal(found.arrays["images"], made.arrays["images"][[0, 5, 2, 3, 0]])
+    with pytest.raises(MissingArtefact, match="split 'train' has no row of label 7"):
+        rows.first_of(tmp_path, TRAIN, [1, 7])

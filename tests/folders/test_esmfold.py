@@ -52,7 +52,7 @@ def test_coordinates_and_confidence_are_those_of_the_file_that_the_model_itself_
     biotite_pdb = pytest.importorskip("biotite.structure.io.pdb")
     folder = EsmFold(weights=str(weights))
     assert folder.missing() is None
-    folds = folder.fold(["MKVLAX", "ACD"], "cpu")
+    folds = folder.fold_sequences(["MKVLAX", "ACD"], "cpu")
     assert folds.coordinates.lengths.tolist() == [6, 3]
     model = transformers.EsmForProteinFolding.from_pretrained(weights).float().eval()
     for row, plddt, sequence in zip(folds.coordinates, folds.plddt, ("MKVLAA", "ACD"), strict=True):
@@ -69,7 +69,7 @@ def test_coordinates_and_confidence_are_those_of_the_file_that_the_model_itself_
 
 def test_a_sequence_folds_the_same_whatever_is_folded_beside_it(weights):
     folder = EsmFold(weights=str(weights))
-    alone, beside = folder.fold(["MKV"], "cpu"), folder.fold(["ACDEFGHIKL", "MKV"], "cpu")
+    alone, beside = folder.fold_sequences(["MKV"], "cpu"), folder.fold_sequences(["ACDEFGHIKL", "MKV"], "cpu")
     np.testing.assert_array_equal(alone.coordinates[0], beside.coordinates[1])
     assert alone.plddt[0] == beside.plddt[1]
 

@@ -62,7 +62,7 @@ def _forget() -> None:
 
 
 def test_unknown_residues_are_folded_as_alanine_and_equal_sequences_once():
-    folds = Counting().fold(["ACX", "MK", "ACA"], "cuda")
+    folds = Counting().fold_sequences(["ACX", "MK", "ACA"], "cuda")
     assert ASKED == [("ACA", "cuda"), ("MK", "cuda")]
     assert folds.coordinates.lengths.tolist() == [3, 2, 3]
     assert folds.coordinates.dtype == np.float32
@@ -80,7 +80,7 @@ def test_unknown_residues_are_folded_as_alanine_and_equal_sequences_once():
 )
 def test_predictions_that_none_can_make_are_refused(spoil, message):
     with pytest.raises(MetricError, match=message):
-        Counting(spoil=spoil).fold(["ACDEF"], "cpu")
+        Counting(spoil=spoil).fold_sequences(["ACDEF"], "cpu")
 
 
 @pytest.mark.parametrize("name", list(plugins.discover("folders")))
@@ -106,7 +106,7 @@ def program(tmp_path: Path) -> Any:
 def test_a_command_is_run_once_and_its_files_are_read(program):
     folder = Command(command=program())
     assert folder.missing() is None
-    folds = folder.fold(["ACD", "MKVL"], "cpu")
+    folds = folder.fold_sequences(["ACD", "MKVL"], "cpu")
     assert folds.coordinates.lengths.tolist() == [3, 4]
     # Residue i is at x = i; N, CA, C at y = 0, 1, 2.
     assert folds.coordinates[1][3].tolist() == [[3, 0, 0], [3, 1, 0], [3, 2, 0]]
@@ -114,23 +114,23 @@ def test_a_command_is_run_once_and_its_files_are_read(program):
 
 
 def test_shares_become_percent_where_they_are_declared_and_are_refused_elsewhere(program):
-    assert Command(command=program(0.75), full_plddt=1).fold(["ACD"], "cpu").plddt.tolist() == [75]
+    assert Command(command=program(0.75), full_plddt=1).fold_sequences(["ACD"], "cpu").plddt.tolist() == [75]
     with pytest.raises(MetricError, match="say `full_plddt: 1`"):
-        Command(command=program(0.75)).fold(["ACD"], "cpu")
+        Command(command=program(0.75)).fold_sequences(["ACD"], "cpu")
     with pytest.raises(MetricError, match=r"B-factors of 0\.pdb are 80 to 80, not pLDDT 0 to 1"):
-        Command(command=program(80), full_plddt=1).fold(["ACD"], "cpu")
+        Command(command=program(80), full_plddt=1).fold_sequences(["ACD"], "cpu")
 
 
 def test_a_residue_that_lacks_an_atom_is_named(program):
     with pytest.raises(MetricError, match="its prediction for ACD lacks N, CA or C of residue 2"):
-        Command(command=program(skip="CA")).fold(["ACD"], "cpu")
+        Command(command=program(skip="CA")).fold_sequences(["ACD"], "cpu")
 
 
 def test_a_command_that_fails_shows_its_last_words():
     code = "import sys; print('no GPU here', file=sys.stderr); sys.exit(3)"
     folder = Command(command=f'{sys.executable} -c "{code}" {{fasta}} {{out}}')
     with pytest.raises(MetricError, match=r"folding command ended with 3: .*: no GPU here$"):
-        folder.fold(["ACD"], "cpu")
+        folder.fold_sequences(["ACD"], "cpu")
 
 
 def test_a_program_that_the_system_cannot_start_is_an_error(tmp_path):
@@ -140,15 +140,15 @@ def test_a_program_that_the_system_cannot_start_is_an_error(tmp_path):
     folder = Command(command=f"{program} {{fasta}} {{out}}")
     assert folder.missing() is None
     with pytest.raises(MetricError, match=r"folding command cannot be started \(Exec format error\): .*/fold "):
-        folder.fold(["ACD"], "cpu")
+        folder.fold_sequences(["ACD"], "cpu")
 
 
 def test_a_command_that_leaves_nothing_or_no_structure_is_an_error():
     with pytest.raises(MetricError, match=r"left no 0\.pdb in \{out\}"):
-        Command(command=f"{sys.executable} -c pass {{fasta}} {{out}}").fold(["ACD"], "cpu")
+        Command(command=f"{sys.executable} -c pass {{fasta}} {{out}}").fold_sequences(["ACD"], "cpu")
     code = "import sys; open(sys.argv[2] + '/0.pdb', 'w').write('nothing')"
     with pytest.raises(MetricError, match=r"0\.pdb is not a PDB file"):
-        Command(command=f'{sys.executable} -c "{code}" {{fasta}} {{out}}').fold(["ACD"], "cpu")
+        Command(command=f'{sys.executable} -c "{code}" {{fasta}} {{out}}').fold_sequences(["ACD"], "cpu")
 
 
 def test_a_program_that_is_not_there_is_a_reason():
@@ -168,7 +168,7 @@ def test_files_of_predictions_are_found_by_their_sequence(tmp_path):
     np.savez(tmp_path / name_of("ACA"), coordinates=coordinates, plddt=71.5)
     folder = Predicted(folder=str(tmp_path))
     assert folder.missing() is None
-    folds = folder.fold(["ACX", "ACA"], "cpu")
+    folds = folder.fold_sequences(["ACX", "ACA"], "cpu")
     np.testing.assert_array_equal(folds.coordinates[0], coordinates.astype(np.float32))
     assert folds.plddt.tolist() == [71.5, 71.5]
 
@@ -182,20 +182,35 @@ def test_absent_predictions_are_counted_and_the_first_is_named(tmp_path):
     with pytest.raises(
         MissingArtefact, match=f"1 of 2 sequences have no predicted structure; the first is MK: .*{name_of('MK')}"
     ):
-        Predicted(folder=str(tmp_path)).fold(["ACA", "MK"], "cpu")
+        Predicted(folder=str(tmp_path)).fold_sequences(["ACA", "MK"], "cpu")
 
 
 def test_a_damaged_prediction_is_to_be_made_again(tmp_path):
     (tmp_path / name_of("ACA")).write_bytes(b"PK")
     with pytest.raises(MissingArtefact, match=r"not a whole npz file .*; fold this sequence again"):
-        Predicted(folder=str(tmp_path)).fold(["ACA"], "cpu")
+        Predicted(folder=str(tmp_path)).fold_sequences(["ACA"], "cpu")
 
 
-@pytest.mark.parametrize("plddt", [np.array([1.0, 2.0, 3.0]), np.array("high")])
-def test_a_confidence_that_is_no_number_is_refused(tmp_path, plddt):
+@pytest.mark.parametrize("plddt", [71.5, [71.5], [60.0, 70.5, 84.0], [[60.0, 70.5, 84.0]]])
+def test_the_mean_is_taken_of_confidences_per_residue(tmp_path, plddt):
     np.savez(tmp_path / name_of("ACA"), coordinates=np.zeros((3, 3, 3)), plddt=plddt)
-    with pytest.raises(MetricError, match="`plddt` one number"):
-        Predicted(folder=str(tmp_path)).fold(["ACA"], "cpu")
+    assert Predicted(folder=str(tmp_path)).fold_sequences(["ACA"], "cpu").plddt.tolist() == [71.5]
+
+
+@pytest.mark.parametrize(
+    ("plddt", "message"),
+    [
+        (np.array([60.0, 70.0]), r"`plddt` has shape \(2,\); it must be one number, or one for each of 3 residues"),
+        (np.array("high"), "`coordinates` and `plddt` must be numbers"),
+        (np.array([60.0, np.nan, 70.0]), "`plddt` goes from nan to nan, not from 0 to 100"),
+        (np.array([0.6, 0.7, 0.8]), "`plddt` is 0 to 1 in every residue; write 0 to 100"),
+        (np.array(170.0), "`plddt` goes from 170 to 170, not from 0 to 100"),
+    ],
+)
+def test_a_confidence_that_is_none_is_refused(tmp_path, plddt, message):
+    np.savez(tmp_path / name_of("ACA"), coordinates=np.zeros((3, 3, 3)), plddt=plddt)
+    with pytest.raises(MetricError, match=message):
+        Predicted(folder=str(tmp_path)).fold_sequences(["ACA"], "cpu")
 
 
 def test_a_folder_of_predictions_that_is_not_there_is_a_reason(tmp_path):

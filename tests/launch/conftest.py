@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,19 +12,8 @@ import pytest
 from reedbench.core import io, paths
 from reedbench.launch.status import Report, Row, Status
 from reedbench.launch.ticket import Ticket, comment_of
-from reedbench.schema import settings
+from reedbench.schema import settings, words
 from reedbench.schema.suite import load
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-def _words_of_the_workflow(method: str, segment: int, key: str) -> list[str]:
-    """The step of a training job as its rule says it: what the job's comment is made from."""
-    rule = (REPOSITORY / "workflow" / "rules" / "train.smk").read_text()
-    (text,) = re.findall(r'"(step train [^"]*)"\s*"([^"]*)"', rule)
-    known = {"wildcards.b": "tiny", "wildcards.m": method, "wildcards.k": "0", "wildcards.i": segment}
-    known |= {"params.run[expect]": key}
-    return re.sub(r"\{(.*?)\}", lambda name: str(known[name[1]]), "".join(text)).split()
 
 
 def _date(file: Path, ago: float, now: float | None = None) -> None:
@@ -79,10 +67,10 @@ class Scene:
 
     def ticket(self, *, segment: int = 0, key: str | None = None, **fields: Any) -> Ticket:
         """A training job's ticket."""
-        name = f"train/tiny/sit/seed0/segment-{segment}"
-        words = _words_of_the_workflow("sit", segment, key or self.key())
+        name = words.train_key("tiny", "sit", 0, segment)
+        line = words.train("tiny", "sit", 0, segment, key or self.key())
         receipt = paths.receipt("tiny", "sit", 0, segment)
-        return self.other_ticket(name, **{"comment": comment_of(name, words), "outputs": [receipt], **fields})
+        return self.other_ticket(name, **{"comment": comment_of(name, line.split()), "outputs": [receipt], **fields})
 
     def other_ticket(self, name: str, **fields: Any) -> Ticket:
         desk = Path(paths.job(name))

@@ -15,8 +15,9 @@ def test_a_request_becomes_options_of_sbatch():
         "slurm", "train/a", gpus=8, nodes=2, tasks_per_node=8, cpus=12, mem_mb=1500, runtime=90, partition="gpu",
         constraint="h100", extra='--gres=tmp:1 --exclusive --mail-user="two words"',
     )  # fmt: skip
-    asked = parameters(request, "reedbench:0:train/a:1")
+    asked = parameters(request, "reedbench:0:train/a:1", warning=462)
     assert asked["time"] == 90
+    assert asked["signal_delay_s"] == 462
     assert asked["mem"] == "1500MB"
     assert (asked["nodes"], asked["ntasks_per_node"], asked["gpus_per_node"]) == (2, 8, 8)
     assert asked["partition"] == "gpu"

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from reedbench import cli
 from reedbench.core import paths
+from reedbench.core.locks import held
 from reedbench.launch import status_table
 from reedbench.launch.processes import Process
-from reedbench.launch.progress import held
 from reedbench.launch.status import Report, Row
 
 OUTDATED = "0" * 12  # the key of a recipe that was edited since

@@ -1,50 +1,20 @@
 """Metrics on designed sequences: each on a case that is worked out by hand."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from made_designs import NATIVE, Evidence, evidence, scored
 from pydantic import ValidationError
 
 from reedbench.core import plugins, residues
 from reedbench.core.errors import MetricError
 from reedbench.core.ragged import Ragged
 from reedbench.core.residues import ALPHABET
-from reedbench.domains.rows import Rows
 from reedbench.metrics._designs import Designs
 
-NATIVE = {"one": "ACDEFG", "two": "KLMN"}
 SEQUENCE_METRICS = ("recovery", "chain-recovery", "blosum-recovery", "composition", "diversity")
-
-
-@dataclass
-class Evidence:
-    """Samples and what was asked for, as the evaluate step gives them to metrics."""
-
-    samples: Rows
-    asked: Rows
-
-
-def evidence(
-    designs: dict[str, str], natives: dict[str, str] = NATIVE, missing: dict[str, list[int]] | None = None, **more: Any
-) -> Evidence:
-    """Designs by sample id for natives by chain id; `missing` lists residues that lack an O."""
-    names = [name.rpartition("/")[0] for name in designs]
-    coordinates = [np.zeros((len(natives[name]), 4, 3), np.float32) for name in names]
-    for name, array in zip(names, coordinates, strict=True):
-        array[(missing or {}).get(name, []), 3] = np.nan
-    tokens = [residues.tokens(natives[name]) for name in names]
-    asked = {
-        "coordinates": Ragged.of(coordinates),
-        "tokens": Ragged.of(tokens),
-        "chain": Ragged.of([np.ones(len(row), np.uint8) for row in tokens]),
-    }
-    found = Ragged.of([residues.tokens(text) for text in designs.values()])
-    ids = list(designs)
-    samples = Rows(ids, ["sample"] * len(ids), {"tokens": found, "argmax": found, **more})
-    return Evidence(samples, Rows(ids, ["asked"] * len(ids), asked))
 
 
 def measured(name: str, seen: Evidence, **settings: Any) -> float:
@@ -129,14 +99,7 @@ def test_diversity_needs_two_samples_of_every_chain():
     metric = plugins.discover("metrics")["diversity"]()
     with pytest.raises(MetricError, match=r"^diversity@state: needs at least two samples.*sampling.streams"):
         metric.measured(evidence({"one/0": "ACDEFG", "one/1": "ACDEFG", "two/0": "KLMN"}))
-    assert metric.pools()
     assert metric.least_n() == 2
-
-
-def scored(times: list[float], nll: list[list[float]], masked: list[list[int]]) -> Evidence:
-    arrays = {"times": np.tile(times, (len(nll), 1)), "nll": np.array(nll), "masked": np.array(masked)}
-    names = {"one/0": NATIVE["one"], "two/0": NATIVE["two"]}
-    return evidence(dict(list(names.items())[: len(nll)]), **arrays)
 
 
 def test_masked_perplexity_is_over_all_masked_residues_of_its_time():
@@ -190,11 +153,10 @@ def test_the_family_says_what_is_looked_at(name, settings, family):
 
 
 @pytest.mark.parametrize("name", [name for name in SEQUENCE_METRICS if name != "diversity"])
-def test_one_sampling_stream_is_enough_for_metrics_that_pool_nothing(name):
+def test_one_sampling_stream_is_enough_for_metrics_that_compare_no_samples(name):
     if name == "blosum-recovery":
         pytest.importorskip("biotite")
     metric = plugins.discover("metrics")[name]()
-    assert not metric.pools()
     assert math.isfinite(metric.measured(evidence({"one/0": "ACDAAA"})))
 
 

@@ -5,7 +5,14 @@ import torch
 from reference_vectors import GOLDEN, wave
 from torch import Tensor
 
-from reedbench.nn.alignment import TIME_WEIGHTS, cosine_alignment, cutoff, sample_weights
+from reedbench.nn.alignment import (
+    TIME_WEIGHTS,
+    ConvProjector,
+    cosine_alignment,
+    cutoff,
+    sample_weights,
+    standardised,
+)
 from reedbench.nn.interpolants import GVP, LINEAR, TIME_SAMPLERS, Interpolant, lognormal_times
 from reedbench.nn.schedules import cosine_decay, linear_decay, linear_ramp
 
@@ -66,6 +73,25 @@ def test_weight_zero_means_zero_unlike_the_reference():
     loss = (image + 0.0 * text).mean().item()
     assert loss == pytest.approx(GOLDEN["G4_repa"]["proj"], abs=1e-7)
     assert abs(loss - GOLDEN["G4_reed_zero_text_weight"]["proj_loss"]) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("share", "loss", "norm"),
+    [(0.6, 0.007468748976102089, 0.8068568509007269), (1.0, 0.007199584143105138, 0.8083742623958136)],
+)
+def test_the_convolution_and_the_spatial_norm_of_irepa_match(share, loss, norm):
+    """Numbers of an independent script that ran the released functions in float64."""
+    h, features = wave((2, 9, 4), 0.53, 0.7).requires_grad_(), wave((2, 9, 6), 0.29, 1.1)
+    projector = ConvProjector(4, 6).double()
+    with torch.no_grad():
+        projector[0].weight.copy_(0.3 * wave((6, 4, 3, 3), 0.41, 0.2))
+        projector[0].bias.copy_(0.1 * wave((6,), 0.8, 0.3))
+    target = standardised(features, torch.ones(2, 9, dtype=torch.float64), "spatial", share, lambda own: own)
+    value = cosine_alignment(projector(h), target).mean()
+    value.backward()
+    gradients = [parameter.grad.norm() for parameter in (h, *projector.parameters())]
+    assert value.item() == pytest.approx(loss, abs=1e-12)
+    assert torch.stack(gradients).norm().item() == pytest.approx(norm, abs=1e-12)
 
 
 @pytest.mark.parametrize("n", ["-1.5", "0.0", "0.7"])

@@ -13,8 +13,10 @@ from named_weights import named_weight
 from torch import Tensor
 
 from reedbench.core.residues import MASK
+from reedbench.nn.alignment import AlignedNetwork, Projector
 from reedbench.nn.backbones.mpnn import ProteinMPNN
-from reedbench.nn.masked_diffusion import Denoising, DesignLearner, DesignNetwork, ResidueProjector, ResidueTap
+from reedbench.nn.masked_diffusion import Denoising, DesignLearner, ResidueTap
+from reedbench.nn.schedules import Factor
 
 HERE = Path(__file__).parent
 GOLDEN = dict(np.load(HERE / "protein_reference.npz"))
@@ -42,13 +44,13 @@ def learner(*, norm: str = "reference", masked_only: bool = False, padding: str 
         parameter.copy_(named_weight(name, tuple(parameter.shape)))
     taps, projectors = [], []
     for term, (site, depth, width, dim, weight) in SITES.items():
-        projectors.append(ResidueProjector(width, 2 * dim, dim))
+        projectors.append(Projector(width, 2 * dim, dim, layers=2, law="torch"))
         for name, parameter in projectors[-1].named_parameters():
             parameter.copy_(named_weight(f"projectors_{term}.{name}", tuple(parameter.shape)))
-        taps.append(ResidueTap(term, f"target/{term}", site, depth, weight * WEIGHT, norm, masked_only, probe=False))
-    backbone.tapped([(tap.site, tap.depth) for tap in taps])
+        taps.append(ResidueTap(term, term, (site, depth), weight * WEIGHT, norm, masked_only=masked_only))
+    backbone.tapped([tap.place for tap in taps])
     settings = Denoising(0.1, 0.01, 2000.0, "constant", masked_only=False, noise=0.0)
-    return DesignLearner(DesignNetwork(backbone, projectors, taps), settings, lambda step: 1.0, lambda step: 1.0)
+    return DesignLearner(AlignedNetwork(backbone, projectors, taps), settings, Factor(), Factor())
 
 
 def targets(lengths: list[int]) -> list[dict[str, np.ndarray]]:

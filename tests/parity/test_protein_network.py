@@ -10,17 +10,20 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+import recovered
 import torch
 from named_weights import named_weight
 from torch import Tensor, nn
 
 from reedbench.core.residues import MASK
+from reedbench.datasets.chains_jsonl import ChainsJsonl
 from reedbench.nn.backbones.mpnn import ProteinMPNN
 from reedbench.nn.backbones.stock_mpnn import StockMPNN, load_stock
 
 HERE = Path(__file__).parent
 GOLDEN = dict(np.load(HERE / "protein_reference.npz"))
 PUBLISHED = dict(np.load(HERE / "protein_v48_020.npz"))
+CHAINS = Path(os.environ.get("REEDBENCH_DATA", HERE.parents[1] / "../shared/data")) / "protein_chains.jsonl.gz"
 WEIGHTS = os.environ.get("REEDBENCH_PROTEINMPNN", "")
 COORDINATES = {"5L33": GOLDEN["X"], "6MRR": PUBLISHED["X_6MRR"]}
 SEQUENCES = {"5L33": GOLDEN["S"], "6MRR": PUBLISHED["S_6MRR"]}
@@ -219,11 +222,29 @@ def test_structures_are_encoded_as_by_the_published_network():
     [("5L33", -9157.408, 1.6822441, 0.42453), ("6MRR", -5719.1396, 1.5972904, 0.58824)],
 )
 def test_published_weights_say_what_they_said(name, total, native, recovery):
-    network = StockMPNN()
-    network.load_state_dict(torch.load(WEIGHTS, map_location="cpu", weights_only=True)["model_state_dict"])
-    log_probs = network.unconditional(*protein(name))
+    log_probs = recovered.published(WEIGHTS).unconditional(*protein(name))
     # The stored run was on a GPU.
     torch.testing.assert_close(log_probs[0], torch.from_numpy(PUBLISHED[f"uncond_{name}"]), rtol=0, atol=1e-3)
     assert log_probs.double().sum().item() == pytest.approx(total, abs=0.5)
     assert nll(log_probs, name) == pytest.approx(native, abs=1e-4)
     assert (log_probs.argmax(-1) == sequence(name)).float().mean().item() == pytest.approx(recovery, abs=1e-5)
+
+
+@pytest.mark.skipif(not WEIGHTS, reason="REEDBENCH_PROTEINMPNN does not name v_48_020.pt")
+@pytest.mark.skipif(not CHAINS.exists(), reason=f"{CHAINS} is not there (REEDBENCH_DATA)")
+def test_published_weights_recover_real_chains():
+    """The first 20 chains of at most 256 residues; the values were measured here, as docs/protein.md says."""
+    rows = ChainsJsonl(file=str(CHAINS), max_length=256, min_length=30, name="chains").rows().take(np.arange(20))
+    found = recovered.summary(recovered.scores(recovered.published(WEIGHTS), rows), rows.arrays["cluster"])
+    assert (found["chains"], found["residues"]) == (20, 3009)
+    assert found["pooled"] == pytest.approx(0.471, abs=2e-3)
+    assert found["perplexity"] == pytest.approx(5.500, abs=1e-2)
+
+
+def test_recovery_is_pooled_averaged_and_voted_by_cluster():
+    scores = [recovered.Score(10, 5, 20.0), recovered.Score(30, 30, 10.0), recovered.Score(10, 0, 20.0)]
+    found = recovered.summary(scores, [0, 0, 1])
+    assert found["pooled"] == pytest.approx(0.7)
+    assert (found["mean"], found["median"]) == (0.5, 0.5)
+    assert found["one vote per cluster"] == pytest.approx(0.375)
+    assert found["perplexity"] == pytest.approx(np.e)

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reedbench.codecs.pixels import Pixels
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 
 SECONDS, CPU, FLOPS, BATCH = 2.0, 3.0, 1e6, 8  # per step
+TERMS = '{"patches@1": "cosine"}'
 Values = Mapping[tuple[str, int], Sequence[float]]  # (method, seed) -> value of fd@x at each step
 
 
@@ -54,7 +56,8 @@ def _source(
                     "step": at, "samples_seen": at * BATCH, "denoise": 1 / at, "device_seconds": at * SECONDS * factor,
                     "cpu_seconds": at * CPU * factor, "flops": at * FLOPS * factor, "benchmark": "b", "method": method,
                     "seed": seed, "params": 1234, "oneoff_device_seconds": once, "oneoff_cpu_seconds": once,
-                    "oneoff_flops": once * 1e6, **({} if method == "sit" else {"patches@1": -at / 1000}),
+                    "oneoff_flops": once * 1e6, "terms": TERMS,
+                    **({} if method == "sit" else {"patches@1": -at / 1000}),
                 }
             )
         )  # fmt: skip
@@ -117,5 +120,10 @@ def facts() -> dict[str, Any]:
     return {
         "benchmark": "b", "domain": "image", "backbone": "SiT-64x6/2", "title": "B", "description": "",
         "methods": {"repa": {"label": "REPA_x 50%", "note": "A note."}, "sit": {"label": "SiT", "note": ""}},
+        "places": {"sit": 0, "repa": 1}, "seeds": [0, 1, 2], "codec": Pixels(), "cached": True,
+        "titles": {
+            "fd@x": {"title": "Frechet distance, x", "direction": "lower", "unit": ""},
+            "accuracy@x": {"title": "accuracy, x", "direction": "higher", "unit": "share"},
+        },
         "metrics": ["fd@x", "accuracy@x"], "baseline_label": "SiT", "speedup": {"metric": "fd@x", "baseline": "sit"},
     }  # fmt: skip

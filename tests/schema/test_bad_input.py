@@ -329,6 +329,53 @@ CASES = {
         "methods.sit.align",
         ["cosine-decay needs a length of at least 1 step"],
     ),
+    "ramp without a length": (
+        put("methods/sit/denoise", {"shape": "linear-ramp"}),
+        "methods.sit.denoise",
+        ["linear-ramp needs a length of at least 1 step"],
+    ),
+    "length without a shape": (
+        put("methods/sit/denoise", {"length": 5}),
+        "methods.sit.denoise",
+        ["length has no effect on shape constant"],
+    ),
+    "a step that no file name holds": (
+        put("evaluate/1", 4 * 10**20),
+        "evaluate.1",
+        ["must be at most 9999999, got 4e+20"],
+    ),
+    "a segment that no run reaches": (put("train/segment", 10**7), "train.segment", ["must be at most 9999999"]),
+    "a run of more jobs than anybody has": (
+        both(put("train/segment", 5), put("evaluate/1", 9_000_000)),
+        "train.segment",
+        ["5 cuts a run of 9000000 steps into more than 10000 jobs"],
+    ),
+    "a batch beyond reason": (
+        put("train/batch", 4.0e20),
+        "train.batch",
+        ["must be a whole number of at most 18 digits, got 4e+20"],
+    ),
+    "more samples than anybody draws": (put("sampling/count", 10**8), "sampling.count", ["must be at most 10000000"]),
+    "a batch of more rows than any": (put("train/batch", 8 * 10**6), "train.batch", ["must be at most 1000000"]),
+    "a seed beyond reason": (put("seeds/1", 4 * 10**20), "seeds.1", ["must be at most 2147483647, got 4e+20"]),
+    "a label of two lines": (put("methods/reed/label", "RE\nED"), "methods.reed.label", ["one line of 1 to 60"]),
+    "an empty label": (put("methods/reed/label", " "), "methods.reed.label", ["one line of 1 to 60"]),
+    "an alias of what it stands in": (
+        text("title: &a [x, *a]\n"),
+        "title.1",
+        ["alias (*) of something that it stands in"],
+    ),
+    "aliases that stand for billions": (
+        text(
+            "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(
+                f"{name}: &{name} [{', '.join([f'*{below}'] * 10)}]\n"
+                for below, name in zip("abcdefgh", "bcdefghi", strict=True)
+            )
+        ),
+        "",
+        ["more than 100000 entries"],
+    ),
     "interval out of order": (
         put("samplers/ode/interval", [0.7, 0.3]),
         "samplers.ode",

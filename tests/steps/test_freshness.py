@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reedbench import steps
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.domains import rows
 from reedbench.schema import planning, suite
 from reedbench.steps import gather, summary
 from reedbench.steps.export import export
@@ -106,6 +108,33 @@ def test_a_cache_of_another_recipe_is_refused(work, capfd):
     assert "export its cache again" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_samples_are_shown_beside_real_data_from_runs_and_from_the_cache(work, cached):
+    export(suite.load(), "tiny")
+    assert run(f"plot --benchmark tiny --figure samples {'--cache' if cached else ''}") == 0
+    figure = (paths.cached_figure if cached else paths.figure)("tiny", "samples", ".csv")
+    real = pd.read_csv(figure).query("method == 'real'")
+    assert real["asked"].tolist() == list(range(10))
+    pictures = rows.first_of(paths.data("digits"), "train", range(10)).arrays["images"]
+    assert [len(row.split()) for row in real["pixels"]] == [pictures[0].size] * 10
+    assert [int(pixel) for pixel in real["pixels"].iloc[3].split()] == pictures[3].reshape(-1).tolist()
+
+
+def test_samples_can_be_shown_where_the_data_are_no_more(work):
+    shutil.rmtree(paths.data("digits"))
+    assert run("plot --benchmark tiny --figure samples") == 0
+    assert "real" not in set(pd.read_csv(paths.figure("tiny", "samples", ".csv"))["method"])
+
+
+def test_an_ablation_has_its_figure(work):
+    edit("methods: [repa, repa-deep]", "methods: [repa, reed]")
+    export(suite.load(), "tiny")
+    for more, place in (("", paths.figure), (" --cache", paths.cached_figure)):
+        assert run(f"plot --benchmark tiny --figure speedup --ablation depth{more}") == 0
+        numbers = pd.read_csv(place("tiny", "speedup", ".csv", "depth"))
+        assert set(numbers.query("kind == 'curve'")["method"]) == {"sit", "repa", "reed"}  # with the baseline
+
+
 def test_the_summary_refuses_a_table_of_other_words(work):
     command = [sys.executable, "-m", "reedbench", "summary", "tiny"]
     assert subprocess.run(command, capture_output=True).returncode == 0
@@ -147,7 +176,7 @@ def test_what_is_not_known_does_not_cost_nothing(work, capfd):
     [
         ("patch: 2", "patch: 4", f"train {CELL} --segment 0", "16 tokens per datum, the backbone has 4"),
         ("patch: 2", "patch: 3", f"train {CELL} --segment 0", "does not fit digits: size 8 is not a multiple"),
-        ("{uses: digits}", "{uses: digits, test_rows: 5000}", "prepare --dataset digits", "dataset digits: test_size"),
+        ("{uses: digits}", "{uses: digits, test_rows: 5000}", "prepare --dataset digits", "test_rows: must be at most"),
         ("seeds: [0]", "seeds: [0]\nresources: {train: {gpus: 1}}", f"train {CELL} --segment 0", "none is visible"),
         ("title: Tiny", "title: Tiny", f"sample {CELL} --step 7 --sampler ode", "step 7 is off the grid"),
         ("title: Tiny", "title: Tiny", "evaluate --benchmark tiny --floor --seed 0", "--floor takes no"),

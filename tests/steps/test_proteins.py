@@ -189,7 +189,7 @@ def test_the_floor_holds_the_limits_of_the_data(here):
     }
 
 
-@pytest.mark.parametrize("figure", ["speedup", "samples", "alignment", "levels"])
+@pytest.mark.parametrize("figure", ["speedup", "differences", "samples", "alignment", "levels"])
 def test_every_figure_can_be_drawn(here, figure):
     assert run(f"plot --benchmark folding --figure {figure}") == 0
     numbers = pd.read_csv(paths.figure("folding", figure, ".csv"))
@@ -255,18 +255,16 @@ def test_the_recipe_does_not_mention_what_is_not_said(here):
     assert "tokens" not in suite.load().benchmark("tiny").train.identity()
 
 
-def test_with_three_streams_a_metric_that_pools_them_has_no_spread_and_others_have_one(here):
+def test_numbers_on_chains_have_an_interval_over_clusters_of_chains(here):
     cell = CELL.format(m="reed", step=4, s="ancestral")
-    try:
-        write({**BENCHMARK, "sampling": {**BENCHMARK["sampling"], "count": 9, "streams": 3}})
-        assert run(f"sample {cell}") == run(f"evaluate {cell}") == 0
-        records = io.read_json(paths.metrics("folding", "reed", 0, 4, "ancestral"))["records"]
-    finally:
-        write(BENCHMARK)
-        assert run(f"sample {cell}") == run(f"evaluate {cell}") == 0
+    assert run(f"sample {cell}") == run(f"evaluate {cell}") == 0
+    records = io.read_json(paths.metrics("folding", "reed", 0, 4, "ancestral"))["records"]
     spread = {record["family"]: record["spread"] for record in records}
-    assert spread["diversity@state"] == {"kind": "none", "reason": "it looks at the samples of all streams together"}
-    assert (spread["recovery@state"]["streams"], spread["recovery@state"]["n"]) == (3, 3)
+    value = {record["family"]: record["value"] for record in records}
+    for family in ("recovery@state", "diversity@state"):
+        assert spread[family]["kind"] == "bootstrap95-of-clusters"
+        assert spread[family]["low"] <= value[family] <= spread[family]["high"]
+    assert spread["recovery@state"]["clusters"] == spread["recovery@state"]["effective_clusters"]  # made chains: alone
 
 
 def test_a_file_from_outside_is_part_of_the_provenance(here, tmp_path):
@@ -274,7 +272,8 @@ def test_a_file_from_outside_is_part_of_the_provenance(here, tmp_path):
     file.parent.mkdir()
     places = {atom: rng.normal(size=(5, 3)).tolist() for atom in ("N", "CA", "C", "O")}
     file.write_text("".join(json.dumps({"name": name, "seq": "ACDEF", "coords": places}) + "\n" for name in "abcdefgh"))
-    dataset = {"uses": "chains-jsonl", "name": "mine", "file": str(file), "valid_share": 0.0, "test_share": 0.3}
+    dataset = {"uses": "chains-jsonl", "name": "mine", "file": str(file), "valid_share": 0.0, "test_share": 0.3,
+               "cluster_key": "one-per-chain"}  # fmt: skip
     try:
         write({**BENCHMARK, "dataset": dataset})
         assert run("prepare --dataset mine") == 0

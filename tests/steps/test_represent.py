@@ -9,7 +9,7 @@ import pytest
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Encode, Kind, Material
+from reedbench.encoders import AbstractEncoder, Kind, Material
 from reedbench.steps.represent import FEW_ROWS, _parts
 
 ROWS = FEW_ROWS + 44
@@ -31,14 +31,6 @@ class Made(AbstractEncoder):
         values[-2:] = float(self.largest)
         return Ragged(values, np.full(count, 2))
 
-    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
-        """Remember the call."""
-        PREPARED.append(len(material.rows))
-        return super().prepared(weights, material, device)
-
-
-PREPARED: list[int] = []
-
 
 @pytest.fixture
 def material() -> Material:
@@ -46,13 +38,11 @@ def material() -> Material:
 
 
 def parts(encoder: AbstractEncoder, material: Material) -> list[Any]:
-    PREPARED.clear()
-    return [part["representation"] for part in _parts(encoder, {}, material, "cpu")]
+    return [part["representation"] for part in _parts(encoder, encoder.prepared({}, material), material)]
 
 
-def test_an_encoder_is_prepared_once_for_all_parts(material):
+def test_a_large_representation_is_made_part_by_part(material):
     made = parts(Made(), material)
-    assert PREPARED == [ROWS]
     assert [len(part) for part in made] == [FEW_ROWS, ROWS - FEW_ROWS]
     assert {part.dtype for part in made} == {np.dtype(np.float16)}
 

@@ -142,13 +142,17 @@ def test_representations_belong_to_the_training_rows_in_order(work):
         assert index["train_ids"] == rows.ids_digest(train.ids)
 
 
-def test_statistics_hold_the_moments_of_the_training_features(work):
+def test_statistics_hold_the_training_features_and_the_classes_of_a_classifier(work):
     features = read_features(paths.statistics("digits", "pixels"))
-    with np.load(paths.statistics("digits", "pixels")) as file:
-        np.testing.assert_allclose(file["mu"], features.features.mean(0))
-        np.testing.assert_allclose(file["sigma"], np.cov(features.features, rowvar=False))
-        assert int(file["n"]) == len(features) == 1437
-        assert file["features"].dtype == np.float64
+    assert (len(features), features.features.dtype, features.labels, features.predicted) == (
+        1437,
+        np.float64,
+        None,
+        None,
+    )
+    seen = read_features(paths.statistics("digits", "clf"))
+    np.testing.assert_array_equal(seen.labels, rows.read(DATA, rows.TRAIN).arrays["labels"])
+    assert seen.predicted.shape == (1437,)
 
 
 def test_samples_are_one_file_of_balanced_classes(work):
@@ -202,6 +206,17 @@ def test_sampling_from_damaged_weights_names_the_segment_to_train(work, capfd):
     assert f"snakemake -f {paths.receipt('tiny', 'sit', 0, 0)}" in capfd.readouterr().err
 
 
+def test_sampling_from_weights_that_the_receipt_does_not_name_is_refused(work, capfd):
+    weights = Path(paths.segment("tiny", "sit", 0, 0), "step-0000010.safetensors")
+    other = Path(paths.segment("tiny", "sit", 0, 0), "step-0000005.safetensors")
+    weights.unlink()
+    shutil.copy(other, weights)  # whole, and of the same run
+    assert sample() == 3
+    said = capfd.readouterr().err
+    assert "not the weights that its receipt names" in said
+    assert "snakemake -f results/runs/tiny/sit/seed0/segment-0.json" in said
+
+
 def test_evaluation_without_samples_is_a_missing_artefact(work, capfd):
     assert evaluate() == 3
     assert f"{samples()}: no such file" in capfd.readouterr().err
@@ -247,6 +262,49 @@ def test_fewer_than_three_streams_have_no_spread_but_a_reason(work):
     assert spreads == [{"kind": "none", "reason": "2 sampling stream(s); a spread needs 3"}] * 3
 
 
+def test_metrics_compute_with_the_same_threads_whatever_the_job_was_given(work, monkeypatch):
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from reedbench.metrics.fd import FrechetDistance
+
+    found, value = [], FrechetDistance.value
+
+    def spy(self, generated, reference):
+        found.append({torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())})
+        return value(self, generated, reference)
+
+    monkeypatch.setattr(FrechetDistance, "value", spy)
+    assert sample() == 0
+    written, before = [], torch.get_num_threads()
+    for cpus in (1, 2):
+        with threadpool_limits(cpus):
+            torch.set_num_threads(cpus)
+            assert evaluate() == run("evaluate --benchmark tiny --floor") == 0
+            assert torch.get_num_threads() == cpus
+        written.append([Path(paths.metrics("tiny", "sit", 0, STEP, "ode")).read_bytes(),
+                        Path(paths.floor("tiny")).read_bytes()])  # fmt: skip
+    torch.set_num_threads(before)
+    assert found == [{1}] * len(found)
+    assert written[0] == written[1]
+
+
+def test_an_extractor_computes_with_the_threads_of_its_settings(work, monkeypatch):
+    from reedbench.encoders.small_classifier import SmallClassifier
+
+    found, represent = [], SmallClassifier.represent
+
+    def spy(self, weights, material):
+        found.append(torch.get_num_threads())
+        return represent(self, weights, material)
+
+    monkeypatch.setattr(SmallClassifier, "represent", spy)
+    assert sample() == 0
+    torch.set_num_threads(2)
+    assert evaluate() == run("represent --dataset digits --extractor clf") == 0
+    torch.set_num_threads(1)
+    assert found == [1, 1]
+
+
 def test_the_floor_is_one_half_of_the_training_rows_against_the_other(work):
     assert run("evaluate --benchmark tiny --floor") == 0
     body = io.read_json(paths.floor("tiny"))
@@ -255,6 +313,7 @@ def test_the_floor_is_one_half_of_the_training_rows_against_the_other(work):
     assert set(records) == {"fd@clf", "fd@pixels", "accuracy@clf"}
     for record in records.values():
         assert (record["n"], record["protocol"]["n_reference"]) == (718, 719)
+        assert record["metric"].endswith("-n718-r719")
         assert record["value"] > 0
 
 

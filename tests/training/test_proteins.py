@@ -86,13 +86,14 @@ def test_costs_follow_the_entries_of_each_batch(folder):
     assert max(entries) <= TOKENS
     assert len(set(entries)) > 1
     journal = Journal()
-    counted = Curve(journal, order, one.flops_of_first(), one.ranks)
+    counted = Curve(journal, order, one.ranks)
+    counted.enter(0, one.flops)
     for step in range(count + 1):
         counted.add(step + 1, {"denoise": torch.tensor(1.0)})
         if step in (0, count):
             counted.settle()
-    assert journal.costs["flops"] == pytest.approx(one.flops_of_first() * sum(entries) / entries[0])
-    assert one.flops_of_first() > 0
+    assert journal.costs["flops"] == pytest.approx(one.flops(0) * sum(entries) / entries[0])
+    assert one.flops(0) > 0
 
 
 def test_batches_too_small_for_their_parts_are_one_line(folder):

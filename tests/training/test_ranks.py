@@ -233,7 +233,8 @@ def test_two_ranks_end_in_equal_weights_near_those_of_one_with_its_curve_and_its
 
 def test_costs_are_those_of_all_ranks_and_the_rate_is_that_of_the_clock():
     def work(ranks: Ranks) -> dict[str, float]:
-        counted = Curve(Journal(), RowOrder(6, 6, "b", 0), flops_of_first=5.0, ranks=ranks)
+        counted = Curve(Journal(), RowOrder(6, 6, "b", 0), ranks)
+        counted.enter(0, lambda step: 5.0)
         counted.add(1, {"loss": torch.tensor(1.0 + ranks.rank)})
         counted.wall -= 1000.0  # beside which the test itself takes no time
         counted.cpu -= 1000.0 * (1 + ranks.rank)

@@ -14,7 +14,8 @@ from reedbench.core import io, paths, seeds, shards
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.nn import initialisation
-from reedbench.objectives.aligned import Aligned, Alignment, Schedule
+from reedbench.objectives import Schedule
+from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.schema.benchmark import Optimiser, Training
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
@@ -45,12 +46,13 @@ def write_data(folder: Path) -> None:
 
 def trainer(
     folder: Path,
-    method: Aligned,
+    method: Any,
     *,
     seed: int = 0,
     shaken: bool = False,
     double: bool = False,
     ranks: Ranks | None = None,
+    teacher: Any = None,
     **settings: Any,
 ) -> Trainer:
     """A trainer of a method; with `shaken` weights nothing is zero, so that every parameter has a gradient."""
@@ -65,7 +67,7 @@ def trainer(
             initialisation.normal(parameter, 0.2, seeds.stream("shaken", name))
     if double:
         _double(learner, data)
-    return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"))
+    return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"), teacher)
 
 
 def _double(learner: Any, data: TrainingData) -> None:

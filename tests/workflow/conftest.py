@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-FIGURES = [f"results/figures/tiny/{name}.pdf" for name in ("speedup", "samples", "alignment")]
+FIGURES = [f"results/figures/tiny/{name}.pdf" for name in ("speedup", "differences", "samples", "alignment")]
 TARGETS = ["results/tables/tiny.csv", *FIGURES]
 TRIGGERS = ["--rerun-triggers", "mtime", "params", "input"]
 
@@ -65,11 +65,14 @@ class Workspace:
         self.benchmark.write_text(text.replace(old, new))
 
     def snakemake(self, *arguments: str) -> Outcome:
-        """Run Snakemake here."""
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--cores", "2", *TRIGGERS]
+        """Run Snakemake here, on two cores."""
+        return self.plain("--cores", "2", *TRIGGERS, *arguments)
+
+    def plain(self, *arguments: str, path: str = os.environ["PATH"]) -> Outcome:
+        """Run Snakemake here as the default profile says, in an environment that is not activated."""
+        command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), *arguments]
         done = subprocess.run(
-            [*command, *arguments], cwd=self.folder, env=environment, text=True,
+            command, cwd=self.folder, env={**os.environ, "PATH": path}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout)
@@ -97,3 +100,9 @@ def copy(finished: Workspace, tmp_path: Path) -> Workspace:
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, symlinks=True)
     return Workspace(folder)
+
+
+@pytest.fixture
+def fresh(make_workspace: Callable[[Path], Path], tmp_path: Path) -> Workspace:
+    """A workspace in which nothing has run."""
+    return Workspace(make_workspace(tmp_path / "fresh"))

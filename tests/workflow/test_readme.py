@@ -30,13 +30,11 @@ def test_relative_links_lead_somewhere(document):
 
 
 @pytest.mark.parametrize("words", SNAKEMAKE, ids=" ".join)
-def test_a_snakemake_command_of_the_readme_can_be_planned(words, finished, tmp_path):
+def test_a_snakemake_command_of_the_readme_can_be_planned_as_printed(words, fresh, tmp_path):
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     shutil.copytree(REPOSITORY / "results" / "cache", tmp_path / "results" / "cache")
     shutil.copytree(REPOSITORY / "slurm", tmp_path / "slurm")
-    profile = ["--profile", "slurm"] if "--profile" in words else []
-    targets = [word for word in words[1:] if "/" in word or word in ("figures", "tables")]
-    outcome = type(finished)(tmp_path).snakemake("-n", *profile, "--", *targets)
+    outcome = type(fresh)(tmp_path).plain("-n", *words[1:])
     assert outcome.code == 0, outcome.text
     assert outcome.jobs
 

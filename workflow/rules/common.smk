@@ -1,33 +1,55 @@
 # Loads the suite once, and holds every function that rules use for inputs, params and resources.
 # A run's recipe (results/runs/.../config.json) is the waist: it is written here, when the DAG asks for a run.
 import gc
+import os
+import re
+import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
-from reedbench.core import io, paths
+from reedbench.core import paths
+from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
-from reedbench.core.errors import ReedbenchError, unknown
+from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import settings
+from reedbench.schema import retraining, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
 # A large DAG is millions of objects that all live: looking for garbage among them as often as usual costs a seventh more.
 gc.set_threshold(100_000)
 
+# Jobs run the `reedbench` of the Python that runs Snakemake, whether its environment is activated or not. It goes in
+# through PATH, as the text of a rule is the same on every machine.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
+
+
+def leave(error):
+    """Stop with our own words and exit code: Snakemake would add a traceback of this file."""
+    say(f"reedbench: {error}")
+    raise SystemExit(error.exit_code) from None
+
+
 try:
     SUITE = load("config/config.yaml")
 except ReedbenchError as error:
-    raise WorkflowError(str(error)) from None
+    leave(error)
+
+LAST_LINES = 20  # of a failed step's log
 
 LAUNCHER = config.get("launcher", "inline")
 if LAUNCHER not in MODES:
-    raise WorkflowError(unknown("launcher", LAUNCHER, MODES))
+    leave(ConfigError(unknown("launcher", LAUNCHER, MODES)))
 
 BENCHMARKS = SUITE.benchmarks
+# What README shows: file in docs/images, and of which benchmark which figure.
+IMAGES = {
+    "speedup.png": ("digits", "speedup"),
+    "differences.png": ("digits", "differences"),
+    "samples.png": ("digits", "samples"),
+    "chains.png": ("chains", "speedup"),
+}
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
-CACHED = [b for b in BENCHMARKS if Path(paths.cache_record(b)).exists()]
+CACHED = targets.cached(SUITE)
 
 
 wildcard_constraints:
@@ -138,12 +160,25 @@ def encoder_weights(wildcards):
     return settings.encoder_weights(SUITE, wildcards.d, wildcards.e)
 
 
+SAID = set()
+
+
+def say_what_is_retrained(b, m, k):
+    """Before an edit trains runs anew: which of the benchmark, why, and what they had cost; once per benchmark."""
+    if b not in SAID and retraining.of_run(SUITE, b, m, k):
+        SAID.add(b)
+        for line in retraining.lines(SUITE, b, retraining.retrained(SUITE, b)):
+            say(line)
+
+
 @once_per("b", "m", "k")
 def recipe_file(wildcards):
     """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
     b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
     path = paths.recipe(b, m, k)
     # `is_main_process` and `dryrun` are attributes of Snakemake's Workflow, not documented API: tested in tests/workflow.
+    if workflow.is_main_process and Path(path).exists():
+        say_what_is_retrained(b, m, k)
     if workflow.is_main_process and not (workflow.dryrun and Path(path).exists()):
         settings.put_recipe(path, settings.recipe(SUITE, b, m, k))
     return path
@@ -155,7 +190,9 @@ def recipe_key(wildcards):
 
 
 def run_settings(wildcards):
-    return {"expect": recipe_key(wildcards), "span": settings.span(SUITE, wildcards.b, int(wildcards.i))}
+    """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
+    span = settings.span(SUITE, wildcards.b, int(wildcards.i))
+    return {"expect": recipe_key(wildcards), "span": span, "save_points": settings.save_points(SUITE, wildcards.b, span)}
 
 
 def previous_receipt(wildcards):
@@ -211,6 +248,39 @@ def report_inputs(wildcards):
     return settings.report_inputs(SUITE, wildcards.b, wildcards.get("a"))
 
 
-def cached_ablations(benchmark):
-    """Ablations whose cells are all in the committed cache."""
-    return io.read_json(paths.cache_record(benchmark))["ablations"]
+def asked_for():
+    """Targets of the command line, by Snakemake's own parser: a Snakefile is not told them.
+
+    None where Snakemake was not started by its command; it then judges them itself.
+    """
+    from snakemake.cli import get_argument_parser
+
+    by_command = Path(sys.argv[0]).name in ("snakemake", "__main__.py")
+    if not (by_command and workflow.is_main_process):
+        return []
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets
+
+
+def refuse_unknown_targets():
+    """Stop, before any job, at a target that no rule makes; called when all rules are known."""
+    rules = {rule.name: rule.has_wildcards() for rule in workflow.rules}
+    files = {str(file): False for rule in workflow.rules if not rule.has_wildcards() for file in rule.output}
+    try:
+        targets.check(SUITE, asked_for(), rules | files)
+    except ReedbenchError as error:
+        leave(error)
+
+
+def show_failed_logs(records):
+    """The last words of every failed job: with `quiet: rules` Snakemake drops them, in spite of `show-failed-logs`.
+
+    Args:
+        records: Snakemake's own log files, which hold the commands that failed.
+    """
+    quiet = {level.name for level in workflow.output_settings.quiet or ()}
+    if "RULES" not in quiet or "ALL" in quiet:
+        return
+    said = "\n".join(Path(record).read_text(errors="replace") for record in records)
+    for file in dict.fromkeys(re.findall(r"> (\S+) 2>&1", said)):
+        lines = Path(file).read_text(errors="replace").splitlines() if Path(file).exists() else []
+        say("\n".join([f"\n{file}, the log of a step that failed, ends with:", *lines[-LAST_LINES:]]))

@@ -64,6 +64,30 @@ rule plot:
         " --expect {params.step[expect]} > {log} 2>&1"
 
 
+rule plot_ablation:
+    input:
+        report_inputs,
+    output:
+        pdf=paths.figure("{b}", "{figure}", ".pdf", "{a}"),
+        svg=report(
+            paths.figure("{b}", "{figure}", ".svg", "{a}"),
+            caption="../report/figure.rst",
+            category="Ablations",
+            labels={"benchmark": "{b}", "ablation": "{a}", "figure": "{figure}"},
+        ),
+        png=paths.figure("{b}", "{figure}", ".png", "{a}"),
+        csv=paths.figure("{b}", "{figure}", ".csv", "{a}"),
+    log:
+        paths.log("plot_ablation", "{b}", "{a}", "{figure}"),
+    resources:
+        local_cpu=1,
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step plot --benchmark {wildcards.b} --ablation {wildcards.a} --figure {wildcards.figure}"
+        " --expect {params.step[expect]} > {log} 2>&1"
+
+
 rule tabulate_cached:
     input:
         paths.cache_files("{b}"),
@@ -111,3 +135,33 @@ rule plot_cached:
     shell:
         "reedbench step plot --cache --benchmark {wildcards.b} --figure {wildcards.figure}"
         " --expect {params.step[expect]} > {log} 2>&1"
+
+
+rule plot_ablation_cached:
+    input:
+        paths.cache_files("{b}"),
+    output:
+        [paths.cached_figure("{b}", "{figure}", suffix, "{a}") for suffix in (".pdf", ".svg", ".png", ".csv")],
+    log:
+        paths.log("plot_ablation_cached", "{b}", "{a}", "{figure}"),
+    resources:
+        local_cpu=1,
+    params:
+        step=report_settings,
+    shell:
+        "reedbench step plot --cache --benchmark {wildcards.b} --ablation {wildcards.a} --figure {wildcards.figure}"
+        " --expect {params.step[expect]} > {log} 2>&1"
+
+
+# The pictures of README, from the committed numbers: `snakemake --cores 1 images`.
+rule images:
+    input:
+        [paths.cached_figure(b, figure, ".png") for b, figure in IMAGES.values()],
+    output:
+        [paths.image(name) for name in IMAGES],
+    log:
+        paths.log("images"),
+    resources:
+        local_cpu=1,
+    shell:
+        "(set -- {output}; for picture in {input}; do cp $picture $1; shift; done) > {log} 2>&1"

@@ -1,5 +1,8 @@
 # One segment of a run. The full training state is not an output: it lives in work/<b>/<m>/seed<k>/<key>/ and survives
 # what Snakemake does to outputs. The next segment goes before the evaluations of the last one.
+SEGMENT = ("{wildcards.b}", "{wildcards.m}", "{wildcards.k}", "{wildcards.i}")
+
+
 rule train:
     input:
         config=recipe_file,
@@ -19,8 +22,6 @@ rule train:
         run=run_settings,
     shell:
         launch(
-            "--key train/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/segment-{wildcards.i}"
-            " --output {output.weights} --output {output.receipt}",
-            "step train --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
-            " --segment {wildcards.i} --expect {params.run[expect]}",
+            f"--key {words.train_key(*SEGMENT)} --output {{output.weights}} --output {{output.receipt}}",
+            words.train(*SEGMENT, "{params.run[expect]}"),
         )

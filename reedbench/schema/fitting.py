@@ -1,0 +1,131 @@
+"""Whether the parts of a benchmark fit each other: every network is built, without memory, on the shapes of the data.
+
+Shapes come from the dataset, which may know them without its data, or from what `prepare` and `represent` have left.
+What nothing tells yet is not judged. Torch is imported here alone, so that only `reedbench check` waits for it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from reedbench.core import paths, provenance, seeds
+from reedbench.core.errors import ConfigError, MissingArtefact, Problem
+from reedbench.domains import rows
+from reedbench.encoders import STAND_INS, of_datum
+from reedbench.schema import encoder_names, settings
+from reedbench.schema.loading import Document, Key
+from reedbench.schema.problems import blamed
+from reedbench.schema.suite import Suite
+
+Finding = tuple[Key, str]
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Untold(Exception):
+    """A fact about the data that is known only when they are prepared."""
+
+
+class NeedsValues(Exception):
+    """A network looks at its numbers while it is built, and on `meta` there are none."""
+
+
+class Facts(dict[str, Any]):
+    """What is known of a dataset."""
+
+    def __missing__(self, key: str) -> Any:
+        raise Untold(key)
+
+
+def check_fit(suite: Suite, b: str, document: Document) -> list[Problem]:
+    """All problems that show when the networks of a benchmark are built."""
+    with blamed(document):
+        return [document.problem(key, message) for key, message in _findings(suite, b)]
+
+
+def _findings(suite: Suite, b: str) -> Iterator[Finding]:
+    benchmark = suite.benchmark(b)
+    facts = _facts(suite, benchmark.dataset)
+    try:
+        benchmark.codec.check_asked(facts, benchmark.sampling.count, benchmark.sampling.streams)
+    except ConfigError as error:
+        yield ("sampling", "count"), str(error)
+    except Untold:
+        pass
+    try:
+        shape = benchmark.codec.shape(facts)
+        _network(benchmark.backbone, shape, facts)
+    except (Untold, NeedsValues):
+        return
+    except (ConfigError, ValueError) as error:
+        yield ("backbone",), f"does not fit {benchmark.dataset.id}: {error}"
+        return
+    shapes = _shapes(suite, b, facts)
+    faults: dict[str, list[str]] = {}  # methods by what is wrong with them: a patch is wrong for all in the same way
+    for m, objective in benchmark.methods.items():
+        targets = {name: shapes[name] for name in objective.encoders() if name in shapes}
+        if len(targets) < len(objective.encoders()):
+            continue
+        try:
+            _learner(objective, _network(benchmark.backbone, shape, facts), targets)
+        except NeedsValues:
+            continue
+        except (ConfigError, ValueError) as error:
+            faults.setdefault(str(error), []).append(m)
+    for message, (first, *others) in faults.items():
+        yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
+
+
+def _facts(suite: Suite, dataset: Any) -> Facts:
+    """The index of the dataset, or what it says without its data."""
+    folder = paths.data(dataset.id)
+    try:
+        provenance.require(paths.index(folder), settings.key(settings.dataset(suite, dataset.id)))
+        return Facts(rows.index(folder))
+    except MissingArtefact:
+        return Facts(dataset.declared())
+
+
+def _shapes(suite: Suite, b: str, facts: Facts) -> Shapes:
+    """Shape of one representation per encoder, as `AbstractObjective.build` takes it, where it is known."""
+    benchmark = suite.benchmark(b)
+    shapes: Shapes = {}
+    # Encoders that read others come after them.
+    for name, encoder in sorted(benchmark.encoders.items(), key=lambda item: bool(item[1].reads_encoders())):
+        filed = encoder_names.filed(name, benchmark.seeds[0]) if encoder.per_seed else name
+        folder = paths.representation(benchmark.dataset.id, filed)
+        try:
+            provenance.require(paths.index(folder), settings.key(settings.encoder(suite, benchmark.dataset.id, filed)))
+            shapes[name] = of_datum(encoder.kind, rows.index(folder)["shape"])
+        except MissingArtefact:
+            try:
+                known = encoder.shape(facts, shapes)
+            except Untold:
+                known = None
+            if (known := known or STAND_INS.get(encoder.kind)) is not None:
+                shapes[name] = known
+    return shapes
+
+
+def _network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
+    """A network whose parameters have shapes and no memory."""
+    with _without_memory():
+        return backbone.build(shape, facts)
+
+
+def _learner(objective: Any, network: Any, targets: Shapes) -> None:
+    """Build a learner; its parameters on `meta` take no values."""
+    with _without_memory():
+        objective.build(network, targets, lambda name: seeds.stream("check", name))
+
+
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    import torch
+
+    try:
+        with torch.device("meta"):
+            yield
+    except RuntimeError as error:  # also NotImplementedError
+        if "meta" in str(error).lower():
+            raise NeedsValues from error
+        raise

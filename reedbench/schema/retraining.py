@@ -1,0 +1,129 @@
+"""What an edit would train anew: which runs, because of which key of the recipe, and what they had cost.
+
+A run's recipe stands in its config.json, written when it was last planned. Where the configuration gives another one,
+and the run has been trained, it is trained again; the old states stay until `reedbench clean --delete`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reedbench.core import io, paths, provenance, stores
+from reedbench.core.errors import MissingArtefact
+from reedbench.schema import settings
+from reedbench.schema.suite import Suite
+
+COSTS = ("device_seconds", "flops")
+SHOWN = 4
+UNITS = ((86400.0, "device-days"), (3600.0, "device-hours"), (60.0, "device-minutes"), (1.0, "device-seconds"))
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A trained run whose recipe the configuration no longer gives."""
+
+    method: str
+    seed: int
+    changes: tuple[str, ...]
+    """`train.optimiser.lr: 0.002 -> 0.001`, one per key."""
+    steps: int
+    """Up to which it is trained."""
+    costs: Mapping[str, float]
+    """Of these steps; what is not known is left out."""
+    kept: int
+    """Step up to which the store of the new recipe has it: not trained twice."""
+
+
+def retrained(suite: Suite, b: str, methods: Iterable[str] | None = None) -> list[Retrained]:
+    """Runs of a benchmark that an edit voids, in file order."""
+    chosen = settings.all_methods(suite, b) if methods is None else methods
+    runs = ((m, k) for m in chosen for k in suite.benchmark(b).seeds)
+    return [found for m, k in runs if (found := of_run(suite, b, m, k)) is not None]
+
+
+def of_run(suite: Suite, b: str, m: str, k: int) -> Retrained | None:
+    """What an edit does to a run; nothing where it was never trained, or its recipe is still the same."""
+    try:
+        old = io.read_json(paths.recipe(b, m, k))
+    except MissingArtefact:
+        return None
+    new = settings.recipe(suite, b, m, k)
+    receipts = list(_receipts(b, m, k, settings.key(new)))
+    if not receipts or old == new:
+        return None
+    folder = stores.Folder(paths.store(b, m, k, settings.key(new)))
+    kept = max((*folder.state_steps(), *folder.record_steps()), default=0)
+    steps = max(int(receipt["stop"]) for _, receipt in receipts)
+    return Retrained(m, k, tuple(changes(old, new)), steps, _costs(file for file, _ in receipts), kept)
+
+
+def lines(suite: Suite, b: str, found: Iterable[Retrained]) -> list[str]:
+    """What a person should read before it happens: one line per reason."""
+    groups: dict[tuple[tuple[str, ...], bool], list[Retrained]] = {}
+    for one in found:
+        groups.setdefault((one.changes, one.kept >= one.steps), []).append(one)
+    return [_line(b, reasons, kept, runs) for (reasons, kept), runs in groups.items()]
+
+
+def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Keys whose values differ: `train.optimiser.lr: 0.002 -> 0.001`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            yield from changes(old.get(name), new.get(name), f"{path}.{name}" if path else name)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from changes(before, after, f"{path}.{i}")
+    elif old != new:
+        yield f"{path}: {_word(old)} -> {_word(new)}"
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "the default"  # what a recipe does not say
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _receipts(b: str, m: str, k: int, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Receipts of a run that belong to another recipe."""
+    for file in Path(paths.run(b, m, k)).glob("segment-*.json"):
+        try:
+            receipt = io.read_json(file)
+        except MissingArtefact:
+            continue
+        if isinstance(receipt, dict) and receipt.get("key") not in (None, key):
+            yield file, receipt
+
+
+def _costs(receipts: Iterable[Path]) -> dict[str, float]:
+    """Costs of a run up to its last segment, from the receipts' sidecars."""
+    known: list[dict[str, float]] = []
+    for file in receipts:
+        try:
+            known.append(provenance.read(file)["notes"]["run_costs"])
+        except (MissingArtefact, KeyError):
+            continue
+    return {name: max(costs.get(name, 0.0) for costs in known) for name in COSTS} if known else {}
+
+
+def _line(b: str, reasons: tuple[str, ...], kept: bool, runs: list[Retrained]) -> str:
+    by_method: dict[str, list[str]] = {}
+    for one in runs:
+        by_method.setdefault(one.method, []).append(str(one.seed))
+    names = ", ".join(f"{m} (seed {', '.join(seeds)})" for m, seeds in by_method.items())
+    more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    why = "; ".join(reasons[:SHOWN]) + more
+    count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    if kept:
+        back = "goes" if len(runs) == 1 else "go"
+        return f"{b}: {count} {back} back to a recipe that is kept, nothing is trained twice: {names}: {why}"
+    spent = [one.costs for one in runs if one.costs]
+    cost = f"; that had cost {_amount(spent)}" if spent else ""
+    return f"{b}: an edit trains {count} anew: {names}: {why}{cost} (the old states are kept)"
+
+
+def _amount(spent: list[Mapping[str, float]]) -> str:
+    seconds, flops = (sum(costs[name] for costs in spent) for name in COSTS)
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
+    return f"{seconds / size:.3g} {unit} and {flops:.2g} FLOPs"

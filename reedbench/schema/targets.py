@@ -1,0 +1,231 @@
+"""What Snakemake can be asked for, and what a target that it cannot make was meant to be."""
+
+import difflib
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reedbench.core import io, paths
+from reedbench.core.errors import ConfigError
+from reedbench.schema import encoder_names, settings, versions
+from reedbench.schema.suite import Suite
+
+FIGURES = (".pdf", ".svg", ".png", ".csv")
+SHOWN = 8  # allowed names that a message repeats
+CLOSE = 0.6  # least similarity of what is offered as what was meant
+LIST = "reedbench list targets"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Files that differ in numbers alone: `results/runs/digits/sit/seed{k}/segment-{i}.json`.
+
+    Attributes:
+        text: the path, with `{k}` for a seed, `{step}` for a training step and `{i}` for a segment.
+        benchmark: whose seeds, steps and segments are meant.
+    """
+
+    text: str
+    benchmark: str = ""
+
+    @property
+    def parts(self) -> list[str]:
+        """Names along the path."""
+        return self.text.split("/")
+
+    def fits(self, suite: Suite, part: int, name: str) -> bool:
+        """Whether `name` can stand at this place: any seed and segment, and the steps whose weights are saved."""
+        wanted = self.parts[part]
+        if "{" not in wanted:
+            return name == wanted
+        found = re.fullmatch(re.sub(r"\\{\w+\\}", r"(\\d+)", re.escape(wanted)), name)
+        if found is None or "{step}" not in wanted:
+            return found is not None
+        step = int(found[1])
+        return (
+            name == paths.step_name(step) and step > 0 and not step % suite.benchmark(self.benchmark).train.save_every
+        )
+
+    def examples(self, suite: Suite, part: int) -> list[str]:
+        """What stands at this place in the benchmark's own tables."""
+        wanted = self.parts[part]
+        if "{" not in wanted:
+            return [wanted]
+        benchmark = suite.benchmark(self.benchmark)
+        numbers = {"{k}": benchmark.seeds, "{i}": range(settings.segments(suite, self.benchmark))}
+        if "{step}" in wanted:
+            return [paths.step_name(step) for step in benchmark.evaluate]
+        place = next(name for name in numbers if name in wanted)
+        return [wanted.replace(place, str(number)) for number in numbers[place]]
+
+    def expanded(self, suite: Suite) -> Iterator[str]:
+        """The files of the benchmark's own tables."""
+        choices = [self.examples(suite, place) for place in range(len(self.parts))]
+        yield from map("/".join, itertools.product(*choices))
+
+
+def patterns(suite: Suite) -> Iterator[Pattern]:
+    """Every kind of file that some rule makes: what people ask for first, then what that is made of."""
+    for b, benchmark in suite.benchmarks.items():
+        yield from _reports(suite, b, tuple(benchmark.ablations), paths.table, paths.ablation, paths.figure)
+    for b in cached(suite):
+        made = (paths.cached_table, paths.cached_ablation, paths.cached_figure)
+        yield from _reports(suite, b, cached_ablations(b), *made)
+    for b, benchmark in suite.benchmarks.items():
+        yield Pattern(paths.floor(b))
+        for m in benchmark.methods:
+            for s in benchmark.samplers:
+                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), b)
+                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), b)
+            yield Pattern(paths.receipt(b, m, "{k}", "{i}"), b)
+            yield Pattern(paths.segment(b, m, "{k}", "{i}"), b)
+    yield from {pattern.text: pattern for b in suite.benchmarks for pattern in _of_dataset(suite, b)}.values()
+
+
+def _reports(
+    suite: Suite, b: str, ablations: Sequence[str], table: Any, ablation: Any, figure: Any
+) -> Iterator[Pattern]:
+    """Tables and figures of a benchmark and of its ablations, where these functions file them."""
+    for file in (table(b), *(ablation(b, a) for a in ablations)):
+        yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
+    for name, end in itertools.product(settings.figures(suite, b), FIGURES):
+        yield from (Pattern(figure(b, name, end, a)) for a in (None, *ablations))
+
+
+def _of_dataset(suite: Suite, b: str) -> Iterator[Pattern]:
+    """Files that a benchmark shares with others on its dataset."""
+    benchmark = suite.benchmark(b)
+    d = benchmark.dataset.id
+    folder = paths.data(d)
+    files = [paths.index(folder), paths.manifest(folder), paths.shards(folder)]
+    files += [paths.captions(d, name) for name in benchmark.captioners]
+    for name, encoder in {**benchmark.encoders, **benchmark.extractors}.items():
+        filed = encoder_names.filed(name, "{k}") if encoder.per_seed else name
+        if encoder.pretrained:
+            files += [paths.weights(paths.encoder(d, filed)), paths.card(paths.encoder(d, filed))]
+        if name in benchmark.encoders:
+            folder = paths.representation(d, filed)
+            files += [paths.index(folder), paths.shards(folder)]
+    files += [paths.statistics(d, name) for name in benchmark.extractors]
+    yield from (Pattern(file, b) for file in files)
+
+
+def cached(suite: Suite) -> list[str]:
+    """Benchmarks whose numbers are committed."""
+    return [b for b in suite.benchmarks if Path(paths.cache_record(b)).exists()]
+
+
+def cached_ablations(b: str) -> list[str]:
+    """Ablations whose cells are all in the committed cache."""
+    return list(io.read_json(paths.cache_record(b))["ablations"])
+
+
+def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> None:
+    """Refuse targets that no rule makes, before any job runs.
+
+    Args:
+        suite: the suite.
+        targets: files and names of rules, as on Snakemake's command line.
+        rules: names of rules and files that the workflow spells out, and whether that is a rule with wildcards, which
+            can be asked for by its files only.
+
+    Raises:
+        ConfigError: with every such target, our guess of what was meant, and what there is.
+    """
+    asked = [target for target in targets if rules.get(target, True)]
+    if not asked:
+        return
+    known, single = list(patterns(suite)), [rule for rule, has_wildcards in rules.items() if not has_wildcards]
+    faults = []
+    for target in asked:
+        if target in rules:
+            faults.append(f"{target}: is a rule that makes many files; ask for one of them")
+        elif (fault := _fault(suite, target, known, single)) is not None:
+            faults.append(fault)
+    if faults:
+        raise ConfigError("\n".join([*faults, f"What can be asked for: {LIST}"]))
+
+
+def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[str]) -> str | None:
+    asked = target.removeprefix(f"{Path.cwd()}/").removeprefix("./").rstrip("/").split("/")
+    if _near(asked[0], [paths.RESULTS]) is None:
+        return f"{target}: no such target{_meant(_by_last_name(suite, target, known, rules))}"
+    guess: list[str] = []
+    first = ""  # what is said of the first name that is wrong
+    for place, name in enumerate(asked):
+        known = [pattern for pattern in known if len(pattern.parts) > place]
+        fitting = [pattern for pattern in known if pattern.fits(suite, place, name)]
+        if not fitting:
+            names = list(dict.fromkeys(n for pattern in known for n in pattern.examples(suite, place)))
+            first = first or _wrong(suite, asked, place, names)
+            if (near := _near(name, names)) is None or Path(name).stem in versions.FIGURES:
+                return f"{target}: {first}"
+            name = near
+            fitting = [pattern for pattern in known if pattern.fits(suite, place, name)]
+        guess.append(name)
+        known = fitting
+    if not any(len(pattern.parts) == len(asked) for pattern in known):
+        inside = list(
+            dict.fromkeys(n for p in known if len(p.parts) > len(asked) for n in p.examples(suite, len(asked)))
+        )
+        return f"{target}: {first or f'is a folder of targets; ask for one of them ({_some(inside)})'}"
+    meant = "/".join(guess)
+    return None if meant == target else f"{target}: {first or 'is not how a target is written'}{_meant([meant])}"
+
+
+def _wrong(suite: Suite, asked: list[str], place: int, names: list[str]) -> str:
+    """What is said of the first name along a path that leads nowhere."""
+    name, benchmark = asked[place], asked[2] if len(asked) > 2 else ""
+    same = [other for other in names if Path(other).suffix == Path(name).suffix]
+    if Path(name).stem in versions.FIGURES and same:
+        return f"benchmark {benchmark} has no such figure (it has {_some(same)})"
+    if asked[1:2] == ["from-cache"] and place == 2 and name in suite.benchmarks:
+        return f"benchmark {name} has no committed numbers: `reedbench cache export {name}` writes them once it has run"
+    if name.startswith("step-") and benchmark in suite.benchmarks:
+        every = suite.benchmark(benchmark).train.save_every
+        return (
+            f"no weights at '{name}': steps have seven digits and are multiples of train.save_every ({every}), as in "
+            f"{_some(names)}"
+        )
+    return (
+        f"there is no '{name}' here (there is {_some(same or names)})"
+        if names
+        else f"'{asked[place - 1]}' is no folder"
+    )
+
+
+def _near(name: str, names: list[str]) -> str | None:
+    """The name that was meant: the same number, or the most similar text."""
+    if found := re.fullmatch(r"step-?_?0*(\d+)", name):
+        same = [other for other in names if other == paths.step_name(int(found[1]))]
+        return same[0] if same else None
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=CLOSE)), None)
+
+
+def _by_last_name(suite: Suite, target: str, known: list[Pattern], rules: Collection[str]) -> list[str]:
+    """Rules and files that may be meant by a name without its folders."""
+    if target in suite.benchmarks:
+        return [paths.table(target)]
+    if (whole := f"{paths.RESULTS}/{target}") in {pattern.text for pattern in known}:
+        return [whole]
+    by_name: dict[str, list[str]] = {rule: [rule] for rule in rules}
+    for pattern in known:
+        if "{" not in pattern.text:
+            by_name.setdefault(pattern.parts[-1], []).append(pattern.text)
+    by_name |= {Path(name).stem: files for name, files in by_name.items() if Path(name).stem not in by_name}
+    near = difflib.get_close_matches(target.rsplit("/", 1)[-1], by_name, n=1, cutoff=CLOSE)
+    folders = target.split("/")[:-1]
+    found = [file for name in near for file in by_name[name]]
+    return [file for file in found if all(part in file.split("/") for part in folders)] or found
+
+
+def _meant(guesses: list[str]) -> str:
+    return f"; did you mean {' or '.join(guesses[:3])}?" if guesses else ""
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,74 @@
+"""Texts and data belong together by id, whatever the order of the file and whatever else stands in it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from reedbench.core import paths, provenance
+from reedbench.core.errors import MissingArtefact
+from reedbench.domains import rows
+from reedbench.domains.rows import Rows
+from reedbench.encoders import Material
+from reedbench.encoders.caption_and_image import CaptionAndImage
+from reedbench.steps.material import gather
+
+IDS = ["c", "a", "d", "b", "t"]
+SPLITS = ["train", "train", "train", "train", "test"]
+ENCODER = CaptionAndImage(captioner="measured", image="eye", dim=2)
+
+
+class Suite:
+    """A suite whose only encoder shows the images themselves."""
+
+    def encoder(self, dataset: str, name: str) -> "Suite":
+        return self
+
+    pretrained = False
+
+    def files(self) -> tuple[Path, ...]:
+        return ()
+
+    def represent(self, weights: object, material: Material) -> np.ndarray:
+        return material.rows.arrays["images"].reshape(len(material.rows), -1).astype(np.float32)
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Four training rows and a test row, with captions in another order."""
+    monkeypatch.setattr(provenance, "require", lambda path, key: None)
+    for name in ("dataset", "captioner", "encoder"):
+        monkeypatch.setattr(f"reedbench.schema.settings.{name}", lambda *of: {})
+    with contextlib.chdir(tmp_path):
+        images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+        rows.write(paths.data("d"), Rows(IDS, SPLITS, {"images": images}), {})
+        file = Path(paths.captions("d", "measured"))
+        file.parent.mkdir(parents=True)
+        order = ["t", "b", "c", "d", "a"]
+        parquet.write_table(pa.table({"id": order, "text": [f"text of {name}" for name in order]}), file)
+        yield file
+
+
+def test_captions_are_paired_with_rows_by_id(written):
+    material, _ = gather(Suite(), "d", ENCODER, rows.TRAIN)
+    assert list(material.rows.ids) == IDS[:4]
+    assert material.captions == [f"text of {name}" for name in IDS[:4]]
+    assert gather(Suite(), "d", ENCODER, rows.TEST)[0].captions == ["text of t"]
+
+
+def test_a_part_of_the_material_keeps_rows_captions_and_representations_together(written):
+    material, _ = gather(Suite(), "d", ENCODER, rows.TRAIN)
+    part = material.take([3, 0])
+    assert list(part.rows.ids) == ["b", "c"]
+    assert part.captions == ["text of b", "text of c"]
+    assert part.representations["eye"][:, 0].tolist() == part.rows.arrays["images"].reshape(-1).tolist() == [3, 0]
+
+
+def test_a_row_without_a_caption_is_named(written):
+    parquet.write_table(pa.table({"id": ["t", "b", "c", "a"], "text": ["x"] * 4}), written)
+    with pytest.raises(MissingArtefact, match=r"no caption for d \(1 of 4 rows\); caption again"):
+        gather(Suite(), "d", ENCODER, rows.TRAIN)

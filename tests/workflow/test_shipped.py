@@ -1,0 +1,50 @@
+"""What Snakemake would run for every shipped benchmark is what `reedbench plan` counts; and the rule says our words."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reedbench.core import paths
+from reedbench.schema import planning, settings, words
+from reedbench.schema.suite import load
+
+REPOSITORY = Path(__file__).parents[2]
+BENCHMARKS = sorted(file.stem for file in (REPOSITORY / "config" / "benchmarks").glob("*.yaml"))
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A working directory with the shipped configuration, in which nothing has run."""
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    load.cache_clear()
+    yield load()
+    load.cache_clear()
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_the_plan_names_the_jobs_that_snakemake_would_run(shipped, benchmark):
+    figures = [paths.figure(benchmark, figure) for figure in settings.figures(shipped, benchmark)]
+    command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
+    done = subprocess.run([*command, paths.table(benchmark), *figures], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    theirs = re.findall(r"step \w+ --[^>\n]*?(?= --expect)", done.stdout)
+    ours = [job.command.removeprefix("reedbench ") for job in planning.jobs(shipped, benchmark)]
+    assert sorted(re.sub(r"--step 0*", "--step ", line) for line in theirs) == sorted(ours)
+
+
+def test_the_rule_of_training_says_the_words_that_status_looks_for(shipped):
+    benchmark = BENCHMARKS[0]
+    m, k = shipped.benchmark(benchmark).table[0], shipped.benchmark(benchmark).seeds[0]
+    target = paths.receipt(benchmark, m, k, 0)
+    command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
+    done = subprocess.run([*command, target], capture_output=True, text=True, check=True)
+    key = settings.key(settings.recipe(shipped, benchmark, m, k))
+    assert f" --key {words.train_key(benchmark, m, k, 0)} --output " in done.stdout
+    assert f" -- {words.train(benchmark, m, k, 0, key)} > " in done.stdout
