@@ -232,3 +232,9 @@ def test_runs_of_mixed_numerics_are_named_in_one_line(three_seeds, facts):
 def test_one_kind_of_numerics_or_none_known_is_not_mentioned(three_seeds, facts, known):
     runs = {(m, k): [{"torch": "2.9"}] for m in ("sit", "repa") for k in range(3)} if known else {}
     assert not any("numerics" in line for line in notes(compare(with_numerics(three_seeds, runs), facts)))
+
+
+def test_runs_that_all_changed_numerics_in_a_segment_are_named_too(three_seeds, facts):
+    runs = {(m, k): [{"threads": "1 then 2", "torch": "2.9"}] for m in ("sit", "repa") for k in range(3)}
+    (line,) = [line for line in notes(compare(with_numerics(three_seeds, runs), facts)) if "numerics" in line]
+    assert line.endswith(": SiT 0 1 2; REPA_x 50% 0 1 2 (threads 1 then 2).")
