@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from reedbench.core.numerics import THEN
 from reedbench.report import clusters
 from reedbench.report.intervals import kind_of
 from reedbench.report.source import HALVES, Source
@@ -106,13 +107,19 @@ def _numerics(of: Comparison) -> Iterator[str]:
     kinds = {text: json.loads(text) for text in runs["numerics"].unique()}
     values = [value for several in kinds.values() for value in several]
     names = sorted({name for one in values for name in one})
-    differing = [name for name in names if any(one.get(name) != values[0].get(name) for one in values)]
+    differing = [
+        name
+        for name in names
+        if any(one.get(name) != values[0].get(name) or THEN in str(one.get(name)) for one in values)
+    ]
     if not differing:
         return
     *few, most = sorted(runs.groupby("numerics", sort=False), key=lambda group: len(group[1]))
     parts = []
     for text, own in [*few, most]:
-        under = " then ".join(", ".join(f"{name} {one.get(name)}" for name in differing) for one in kinds[str(text)])
+        under = " then ".join(
+            ", ".join(f"{name} {one.get(name, '-')}" for name in differing) for one in kinds[str(text)]
+        )
         seeds = own.groupby("method", sort=False)["seed"].apply(lambda column: " ".join(map(str, column)))
         named = "; ".join(f"{_name(of, str(method))} {of_method}" for method, of_method in seeds.items())
         parts.append(f"{'all others' if few and own is most[1] else named} ({under})")

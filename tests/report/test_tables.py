@@ -1,4 +1,4 @@
-"""The tidy table and its readable forms."""
+"""The tidy table: every number of a comparison, in the columns of design decision 14."""
 
 import dataclasses
 
@@ -6,24 +6,27 @@ import pandas as pd
 import pytest
 
 from reedbench.core.errors import MetricError, MissingArtefact
-from reedbench.report import tables
-from reedbench.report.intervals import Interval, interval
+from reedbench.report.intervals import interval
+from reedbench.report.paired import difference
 from reedbench.report.source import Source
 from reedbench.report.speedup import speedups
+from reedbench.report.tables import as_csv, compare
 
+SUFFIXES = ("", ".low", ".high", ".interval", ".delta", ".delta.low", ".delta.high", ".delta.interval")
 COLUMNS = [
     "benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
     "guidance", "weights", "seeds",
-    "fd@x.v1-n64", "fd@x.v1-n64.low", "fd@x.v1-n64.high", "fd@x.v1-n64.interval",
-    "accuracy@x.v1-n64", "accuracy@x.v1-n64.low", "accuracy@x.v1-n64.high", "accuracy@x.v1-n64.interval",
+    *(f"fd@x.v1-n64{suffix}" for suffix in SUFFIXES), *(f"accuracy@x.v1-n64{suffix}" for suffix in SUFFIXES),
     "device_seconds", "cpu_seconds", "flops",
     "speedup_steps", "speedup_steps.low", "speedup_steps.high",
-    "speedup_seconds", "speedup_seconds.low", "speedup_seconds.high", "speedup_interval", "speedup_target", "reason",
+    "speedup_seconds", "speedup_seconds.low", "speedup_seconds.high", "speedup_interval", "speedup_censored",
+    "speedup_common_from", "speedup_common_to", "speedup_to_final", "speedup_to_final.low", "speedup_to_final.high",
+    "speedup_to_final.interval", "speedup_to_final.censored", "speedup_target", "reason",
 ]  # fmt: skip
 
 
 def tidy(source: Source, facts) -> pd.DataFrame:
-    return tables.tidy(source, facts)
+    return compare(source, facts).table
 
 
 def test_the_columns_stand_in_the_order_of_design_decision_14(three_seeds, facts):
@@ -47,10 +50,43 @@ def test_a_row_holds_mean_bounds_costs_and_speed_up(three_seeds, facts):
     assert (row["seeds"], row["params"], row["samples_seen"]) == ("0 1 2", 1234, 1600)
     assert (row["nfe"], row["guidance"], row["weights"], row["sampler"]) == (50, 1.5, "ema", "ode")
     assert (row["device_seconds"], row["cpu_seconds"], row["flops"]) == (800.0, 1200.0, 4e8)
-    gains = speedups(three_seeds, "fd@x", "sit", ["repa"]).set_index("axis")
-    assert row["speedup_steps"] == gains.loc["steps", "value"] == pytest.approx(2.0)
-    assert row["speedup_seconds"] == gains.loc["device_seconds", "value"] == pytest.approx(1.0)
-    assert (row["speedup_interval"], row["speedup_target"]) == ("t95", 11.0)
+    gains = {one.axis: one for one in speedups(three_seeds, "fd@x", "sit", ["repa"])}
+    ratio, final = gains["steps"].ratio, gains["steps"].to_final
+    assert (row["speedup_steps"], row["speedup_steps.low"]) == (ratio.value, ratio.low)
+    assert row["speedup_seconds"] == gains["device_seconds"].ratio.value == pytest.approx(ratio.value / 2, rel=1e-6)
+    assert (row["speedup_interval"], row["speedup_censored"], row["speedup_target"]) == ("t95", "", 11.0)
+    assert (row["speedup_common_from"], row["speedup_common_to"]) == (gains["steps"].start, gains["steps"].end)
+    assert row["speedup_to_final"] == final.value == pytest.approx(2.0)
+    assert row["speedup_to_final.interval"] == "t95"
+
+
+def test_a_row_holds_its_paired_difference_to_the_baseline_and_the_baseline_has_none(three_seeds, facts):
+    table = tidy(three_seeds, facts)
+    expected = difference(three_seeds, "fd@x.v1-n64", "repa", "sit", 200, "ode").over
+    row = table.iloc[1]  # REPA, step 200
+    assert row["fd@x.v1-n64.delta"] == expected.mean == -10.0
+    assert (row["fd@x.v1-n64.delta.low"], row["fd@x.v1-n64.delta.high"]) == (expected.low, expected.high)
+    assert row["fd@x.v1-n64.delta.interval"] == "t95"
+    assert table.loc[table["method"] == "sit", "fd@x.v1-n64.delta"].isna().all()
+
+
+def test_where_an_ablation_leaves_the_baseline_out_differences_are_to_its_first_method(make_source, facts):
+    values = {(m, k): [4.0 + k + more] for m, more in (("sit", 0), ("repa", 1), ("reed", 3)) for k in range(3)}
+    entry = facts["methods"]["repa"]
+    facts["methods"] = {"repa": entry, "reed": {"label": "REED", "note": ""}}
+    found = compare(make_source(values, steps=(100,)), facts)
+    assert (found.against, found.label(found.against)) == ("repa", "REPA_x 50%")
+    assert found.table.set_index("method").loc["reed", "fd@x.v1-n64.delta"] == 2.0
+
+
+def test_a_censored_method_has_a_bound_and_its_reason(make_source, facts):
+    runs = {(m, k): [value / (100 if m == "repa" and k else 1) for value in (4.0, 3.0, 2.0, 1.0)]
+            for m in ("sit", "repa") for k in range(2)}  # fmt: skip
+    row = tidy(make_source(runs), facts).iloc[0]
+    assert row["speedup_steps"] == row["speedup_steps.low"] == pytest.approx(2.0)
+    assert pd.isna(row["speedup_steps.high"])
+    assert (row["speedup_interval"], row["speedup_censored"]) == ("bound", "> in 1 of 2 seeds")
+    assert row["reason"].startswith("better at its first evaluation than the baseline ever gets in 1 of 2 seeds")
 
 
 def test_the_floor_is_no_row_and_no_column(three_seeds, facts):
@@ -96,105 +132,6 @@ def test_a_missing_cell_is_named(three_seeds):
         three_seeds.only([("repa", 0, 400, "ode"), ("repa", 7, 400, "ode")])
 
 
-def test_the_digest_has_one_line_per_method_at_its_last_step(three_seeds, facts):
-    shown = tables.digest(tidy(three_seeds, facts), three_seeds, facts)
-    assert shown["method"].tolist() == ["REPA_x 50%", "SiT"]
-    assert shown["step"].tolist() == [400, 400]
-    assert list(shown.columns) == [
-        "method", "step", "fd@x ↓", "accuracy@x ↑", "device s", "speed-up, steps", "speed-up, seconds"
-    ]  # fmt: skip
-    assert shown["fd@x ↓"].tolist() == ["6.00 [3.52, 8.48]", "11.00 [8.52, 13.48]"]
-    assert shown["speed-up, steps"][0].startswith("2.00x")
-
-
-def test_markdown_is_a_table_with_its_notes(three_seeds, facts):
-    table = tidy(three_seeds, facts)
-    text = tables.markdown(tables.digest(table, three_seeds, facts), "B", tables.notes(table, three_seeds, facts))
-    lines = text.splitlines()
-    assert lines[0] == "# B"
-    assert lines[2].startswith("| method | step | fd@x ↓ |")
-    assert {line.count("|") for line in lines[2:6]} == {8}
-    assert "- REPA_x 50%: A note." in lines
-    assert "- Floor, training half against the other half (n = 30): fd@x 0.25." in lines
-    assert any("95 % t interval over seeds" in line for line in lines)
-
-
-def test_latex_escapes_what_latex_would_misread(three_seeds, facts):
-    table = tidy(three_seeds, facts)
-    text = tables.latex(tables.digest(table, three_seeds, facts), ["100 % of it"])
-    assert r"REPA\_x 50\%" in text
-    assert r"fd@x $\downarrow$ & accuracy@x $\uparrow$" in text
-    body = [line for line in text.splitlines() if not line.startswith("%")]
-    assert not any(letter in line for line in body for letter in "↓↑≥")
-    assert r"\begin{tabular}{lrrrrrr}" in body
-    assert text.startswith("% 100 % of it\n")
-
-
-@pytest.mark.parametrize("sign", "_%&#$")
-def test_latex_escapes_every_sign_that_a_label_may_hold(sign):
-    text = tables.latex(pd.DataFrame({"method": [f"a{sign}b"], "step": [1]}), [])
-    assert rf"a\{sign}b & 1 \\" in text
-
-
-def test_two_seeds_are_never_said_to_have_a_confidence_interval(make_source, facts):
-    source = make_source({(m, k): [4.0 + k, 3.0, 2.0, 1.0 + k] for m in ("sit", "repa") for k in (0, 1)})
-    table = tidy(source, facts)
-    assert set(table["fd@x.v1-n64.interval"]) == {"range"}
-    notes = " ".join(tables.notes(table, source, facts))
-    assert "range over the two seeds (no confidence interval)" in notes
-    assert "t interval" not in notes
-
-
-def test_a_method_that_never_arrives_says_so(make_source, facts):
-    source = make_source({("sit", 0): [4.0, 3.0, 2.0, 1.0], ("repa", 0): [9.0, 8.0, 7.0, 6.0]})
-    table = tidy(source, facts)
-    assert table["reason"][0] == "1 of 1 seeds: never reaches 1 (best 6)"
-    assert tables.digest(table, source, facts)["speed-up, steps"][0] == "not reached"
-
-
-def test_a_bound_is_written_as_one(make_source, facts):
-    source = make_source({("sit", 0): [4.0, 3.0, 2.0, 1.0], ("repa", 0): [0.9, 0.8, 0.7, 0.6]})
-    assert tables.digest(tidy(source, facts), source, facts)["speed-up, steps"][0] == "≥ 4.00x"
-
-
 def test_csv_keeps_full_precision_and_leaves_empty_what_does_not_apply():
     table = pd.DataFrame({"a": [0.1 + 0.2, float("nan")], "b": ["x", None]})
-    assert tables.as_csv(table) == "a,b\n0.30000000000000004,x\n,\n"
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (Interval(3.4837, 3.19, 3.771, "t95"), "3.48 [3.19, 3.77]"),
-        (Interval(123.456, None, None, "none"), "123.46"),
-        (Interval(0.5125, 0.5, 0.525, "range"), "0.512 [0.500, 0.525]"),
-        (Interval(0.03456, None, None, "none"), "0.0346"),
-        (Interval(-2.5, None, None, "none"), "-2.50"),
-    ],
-)
-def test_digits_suit_the_size(value, shown):
-    assert tables.text(value) == shown
-
-
-def test_the_kind_of_interval_is_said_right_where_the_first_metric_was_not_measured(three_seeds, lose, facts):
-    source = lose(three_seeds, "no folder", sampler="ode")
-    facts["speedup"]["metric"] = "accuracy@x"
-    table = tidy(source, facts)
-    assert set(table["fd@x.v1-n64.interval"]) == {"none"}
-    notes = tables.notes(table, source, facts)
-    assert notes[0].startswith("Values: mean [95 % t interval over seeds], seeds 0 1 2")
-    assert "fd@x was not measured: no folder." in notes
-
-
-def test_a_speed_up_on_a_metric_that_was_not_measured_is_a_dash_and_its_reason(three_seeds, lose, facts):
-    source = lose(three_seeds, "no folder", sampler="ode")
-    table = tidy(source, facts)
-    assert set(table["reason"]) == {
-        "3 of 3 seeds: the metric was not measured: no folder; fd@x.v1-n64: no folder"
-    }  # fmt: skip
-    shown, lines = tables.digest(table, source, facts), tables.notes(table, source, facts)
-    for column in ("fd@x ↓", "speed-up, steps", "speed-up, seconds"):
-        assert shown[column].tolist() == ["–", "–"]
-    assert "(mean not measured with ode)" in lines[1]
-    written = [tables.markdown(shown, "B", lines), tables.latex(shown, lines), tables.as_csv(table)]
-    assert not any("nan" in text.lower() for text in written)
+    assert as_csv(table) == "a,b\n0.30000000000000004,x\n,\n"

@@ -318,6 +318,12 @@ CASES = {
         "speedup.metric",
         ["unknown metric 'fd@cls'", "did you mean 'fd@clf'?", "accuracy@clf"],
     ),
+    "unknown column": (
+        put("columns", ["fd@pixels", "fd@cls"]),
+        "columns.1",
+        ["unknown metric 'fd@cls'", "did you mean 'fd@clf'?", "accuracy@clf"],
+    ),
+    "column twice": (put("columns", ["fd@clf", "fd@clf"]), "columns.1", ["'fd@clf' is listed twice"]),
     "decay without a length": (
         put("methods/sit/align", {"shape": "cosine-decay"}),
         "methods.sit.align",

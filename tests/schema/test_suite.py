@@ -86,6 +86,7 @@ CHANGES_NO_WEIGHTS = {
     "encoders/unused/dim": 32,
     "extractors/clf/steps": 6,
     "speedup/metric": "fd@pixels",
+    "columns": ["fd@pixels"],
 }
 
 
@@ -176,6 +177,7 @@ def test_defaults_written_out_are_the_same_recipe(files):
         ("codec/rounding", "round", "sampling"),
         ("methods/reed/label", "Ours", "reporting"),
         ("title", "Another", "reporting"),
+        ("columns", ["fd@pixels"], "reporting"),
     ],
 )
 def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, step):

@@ -1,6 +1,7 @@
 """Without Snakemake too, nothing is mixed: a step refuses what was made under other settings than the file says now."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 
 from reedbench import steps
-from reedbench.core import paths
+from reedbench.core import io, paths, provenance
+from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains import rows
 from reedbench.schema import planning, suite
+from reedbench.steps import gather, summary
 from reedbench.steps.export import export
 
 CELL = "--benchmark tiny --method reed --seed 0"
@@ -173,7 +176,7 @@ def test_what_is_not_known_does_not_cost_nothing(work, capfd):
     [
         ("patch: 2", "patch: 4", f"train {CELL} --segment 0", "16 tokens per datum, the backbone has 4"),
         ("patch: 2", "patch: 3", f"train {CELL} --segment 0", "does not fit digits: size 8 is not a multiple"),
-        ("{uses: digits}", "{uses: digits, test_rows: 5000}", "prepare --dataset digits", "dataset digits: test_size"),
+        ("{uses: digits}", "{uses: digits, test_rows: 5000}", "prepare --dataset digits", "test_rows: must be at most"),
         ("seeds: [0]", "seeds: [0]\nresources: {train: {gpus: 1}}", f"train {CELL} --segment 0", "none is visible"),
         ("title: Tiny", "title: Tiny", f"sample {CELL} --step 7 --sampler ode", "step 7 is off the grid"),
         ("title: Tiny", "title: Tiny", "evaluate --benchmark tiny --floor --seed 0", "--floor takes no"),
@@ -185,3 +188,76 @@ def test_settings_that_do_not_fit_are_one_line_and_exit_code_2(work, capfd, monk
     assert run(command) == 2
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("reedbench step")]
     assert words in line
+
+
+def test_one_off_costs_are_those_of_every_job_behind_a_method(work):
+    """Representations, captions and the training of encoders, each marked with a power of ten."""
+    marked = {
+        paths.index(paths.representation("digits", "patches")): 1.0,
+        paths.index(paths.representation("digits", "caption")): 10.0,
+        paths.captions("digits", "measured"): 100.0,
+        paths.weights(paths.encoder("digits", "patches")): 1000.0,
+        paths.weights(paths.encoder("digits", "caption")): 10000.0,
+    }
+    for file, seconds in marked.items():
+        holder = provenance.read(file).get("cost_of", file)
+        record = provenance.read(holder)
+        costs = {"device_seconds": seconds, "cpu_seconds": 2 * seconds, "flops": 3 * seconds}
+        io.write_json(provenance.sidecar(holder), {**record, **costs})
+    tiny = suite.load()
+    source, _ = gather.load(tiny, "tiny", ["sit", "repa", "reed"], cache=False)
+    names = ["oneoff_device_seconds", "oneoff_cpu_seconds", "oneoff_flops"]
+    once = source.curves.groupby("method")[names].first()
+    assert once.loc["sit"].tolist() == [0.0, 0.0, 0.0]
+    assert once.loc["repa"].tolist() == [1001.0, 2002.0, 3003.0]
+    assert once.loc["reed"].tolist() == [11111.0, 22222.0, 33333.0]
+
+
+def test_the_numerics_of_receipts_reach_the_curves_and_the_cache(work):
+    receipt = paths.receipt("tiny", "reed", 0, 0)
+    body = {**io.read_json(receipt), "numerics": {"torch": "1", "ranks": 2}}
+    io.write_json(receipt, body)
+    io.write_json(provenance.sidecar(receipt), {**provenance.read(receipt), "sha256": io.sha256(receipt)})
+    for method in ("sit", "repa"):  # of the time before
+        old = paths.receipt("tiny", method, 0, 0)
+        io.write_json(old, {name: value for name, value in io.read_json(old).items() if name != "numerics"})
+        io.write_json(provenance.sidecar(old), {**provenance.read(old), "sha256": io.sha256(old)})
+    export(suite.load(), "tiny")
+    source, _ = gather.load(suite.load(), "tiny", ["sit", "repa", "reed"], cache=True)
+    found = source.curves.groupby("method")["numerics"].first()
+    assert json.loads(found["reed"]) == [{"ranks": 2, "torch": "1"}]
+    assert source.curves.loc[source.curves["method"] != "reed", "numerics"].isna().all()
+
+
+def test_the_summary_says_what_it_was_made_from_and_takes_the_cache_where_there_are_no_runs(work):
+    tiny = suite.load()
+    lines = summary.summary(tiny, "tiny", cache=False)[1]
+    assert lines[-1].startswith("CPU-seconds of the jobs")
+    export(tiny, "tiny")
+    assert run("tabulate --benchmark tiny --cache") == 0
+    assert summary.summary(tiny, "tiny", cache=False)[1] == lines  # runs come first
+    from_cache = summary.summary(tiny, "tiny", cache=True)
+    assert from_cache[1][-1] == "From the committed cache (results/cache/tiny/), not from runs here."
+    assert f"table    {paths.cached_table('tiny')} (.md, .tex)" in from_cache[1]
+    Path(paths.table("tiny")).unlink()
+    assert summary.summary(tiny, "tiny", cache=False) == from_cache
+    Path(paths.cached_table("tiny")).unlink()
+    with pytest.raises(
+        MissingArtefact, match=r"results/tables/tiny.csv does not exist: make it \(snakemake .*from-cache"
+    ):
+        summary.summary(tiny, "tiny", cache=False)
+
+
+def test_the_summary_puts_paired_differences_into_sentences(work):
+    tiny = suite.load()
+    lines = summary.paired(tiny, "tiny", cache=False, ablation=None, against=None)
+    assert [line.split(":")[0] for line in lines] == [
+        f"{label} against SiT, {metric}"
+        for metric in ("fd@clf", "fd@pixels", "accuracy@clf")
+        for label in ("REPA", "REED")
+    ]
+    assert all(line.endswith("(one seed), no difference shown") for line in lines)
+    turned = summary.paired(tiny, "tiny", cache=False, ablation=None, against="reed")
+    assert turned[0].startswith("SiT against REED, fd@clf: ")
+    with pytest.raises(ConfigError, match=r"--against: unknown method 'ree'"):
+        summary.paired(tiny, "tiny", cache=False, ablation=None, against="ree")

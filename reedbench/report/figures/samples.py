@@ -25,7 +25,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     tall, wide = next(iter(pictures.values())).shape[:2]
     across = min(WIDEST, (style.WIDTH - LEFT) / len(steps) - APART)
     down = FLAT if codec.stretch else across * tall / wide
-    width = LEFT + len(steps) * (across + APART)
+    width = LEFT + max(2, len(steps)) * (across + APART)  # words stand beside the real data, also over one checkpoint
     title = panels.wrapped(facts["title"], width)
     foot = LINE * (1.5 if codec.colours else 0.3)
     head = 0.3 + 0.42 * (title.count("\n") + 1)
