@@ -226,6 +226,13 @@ def test_a_figure_without_floor_or_alignment_can_be_drawn(make_source, facts, tm
         assert all(Path(file).stat().st_size for file in figures.draw(name, source, alone, tmp_path / name))
 
 
+def test_a_speed_up_on_a_metric_without_records_is_one_line(three_seeds, facts, tmp_path):
+    with pytest.raises(MetricError, match="b: no record of kd@x"):
+        figures.draw(
+            "speedup", three_seeds, {**facts, "speedup": {"metric": "kd@x", "baseline": "sit"}}, tmp_path / "s"
+        )
+
+
 @pytest.mark.parametrize(("operations", "unit"), [(5e6, "MFLOP"), (2e12, "TFLOP"), (3e21, "ZFLOP"), (12.0, "FLOP")])
 def test_operations_are_told_in_a_unit_that_is_easy_to_read(operations, unit):
     assert panels.cost_unit(operations)[1] == unit
