@@ -164,6 +164,14 @@ def test_the_second_panel_is_in_operations(three_seeds, facts, tmp_path, drawn):
     assert left.get_ylabel() == "Frechet distance, x\nlower is better"
 
 
+def test_a_long_title_stays_beside_its_panel(three_seeds, facts, tmp_path, drawn):
+    facts["titles"]["fd@x"]["title"] = "Sequence recovery, over residues, last argmax, one vote per cluster"
+    figures.draw("speedup", three_seeds, facts, tmp_path / "s")
+    box = axes_of(drawn[0])[0].yaxis.label.get_window_extent()
+    assert box.y0 >= 0
+    assert box.y1 <= drawn[0].bbox.height
+
+
 def test_there_is_no_tick_where_the_mean_curve_does_not_cross(make_source, facts, tmp_path, drawn):
     """One seed passes the baseline's end, the mean does not."""
     values = {("sit", 0): [40.0, 30.0, 20.0, 10.0], ("sit", 1): [40.0, 30.0, 20.0, 10.0],

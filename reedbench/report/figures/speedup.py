@@ -48,7 +48,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
                 for i, (_, value) in enumerate(panels.floors(source, family)):
                     axis.axhline(value, zorder=1, **panels.reference(i))
             words = panels.title_of(facts, family) + ("" if len(names) == 1 else f", {name}")
-            left.set(xlabel="training steps", ylabel=f"{words}\n{panels.better(facts, family)}")
+            left.set(xlabel="training steps", ylabel=panels.value_label(words, facts, family))
             right.set(xlabel=f"training compute ({unit})")
             rows += curves.rows(name)
         rows += [{"kind": "speedup", **row} for row in as_rows(found)]
