@@ -10,6 +10,7 @@ from reedbench.report.intervals import Interval, interval, kind_of
 from reedbench.report.source import HALVES, Source
 
 BANDS = {"t95": "95 % t interval over {} seeds", "range": "range over {} seeds"}
+BESIDE = 32  # letters of a line beside a panel
 COSTS = ((1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
 
 
@@ -34,6 +35,11 @@ def title_of(facts: Mapping[str, Any], family: str) -> str:
 def better(facts: Mapping[str, Any], family: str) -> str:
     """`lower is better`."""
     return f"{facts['titles'][family]['direction']} is better"
+
+
+def value_label(title: str, facts: Mapping[str, Any], family: str) -> str:
+    """Label of a value axis, in lines that fit beside a panel: a title, and which way is better."""
+    return f"{style.broken(title, BESIDE)}\n{better(facts, family)}"
 
 
 def sheet(plt: Any, title: str, rows: int, columns: int, legends: Sequence[style.Legend], panel: float) -> list[Any]:
@@ -63,7 +69,7 @@ def sheet(plt: Any, title: str, rows: int, columns: int, legends: Sequence[style
 
 def wrapped(title: str, width: float, letter: float = 0.165) -> str:
     """A title in lines that fit into so many centimetres."""
-    return style.broken(title, int(width / letter))
+    return "\n".join(style.broken(line, int(width / letter)) for line in title.split("\n"))
 
 
 def figure_of(axes: Any) -> Any:

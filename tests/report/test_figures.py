@@ -164,6 +164,14 @@ def test_the_second_panel_is_in_operations(three_seeds, facts, tmp_path, drawn):
     assert left.get_ylabel() == "Frechet distance, x\nlower is better"
 
 
+def test_a_long_title_stays_beside_its_panel(three_seeds, facts, tmp_path, drawn):
+    facts["titles"]["fd@x"]["title"] = "Sequence recovery, over residues, last argmax, one vote per cluster"
+    figures.draw("speedup", three_seeds, facts, tmp_path / "s")
+    box = axes_of(drawn[0])[0].yaxis.label.get_window_extent()
+    assert box.y0 >= 0
+    assert box.y1 <= drawn[0].bbox.height
+
+
 def test_there_is_no_tick_where_the_mean_curve_does_not_cross(make_source, facts, tmp_path, drawn):
     """One seed passes the baseline's end, the mean does not."""
     values = {("sit", 0): [40.0, 30.0, 20.0, 10.0], ("sit", 1): [40.0, 30.0, 20.0, 10.0],
@@ -224,6 +232,13 @@ def test_a_figure_without_floor_or_alignment_can_be_drawn(make_source, facts, tm
     alone = {**facts, "methods": {"sit": {"label": "SiT", "note": ""}}, "seeds": [0]}
     for name in ("speedup", "samples", "alignment"):
         assert all(Path(file).stat().st_size for file in figures.draw(name, source, alone, tmp_path / name))
+
+
+def test_a_speed_up_on_a_metric_without_records_is_one_line(three_seeds, facts, tmp_path):
+    with pytest.raises(MetricError, match="b: no record of kd@x"):
+        figures.draw(
+            "speedup", three_seeds, {**facts, "speedup": {"metric": "kd@x", "baseline": "sit"}}, tmp_path / "s"
+        )
 
 
 @pytest.mark.parametrize(("operations", "unit"), [(5e6, "MFLOP"), (2e12, "TFLOP"), (3e21, "ZFLOP"), (12.0, "FLOP")])

@@ -39,7 +39,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     titles = {name: style.broken(panels.title_of(facts, own[0].family), LETTERS) for name, own in panel.items()}
     tall = ROW * max(map(len, panel.values())) + REST + TITLE * max(title.count("\n") for title in titles.values())
     columns, steps = min(COLUMNS, len(ids)), sorted({one.step for one in found})
-    title = f"{facts['title']}: difference to {facts['methods'][against]['label']}, step {', '.join(map(str, steps))}"
+    title = f"{facts['title']}\ndifference to {facts['methods'][against]['label']}, step {', '.join(map(str, steps))}"
     with style.styled() as plt:
         legend = style.Legend(_legend(facts, facts["methods"][against]["label"]))
         (axes,) = panels.sheet(plt, title, -(-len(ids) // columns), columns, [legend], tall)

@@ -47,7 +47,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
             if len(limits):
                 axis.plot(limits["time"], limits["value"], **panels.reference())
             axis.set(xlabel="time (0: noise or masks, 1: data)", title=name if len(names) > 1 else "")
-        axes[0].set_ylabel(f"{_title(facts, times)}\n{panels.better(facts, family)}")
+        axes[0].set_ylabel(panels.value_label(_title(facts, times), facts, family))
         rows += [{"method": FLOOR, "time": row.time, "value": row.value} for row in limits.itertuples()]
         return style.save(panels.figure_of(parts), stem, rows)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reedbench.core.errors import MetricError
 from reedbench.report import panels, style
 from reedbench.report.costs import Costs
 from reedbench.report.source import Source
@@ -22,8 +23,14 @@ PANEL, MORE = 6.2, 0.15  # centimetres, and further ones per method beyond four
 
 
 def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
-    """Two panels per sampler: against steps, and against operations."""
+    """Two panels per sampler: against steps, and against operations.
+
+    Raises:
+        MetricError: the metric of the speed-up was not evaluated.
+    """
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
+    if not (source.metrics["family"] == family).any():
+        raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure speedup shows; evaluate it")
     labels, names = panels.shown(facts), panels.samplers(source)
     found = speedups(source, family, baseline, list(labels))
     legends = [style.Legend(_legend(source, facts, [one for one in found if one.sampler == name])) for name in names]
@@ -41,7 +48,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
                 for i, (_, value) in enumerate(panels.floors(source, family)):
                     axis.axhline(value, zorder=1, **panels.reference(i))
             words = panels.title_of(facts, family) + ("" if len(names) == 1 else f", {name}")
-            left.set(xlabel="training steps", ylabel=f"{words}\n{panels.better(facts, family)}")
+            left.set(xlabel="training steps", ylabel=panels.value_label(words, facts, family))
             right.set(xlabel=f"training compute ({unit})")
             rows += curves.rows(name)
         rows += [{"kind": "speedup", **row} for row in as_rows(found)]
