@@ -82,7 +82,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Trained:
-    """What is known of a segment when it is published; on ranks other than the first nothing."""
+    """What is known of a segment when it is published; other ranks than the first know their own part in it alone."""
 
     costs: dict[str, float]
     """The run's until the end of the segment, those of all ranks."""
@@ -104,7 +104,6 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
     ranks = trainer.ranks
     here = numerics.here(trainer.device, ranks=ranks.world, accumulation=trainer.settings.accumulation)
     work = Session(trainer, store, segment, here)
-    trained = Trained({}, {})
     with ExitStack() as held:
 
         def look() -> int:
@@ -121,8 +120,7 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
             _advance(work)
         else:
             say(f"segment {segment.start}-{segment.stop}: already trained, collected from the store")
-        if ranks.first:
-            trained = _publish(work)
+        trained = _publish(work) if ranks.first else Trained(work.journal.costs, here)
         ranks.barrier()
     return trained
 
