@@ -172,7 +172,11 @@ def recipe_key(wildcards):
 def run_settings(wildcards):
     """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
     span = settings.span(SUITE, wildcards.b, int(wildcards.i))
-    return {"expect": recipe_key(wildcards), "span": span, "save_points": settings.save_points(SUITE, wildcards.b, span)}
+    return {
+        "expect": recipe_key(wildcards),
+        "span": span,
+        "save_points": settings.save_points(SUITE, wildcards.b, span),
+    }
 
 
 def previous_receipt(wildcards):
