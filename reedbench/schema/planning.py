@@ -77,7 +77,7 @@ def walk_backs(suite: Suite, b: str) -> list[str]:
         for k in suite.benchmark(b).seeds:
             key = settings.key(settings.recipe(suite, b, m, k))
             spans = (settings.span(suite, b, i) for i in range(settings.segments(suite, b)))
-            unpublished = (span for i, span in enumerate(spans) if not _is_published(b, m, k, i, key, span))
+            unpublished = (span for i, span in enumerate(spans) if not is_published(suite, b, m, k, i))
             folder = stores.Folder(paths.store(b, m, k, key))
             for span in unpublished:
                 if missing := folder.missing(settings.save_points(suite, b, span)):
@@ -89,12 +89,16 @@ def walk_backs(suite: Suite, b: str) -> list[str]:
     return lines
 
 
-def _is_published(b: str, m: str, k: int, i: int, key: str, span: tuple[int, int]) -> bool:
+def is_published(suite: Suite, b: str, m: str, k: int, i: int) -> bool:
+    """Whether the receipt of a segment is that of the present recipe, span and save points."""
     try:
         receipt = io.read_json(paths.receipt(b, m, k, i))
     except MissingArtefact:
         return False
-    return (receipt.get("key"), receipt.get("start"), receipt.get("stop")) == (key, *span)
+    span = settings.span(suite, b, i)
+    weights = {f"{paths.step_name(step)}.safetensors" for step in settings.save_points(suite, b, span)}
+    found = (receipt.get("key"), receipt.get("start"), receipt.get("stop"), set(receipt.get("weights", ())))
+    return found == (settings.key(settings.recipe(suite, b, m, k)), *span, weights)
 
 
 def script(b: str, work: list[Job], config: str) -> str:

@@ -39,18 +39,16 @@ def retrained(suite: Suite, b: str, methods: Iterable[str] | None = None) -> lis
     """Runs of a benchmark that an edit voids, in file order."""
     chosen = settings.all_methods(suite, b) if methods is None else methods
     runs = ((m, k) for m in chosen for k in suite.benchmark(b).seeds)
-    return [found for m, k in runs if (found := of_run(suite, b, m, k)) is not None]
+    return [found for m, k in runs if (found := of_run(b, m, k, settings.recipe(suite, b, m, k)))]
 
 
-def of_run(suite: Suite, b: str, m: str, k: int) -> Retrained | None:
-    """What an edit does to a run; nothing where it was never trained, or its recipe is still the same."""
+def of_run(b: str, m: str, k: int, new: dict[str, Any]) -> Retrained | None:
+    """What a new recipe does to a run; nothing where it was never trained, or its recipe is still the same."""
     try:
         old = io.read_json(paths.recipe(b, m, k))
     except MissingArtefact:
         return None
-    new = settings.recipe(suite, b, m, k)
-    receipts = list(_receipts(b, m, k, settings.key(new)))
-    if not receipts or old == new:
+    if old == new or not (receipts := list(_receipts(b, m, k, settings.key(new)))):
         return None
     folder = stores.Folder(paths.store(b, m, k, settings.key(new)))
     kept = max((*folder.state_steps(), *folder.record_steps()), default=0)

@@ -10,7 +10,7 @@ from reedbench.core import provenance
 from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
-from reedbench.schema import settings, suite
+from reedbench.schema import planning, settings, suite
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
 
@@ -47,12 +47,19 @@ def _run(arguments: argparse.Namespace) -> None:
             f"(settings {digest}, planned {arguments.expect}): run snakemake again"
         )
     command = ["reedbench", "step", *_words(arguments)]
-    if arguments.unless_fresh and provenance.fresh(arguments.unless_fresh, digest, command):
+    if arguments.unless_fresh and _is_fresh(loaded, arguments, digest, command):
         return
     function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
     if (made := function(loaded, arguments)) is not None:
         recorder.record(made)
+
+
+def _is_fresh(loaded: Suite, a: argparse.Namespace, digest: str, command: list[str]) -> bool:
+    """Whether running the step again would change nothing; how a run is cut into segments is in no settings."""
+    if not provenance.fresh(a.unless_fresh, digest, command):
+        return False
+    return a.verb != "train" or planning.is_published(loaded, a.benchmark, a.method, a.seed, a.segment)
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:

@@ -82,7 +82,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Trained:
-    """What is known of a segment when it is published; on ranks other than the first nothing."""
+    """What is known of a segment when it is published; other ranks than the first know their own part in it alone."""
 
     costs: dict[str, float]
     """The run's until the end of the segment, those of all ranks."""
@@ -104,7 +104,6 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
     ranks = trainer.ranks
     here = numerics.here(trainer.device, ranks=ranks.world, accumulation=trainer.settings.accumulation)
     work = Session(trainer, store, segment, here)
-    trained = Trained({}, {})
     with ExitStack() as held:
 
         def look() -> int:
@@ -121,8 +120,7 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
             _advance(work)
         else:
             say(f"segment {segment.start}-{segment.stop}: already trained, collected from the store")
-        if ranks.first:
-            trained = _publish(work)
+        trained = _publish(work) if ranks.first else Trained(work.journal.costs, here)
         ranks.barrier()
     return trained
 
@@ -268,7 +266,8 @@ def _publish(work: Session) -> Trained:
     """Link what the store has into place, and write the receipt that vouches for it."""
     store, segment, learner = work.store, work.segment, work.trainer.learner
     records = {step: record for step in segment.due if (record := store.record(step)) is not None}
-    last, under = records[segment.stop], numerics.joined(_under(records, segment))
+    last, spans = records[segment.stop], _under(records, segment)
+    under = numerics.joined([span[UNDER] for span in spans])
     faults.reach("before-publish", segment.stop)
     files = [store.weights_file(step) for step in segment.due]
     publish(files, {"curve.csv": curve.as_csv(_rows(store, segment), learner.factors)}, segment.out)
@@ -282,6 +281,7 @@ def _publish(work: Session) -> Trained:
         "weights": {store.weights_file(step).name: record["weights"] for step, record in records.items()},
         "state": last["state"],
         "numerics": under,
+        **({"numerics_after": spans} if len(spans) > 1 else {}),
     }
     io.write_json(segment.receipt, receipt)
     faults.reach("after-receipt", segment.stop)
@@ -289,13 +289,15 @@ def _publish(work: Session) -> Trained:
     return Trained(last["costs"], under)
 
 
-def _under(records: dict[int, Record], segment: Segment) -> list[Numerics]:
-    """Numerics of a segment in the order of its steps."""
-    found: list[Numerics] = []
+def _under(records: dict[int, Record], segment: Segment) -> list[dict[str, Any]]:
+    """After which step of a segment which numerics began, in the order of its steps."""
+    found: list[dict[str, Any]] = []
     for step in sorted(records):
         spans = records[step][UNDER]
-        first = [span for span in spans if span["after"] <= segment.start][-1:]
-        found += [span[UNDER] for span in (*first, *(span for span in spans if span["after"] > segment.start))]
+        first = [{**span, "after": segment.start} for span in spans if span["after"] <= segment.start][-1:]
+        for span in (*first, *(span for span in spans if span["after"] > segment.start)):
+            if not found or found[-1][UNDER] != span[UNDER]:
+                found.append(span)
     return found
 
 

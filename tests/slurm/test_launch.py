@@ -116,11 +116,12 @@ def test_a_rank_killed_with_9_ends_the_job_which_restarts_from_its_state(bench, 
     assert bench.receipt()["stop"] == 10
 
 
-def test_a_job_that_is_always_lost_is_given_up_after_four_submissions(bench):
+def test_a_job_that_is_always_lost_is_given_up_after_four_submissions_that_saved_nothing(bench):
     done = bench.run(bench.train(), REEDBENCH_FAULT="before-step@7")
     assert done.returncode == 75
-    assert "given up after 4 submissions" in done.stdout
-    assert len(bench.my_jobs()) == 4
+    assert "its state of step 6 is saved" in done.stdout  # the first one was not for nothing
+    assert "given up after 4 submissions in a row that saved nothing" in done.stdout
+    assert len(bench.my_jobs()) == 5
 
 
 def test_after_kill_9_of_the_launcher_the_next_one_attaches_to_the_same_job(bench, held, uninterrupted):

@@ -144,6 +144,16 @@ def test_the_summary_refuses_a_table_of_other_words(work):
     assert "other settings" in done.stderr
 
 
+def test_a_run_that_is_cut_otherwise_is_not_fresh_though_its_recipe_is_the_same(work, capfd):
+    edit("save_every: 5", "save_every: 10")
+    (segment,) = (job for job in planning.jobs(suite.load(), "tiny") if job.done == paths.receipt("tiny", "reed", 0, 0))
+    assert run(f"train {segment.arguments} --unless-fresh {segment.done}") == 0
+    assert "collected from the store" in capfd.readouterr().err
+    assert list(io.read_json(segment.done)["weights"]) == ["step-0000010.safetensors"]
+    assert run(f"train {segment.arguments} --unless-fresh {segment.done}") == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_a_plan_heals_what_was_lost(work):
     shutil.rmtree(paths.segment("tiny", "reed", 0, 0))
     Path(paths.preview("tiny", "repa", 0, 10, "ode")).unlink()

@@ -192,6 +192,9 @@ def test_other_numerics_are_said_and_stand_in_the_receipt(cut, capfd, monkeypatc
     second = receipts(cut("second", 10, 5))
     own = numerics.cpu_model()
     assert [receipt["numerics"]["cpu"] for receipt in second] == [f"{own} then another", "another"]
+    spans = [(span["after"], span["numerics"]["cpu"]) for span in second[0]["numerics_after"]]
+    assert spans == [(0, own), (5, "another")]
+    assert "numerics_after" not in second[1]
     said = capfd.readouterr().err
     assert said.count("under other numerics") == 1
     assert f"b/m/0: from step 5 on under other numerics: cpu {own} -> another; only rounding differs" in said

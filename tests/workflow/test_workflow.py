@@ -131,9 +131,9 @@ def test_a_finer_grid_moves_no_key_and_trains_what_was_not_kept(copy):
 
 
 def test_before_an_edit_trains_anew_snakemake_says_why_and_what_that_had_cost(copy):
-    copy.edit("weight: 0.25", "weight: 0.5")
+    copy.edit("weight: 0.25", "weight: 0.75")
     text = copy.dry_run().text
-    said = "tiny: an edit trains 1 run anew: reed (seed 0): objective.alignments.1.weight: 0.25 -> 0.5; that had cost "
+    said = "tiny: an edit trains 1 run anew: reed (seed 0): objective.alignments.1.weight: 0.25 -> 0.75; that had cost "
     assert text.count(said) == 1
     assert text.index(said) < text.index("rule train")
 

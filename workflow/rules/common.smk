@@ -163,9 +163,9 @@ def encoder_weights(wildcards):
 SAID = set()
 
 
-def say_what_is_retrained(b, m, k):
+def say_what_is_retrained(b, m, k, recipe):
     """Before an edit trains runs anew: which of the benchmark, why, and what they had cost; once per benchmark."""
-    if b not in SAID and retraining.of_run(SUITE, b, m, k):
+    if b not in SAID and retraining.of_run(b, m, k, recipe):
         SAID.add(b)
         for line in retraining.lines(SUITE, b, retraining.retrained(SUITE, b)):
             say(line)
@@ -175,12 +175,13 @@ def say_what_is_retrained(b, m, k):
 def recipe_file(wildcards):
     """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
     b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
-    path = paths.recipe(b, m, k)
+    path, recipe = paths.recipe(b, m, k), settings.recipe(SUITE, b, m, k)
     # `is_main_process` and `dryrun` are attributes of Snakemake's Workflow, not documented API: tested in tests/workflow.
-    if workflow.is_main_process and Path(path).exists():
-        say_what_is_retrained(b, m, k)
-    if workflow.is_main_process and not (workflow.dryrun and Path(path).exists()):
-        settings.put_recipe(path, settings.recipe(SUITE, b, m, k))
+    if workflow.is_main_process:
+        if there := Path(path).exists():
+            say_what_is_retrained(b, m, k, recipe)
+        if not (workflow.dryrun and there):
+            settings.put_recipe(path, recipe)
     return path
 
 
@@ -192,7 +193,11 @@ def recipe_key(wildcards):
 def run_settings(wildcards):
     """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
     span = settings.span(SUITE, wildcards.b, int(wildcards.i))
-    return {"expect": recipe_key(wildcards), "span": span, "save_points": settings.save_points(SUITE, wildcards.b, span)}
+    return {
+        "expect": recipe_key(wildcards),
+        "span": span,
+        "save_points": settings.save_points(SUITE, wildcards.b, span),
+    }
 
 
 def previous_receipt(wildcards):
