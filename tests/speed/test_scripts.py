@@ -1,0 +1,49 @@
+"""Every script of speed/ that README or the guides name runs, with the smallest arguments there are."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SPEED = REPOSITORY / "speed"
+GUIDES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md"), *SPEED.glob("*.md")]
+
+# Arguments, in which {config} is the folder of the tiny benchmark, and what the script says in the end.
+SCRIPTS = {
+    "train_step.py": ("--config {config} --benchmark tiny --method reed --pairs 1 --steps 2", r"ratio ours/bare: median"),
+    "run_plan.py": ("tiny --workers 2", r"(?s)train .*evaluate"),
+    "large_dag.py": ("--runs 3", r"3 +\d+ +-n"),
+    "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
+    "simulate_cluster.py": (
+        "--jobs 40 --in-flight 10 --losses 0.1 --seconds 0.1 0.3 --every 1", r"outputs"
+    ),
+}  # fmt: skip
+
+
+def named() -> set[str]:
+    """Scripts that the guides name, as `speed/x.py`."""
+    return {name for guide in GUIDES for name in re.findall(r"speed/(\w+\.(?:py|sh))", guide.read_text())}
+
+
+def test_every_script_that_a_guide_names_is_there_and_is_run_here():
+    assert {name for name in named() if not (SPEED / name).exists()} == set()
+    assert {name for name in named() if name.endswith(".py")} <= SCRIPTS.keys()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_runs_with_the_smallest_arguments(script, workspace):
+    words, said = SCRIPTS[script]
+    command = [sys.executable, str(SPEED / script), *words.format(config=workspace / "config").split()]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(said, done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(SPEED.glob("*.sh")), ids=lambda script: script.name)
+def test_a_shell_script_is_one(script):
+    subprocess.run(["bash", "-n", str(script)], check=True)
