@@ -83,7 +83,9 @@ def main() -> None:
             for where, measured in times.items():
                 measured.append(seconds(jobs, where))
         inline, *slurm = (statistics.median(times[where]) for where in modes)
-        print(f"{jobs:4}  {inline:8.1f}" + "".join(f"  {s:7.1f}  {(s - inline) / jobs:18.2f}" for s in slurm), flush=True)
+        print(
+            f"{jobs:4}  {inline:8.1f}" + "".join(f"  {s:7.1f}  {(s - inline) / jobs:18.2f}" for s in slurm), flush=True
+        )
 
 
 if __name__ == "__main__":
