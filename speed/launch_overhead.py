@@ -73,15 +73,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 16, 48])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--inline-only", action="store_true", help="without a cluster: the jobs of this machine alone")
     arguments = parser.parse_args()
-    print("jobs  inline s  slurm s  overhead per job s")
+    modes = ["inline"] if arguments.inline_only else ["inline", "slurm"]
+    print("jobs  inline s" + ("" if arguments.inline_only else "  slurm s  overhead per job s"))
     for jobs in arguments.jobs:
-        times: dict[str, list[float]] = {"inline": [], "slurm": []}
+        times: dict[str, list[float]] = {where: [] for where in modes}
         for _ in range(arguments.repeats):
             for where, measured in times.items():
                 measured.append(seconds(jobs, where))
-        inline, slurm = (statistics.median(times[where]) for where in ("inline", "slurm"))
-        print(f"{jobs:4}  {inline:8.1f}  {slurm:7.1f}  {(slurm - inline) / jobs:18.2f}", flush=True)
+        inline, *slurm = (statistics.median(times[where]) for where in modes)
+        print(
+            f"{jobs:4}  {inline:8.1f}" + "".join(f"  {s:7.1f}  {(s - inline) / jobs:18.2f}" for s in slurm), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ ratio of nine pairs. The bare loop is what a short script would do: random rows,
 global generator, velocity and cosine losses, backward, clip, fused AdamW, weight average. No named streams, no loss
 terms with weights, no curve, no guards.
 
-    python speed/train_step.py [--pairs 9] [--steps 40] [--method reed]
+    python speed/train_step.py [--pairs 9] [--steps 40] [--benchmark digits] [--method reed]
 """
 
 import argparse
@@ -25,6 +25,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from reedbench import steps
 from reedbench.schema import settings, suite
+from reedbench.schema.planning import jobs
 from reedbench.steps.train import build
 from reedbench.training.curve import Curve, Journal
 from reedbench.training.ranks import Ranks
@@ -33,20 +34,21 @@ from reedbench.training.trainer import Trainer
 CONFIG = Path(__file__).parents[1] / "config"
 
 
-def prepared_trainers(method: str) -> tuple[Trainer, Trainer]:
-    """Two equal trainers of the digits benchmark, in a temporary working directory."""
+def prepared_trainers(config: Path, benchmark: str, method: str) -> tuple[Trainer, Trainer]:
+    """Two equal trainers of a benchmark of images, in a temporary working directory."""
     folder = Path(tempfile.mkdtemp(prefix="reedbench-speed-"))
-    (folder / "config").symlink_to(CONFIG)
+    (folder / "config").symlink_to(config.resolve())
     os.chdir(folder)
     loaded = suite.load()
-    commands = [["prepare"], ["caption", "--captioner", "measured"]]
-    encoders = dict.fromkeys(["patches", *settings.method(loaded, "digits", method).encoders()])
-    commands += [[verb, "--encoder", name] for verb in ("pretrain", "represent") for name in encoders]
-    for verb, *rest in commands:
-        if code := steps.main([verb, "--dataset", "digits", *rest]):
+    data = settings.dataset_of(loaded, benchmark)
+    used = list(settings.encoders(loaded, benchmark, method, 0).values())
+    used += [other for name in used for other in loaded.read_by(data, name).values()]
+    for job in jobs(loaded, benchmark):
+        wanted = job.verb in ("prepare", "caption") or any(f"--encoder {name}" in job.command for name in used)
+        if wanted and (code := steps.main(job.command.split()[2:])):
             raise SystemExit(code)
     torch.set_num_threads(1)
-    one, other = (build(loaded, "digits", method, 0, Ranks.alone("cpu"))[0] for _ in range(2))
+    one, other = (build(loaded, benchmark, method, 0, Ranks.alone("cpu"))[0] for _ in range(2))
     return one, other
 
 
@@ -56,17 +58,15 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
     parameters = list(trainer.parameters.values())
     average = get_ema_multi_avg_fn(trainer.settings.ema_decay)
     images = torch.from_numpy(data.codec.encode(data.arrays["images"]))
-    targets = [
-        torch.from_numpy(data.stores[tap.target.removeprefix("target/")].read("representation")).float()
-        for tap in network.taps
-    ]
+    labels = torch.from_numpy(data.arrays["labels"])
+    targets = [torch.from_numpy(data.stores[tap.encoder].read("representation")).float() for tap in network.taps]
     weights = [tap.weight for tap in network.taps]
     batch = trainer.settings.batch
 
     def step() -> None:
         rows = torch.randint(len(images), (batch,))
         x_1, t, x_0 = images[rows], torch.rand(batch), torch.randn(batch, *images.shape[1:])
-        y = torch.where(torch.rand(batch) < 0.1, 10, data.labels[rows])
+        y = torch.where(torch.rand(batch) < 0.1, 10, labels[rows])
         s = t.view(-1, 1, 1, 1)
         velocity, projections = network(s * x_1 + (1 - s) * x_0, t, y)
         loss: Tensor = (velocity - (x_1 - x_0)).square().mean()
@@ -83,12 +83,13 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
 
 def our_step(trainer: Trainer, log_every: int) -> Callable[[], None]:
     """One step of our loop with its curve, as `segments._advance` runs it between save points."""
-    counted = Curve(Journal(), trainer.order, trainer.flops_of_first(), trainer.ranks)
+    counted = Curve(Journal(), trainer.order, trainer.ranks, trainer.phases)
     done = 0
 
     def step() -> None:
         nonlocal done
         done += 1
+        counted.enter(done - 1, trainer.flops)
         counted.add(done, trainer.update(done - 1))
         if done % log_every == 0:
             counted.row(done)
@@ -109,9 +110,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--steps", type=int, default=40, help="steps per block")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="folder of config.yaml")
+    parser.add_argument("--benchmark", default="digits")
     parser.add_argument("--method", default="reed")
     arguments = parser.parse_args()
-    one, other = prepared_trainers(arguments.method)
+    one, other = prepared_trainers(arguments.config, arguments.benchmark, arguments.method)
     ours, bare = our_step(one, log_every=20), bare_step(other)
     cpu_seconds(ours, arguments.steps), cpu_seconds(bare, arguments.steps)  # warm-up
     pairs = [(cpu_seconds(ours, arguments.steps), cpu_seconds(bare, arguments.steps)) for _ in range(arguments.pairs)]

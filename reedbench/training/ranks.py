@@ -153,6 +153,9 @@ def joined(device: str, patience: timedelta = PATIENCE) -> Iterator[Ranks]:
 def _join(ranks: Ranks, patience: timedelta) -> None:
     try:
         dist.init_process_group(BACKENDS[ranks.device], timeout=patience)
+        # A rank has met the others before these have met each other. If it then ended, with an error of its own, they
+        # would say that they lost it: no rank goes on before all are here.
+        ranks.barrier()
     except RuntimeError as error:
         if not NOT_JOINED.search(str(error)):
             raise

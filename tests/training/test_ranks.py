@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -115,6 +116,20 @@ def test_a_rank_that_never_comes_is_a_reason_to_run_again():
     (error,) = in_processes(1, work)
     assert isinstance(error, RunAgain), error
     assert re.search(r"rank 0 has not met the other 1 at 127\.0\.0\.1:\d+ \(.*\): run again", str(error))
+
+
+def test_no_rank_goes_on_before_all_have_met(monkeypatch, tmp_path):
+    """Else one that fails at once is gone while others still meet, and they say that they lost it."""
+    meet = torch.distributed.init_process_group
+
+    def slowly(*asked: Any, **named: Any) -> None:
+        meet(*asked, **named)
+        if os.environ["RANK"] == "1":
+            time.sleep(1)
+            (tmp_path / "here").touch()
+
+    monkeypatch.setattr(torch.distributed, "init_process_group", slowly)
+    assert on_ranks(2, lambda ranks: (tmp_path / "here").exists()) == [True, True]
 
 
 # Gradients

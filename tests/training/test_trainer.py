@@ -10,6 +10,7 @@ from torch import Tensor
 from reedbench.core import seeds
 from reedbench.nn.flow import FlowMatching
 from reedbench.objectives.aligned import Aligned
+from reedbench.schema.benchmark import Optimiser
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import GRADIENT, Trainer
 
@@ -99,6 +100,19 @@ def test_the_two_time_weightings_are_different_losses(make):
     taps = (linear, linear.model_copy(update={"time_weighting": "reference"}))
     one, other = (make(Aligned(label="", alignments=(tap,)), shaken=True).update(0)["patches@1"] for tap in taps)
     assert abs(float(one - other)) > 1e-4
+
+
+@pytest.mark.parametrize(("weight_decay", "eps"), [(0.0, 1e-8), (0.3, 1e-8), (0.0, 1e-2), (0.3, 1e-2)])
+def test_the_first_update_is_that_of_adamw_with_its_settings(make, weight_decay, eps):
+    """Bias correction makes the first moments the gradient g: w (1 - lr decay) - lr g / (|g| + eps)."""
+    optimiser = Optimiser(lr=2e-3, betas=(0.8, 0.99), eps=eps, weight_decay=weight_decay, clip=NO_CLIP)
+    trainer = make(REPA, shaken=True, optimiser=optimiser)
+    before = copied(trainer.parameters)
+    slopes = gradients(trainer)
+    for name, parameter in trainer.parameters.items():
+        g, w = slopes[name].double(), before[name].double()
+        expected = w * (1 - 2e-3 * weight_decay) - 2e-3 * g / (g.abs() + eps)
+        torch.testing.assert_close(parameter.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_average_moves_by_the_formula(make):

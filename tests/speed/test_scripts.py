@@ -1,0 +1,51 @@
+"""Every script of speed/ that README or the guides name runs, with the smallest arguments there are."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SPEED = REPOSITORY / "speed"
+GUIDES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md"), *SPEED.glob("*.md")]
+
+# Arguments, in which {config} is the folder of the tiny benchmark, and what the script says in the end. The simulated
+# cluster waits for minutes: tests/slurm has it.
+SCRIPTS = {
+    "train_step.py": ("--config {config} --benchmark tiny --method reed --pairs 1 --steps 2", r"ratio ours/bare"),
+    "run_plan.py": ("tiny --workers 2", r"(?s)train: .*plot: "),
+    "large_dag.py": ("--runs 3", r"3 +\d+ +-n"),
+    "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
+}  # fmt: skip
+
+
+def named() -> set[str]:
+    """Scripts that the guides name, as `speed/x.py`."""
+    return {name for guide in GUIDES for name in re.findall(r"speed/(\w+\.(?:py|sh))", guide.read_text())}
+
+
+def test_every_script_that_a_guide_names_is_there_and_is_run_here():
+    assert {name for name in named() if not (SPEED / name).exists()} == set()
+    assert {name for name in named() if name.endswith(".py")} <= {*SCRIPTS, "simulate_cluster.py"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_runs_with_the_smallest_arguments(script, workspace):
+    words, said = SCRIPTS[script]
+    benchmark = workspace / "config/benchmarks/tiny.yaml"
+    one_run = benchmark.read_text().replace("table: [sit, repa, reed]", "table: [sit]").replace("[10, 20]", "[10]")
+    if script == "run_plan.py":
+        benchmark.write_text(one_run)
+    command = [sys.executable, str(SPEED / script), *words.format(config=workspace / "config").split()]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(said, done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(SPEED.glob("*.sh")), ids=lambda script: script.name)
+def test_a_shell_script_is_one(script):
+    subprocess.run(["bash", "-n", str(script)], check=True)
