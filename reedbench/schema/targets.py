@@ -91,8 +91,9 @@ def _reports(
     """Tables and figures of a benchmark and of its ablations, where these functions file them."""
     for file in (table(b), *(ablation(b, a) for a in ablations)):
         yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
-    for name, end in itertools.product(settings.figures(suite, b), FIGURES):
-        yield from (Pattern(figure(b, name, end, a)) for a in (None, *ablations))
+    for a in (None, *ablations):
+        for name, end in itertools.product(settings.figures(suite, b, a), FIGURES):
+            yield Pattern(figure(b, name, end, a))
 
 
 def _of_dataset(suite: Suite, b: str) -> Iterator[Pattern]:
