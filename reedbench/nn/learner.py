@@ -75,6 +75,34 @@ class Learner(ABC):
         ends = (factor.end for factor in self.factors.values() if factor.end is not None)
         return tuple(sorted({0, *(factor.begin for factor in self.factors.values()), *ends}))
 
+    def misfit(self, batch: int, world: int, accumulation: int, *, packed: bool) -> str | None:
+        """Why this loss cannot be trained so, with what to change; none where it can.
+
+        Args:
+            batch: rows of a global batch; of the smallest where they differ.
+            world: processes.
+            accumulation: micro-batches of each.
+            packed: whether batches have different numbers of rows (`train.tokens`).
+        """
+        if idle := [step for step in self.phases() if not self.coefficients(step)]:
+            return f"from step {idle[0]} on no term of the method's loss counts"
+        pieces, divided = world * accumulation, f"{world} rank(s) with {accumulation} micro-batch(es) each"
+        if self.group == WHOLE and pieces > 1:
+            return (
+                f"the loss compares all rows of a batch with each other and cannot be divided over {divided}; set "
+                "train.accumulation to 1 and train on one process (resources.train)"
+            )
+        if self.group > 1 and packed:
+            return (
+                f"the loss compares rows in groups of {self.group}, which needs batches of one size: give train.batch"
+            )
+        if self.group > 1 and batch % (pieces * self.group):
+            return (
+                f"a batch of {batch} rows cannot be cut into whole groups of {self.group}, which the loss compares, "
+                f"over {divided}: train.batch must be a multiple of {pieces * self.group}"
+            )
+        return None
+
     def begin(self, step: int) -> None:
         """From now on `draw`, `weights`, `reads`, `completed` and `terms` are about the terms active at this step."""
         self.active = frozenset(self.coefficients(step))

@@ -66,11 +66,14 @@ def _findings(suite: Suite, b: str) -> Iterator[Finding]:
         if len(targets) < len(objective.encoders()):
             continue
         try:
-            _learner(objective, _network(benchmark.backbone, shape, facts), targets)
+            learner = _learner(objective, _network(benchmark.backbone, shape, facts), targets)
         except NeedsValues:
             continue
         except (ConfigError, ValueError) as error:
             faults.setdefault(str(error), []).append(m)
+        else:
+            if (misfit := _misfit(suite, b, learner)) is not None:
+                faults.setdefault(misfit, []).append(m)
     for message, (first, *others) in faults.items():
         yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
 
@@ -112,10 +115,19 @@ def _network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
         return backbone.build(shape, facts)
 
 
-def _learner(objective: Any, network: Any, targets: Shapes) -> None:
+def _misfit(suite: Suite, b: str, learner: Any) -> str | None:
+    """What the learner has against the batches of the benchmark."""
+    train, asked = suite.benchmark(b).train, settings.resources(suite, b, "train")
+    reason: str | None = learner.misfit(
+        train.batch, asked.nodes * asked.tasks_per_node, train.accumulation, packed=train.tokens is not None
+    )
+    return reason
+
+
+def _learner(objective: Any, network: Any, targets: Shapes) -> Any:
     """Build a learner; its parameters on `meta` take no values."""
     with _without_memory():
-        objective.build(network, targets, lambda name: seeds.stream("check", name))
+        return objective.build(network, targets, lambda name: seeds.stream("check", name))
 
 
 @contextmanager
@@ -125,7 +137,7 @@ def _without_memory() -> Iterator[None]:
     try:
         with torch.device("meta"):
             yield
-    except RuntimeError as error:  # also NotImplementedError
+    except (RuntimeError, TypeError) as error:
         if "meta" in str(error).lower():
             raise NeedsValues from error
         raise

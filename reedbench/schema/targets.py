@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reedbench.core import io, paths
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.schema import encoder_names, settings, versions
 from reedbench.schema.suite import Suite
 
@@ -91,8 +91,9 @@ def _reports(
     """Tables and figures of a benchmark and of its ablations, where these functions file them."""
     for file in (table(b), *(ablation(b, a) for a in ablations)):
         yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
-    for name, end in itertools.product(settings.figures(suite, b), FIGURES):
-        yield from (Pattern(figure(b, name, end, a)) for a in (None, *ablations))
+    for a in (None, *ablations):
+        for name, end in itertools.product(settings.figures(suite, b, a), FIGURES):
+            yield Pattern(figure(b, name, end, a))
 
 
 def _of_dataset(suite: Suite, b: str) -> Iterator[Pattern]:
@@ -119,8 +120,17 @@ def cached(suite: Suite) -> list[str]:
 
 
 def cached_ablations(b: str) -> list[str]:
-    """Ablations whose cells are all in the committed cache."""
-    return list(io.read_json(paths.cache_record(b))["ablations"])
+    """Ablations whose cells are all in the committed cache.
+
+    Raises:
+        MissingArtefact: the record of the cache is damaged.
+    """
+    record = io.read_json(paths.cache_record(b))
+    if not isinstance(record, dict) or "ablations" not in record:
+        raise MissingArtefact(
+            f"{paths.cache_record(b)}: names no ablations; restore it, or run: reedbench cache export {b}"
+        )
+    return list(record["ablations"])
 
 
 def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> None:

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
 from reedbench.nn import flops
-from reedbench.nn.learner import PARTNERS, WHOLE, Batch, Learner
+from reedbench.nn.learner import PARTNERS, Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.checkpoint import restore
 from reedbench.training.loaders import TrainingData
@@ -80,7 +80,6 @@ class Trainer:
         self.order = self._order()
         self.phases = learner.phases()
         self._check_batch()
-        self._check_phases()
         self.network = learner.network.to(self.device).train()
         self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
         self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
@@ -195,36 +194,16 @@ class Trainer:
 
     def _check_batch(self) -> None:
         batch, world, accumulation = self.order.least, self.ranks.world, self.settings.accumulation
-        packed, group = self.settings.tokens is not None, self.learner.group
-        given, pieces = "tokens" if packed else "batch", world * accumulation
-        divided = f"{world} rank(s) with {accumulation} micro-batch(es) each"
-        wrong = None
+        packed = self.settings.tokens is not None
         if batch // world < accumulation:
-            wrong = (
-                f"a batch of {batch} rows is too small for {divided}; raise train.{given}, or lower train.accumulation "
-                "or resources.train"
+            wrong: str | None = (
+                f"a batch of {batch} rows is too small for {world} rank(s) with {accumulation} micro-batch(es) each; "
+                f"raise train.{'tokens' if packed else 'batch'}, or lower train.accumulation or resources.train"
             )
-        elif group == WHOLE and pieces > 1:
-            wrong = (
-                f"the loss compares all rows of a batch with each other and cannot be divided over {divided}; set "
-                "train.accumulation to 1 and train on one process (resources.train)"
-            )
-        elif group > 1 and packed:
-            wrong = f"the loss compares rows in groups of {group}, which needs batches of one size: give train.batch"
-        elif group > 1 and batch % (pieces * group):
-            wrong = (
-                f"a batch of {batch} rows cannot be cut into whole groups of {group}, which the loss compares, over "
-                f"{divided}: train.batch must be a multiple of {pieces * group}"
-            )
+        else:
+            wrong = self.learner.misfit(batch, world, accumulation, packed=packed)
         if wrong:
             raise self.ranks.together(ConfigError(f"{self.dataset}: {wrong}"))
-
-    def _check_phases(self) -> None:
-        for begin in self.phases:
-            if not self.learner.coefficients(begin):
-                raise self.ranks.together(
-                    ConfigError(f"{self.dataset}: from step {begin} on no term of the method's loss counts")
-                )
 
     def _share(self, step: int) -> Share:
         self.learner.begin(step)

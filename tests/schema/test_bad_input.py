@@ -221,7 +221,7 @@ CASES = {
     "two alignments of one encoder and depth": (
         put("methods/repa/alignments/1", ALIGN),
         "methods.repa",
-        ["two alignments have the same encoder and depth"],
+        ["two alignments are called patches@1"],
     ),
     "one name for an encoder and an extractor": (
         put("extractors/unused", {"uses": "invariant-patches", "dim": 16, "steps": 0}),

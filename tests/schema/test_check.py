@@ -68,6 +68,32 @@ def test_what_nothing_tells_yet_is_not_judged(files, reedbench, monkeypatch):
     assert reedbench("check") == 0
 
 
+@pytest.mark.parametrize(
+    ("group", "edit", "words"),
+    [
+        (3, {}, "a batch of 8 rows cannot be cut into whole groups of 3"),
+        (0, {"resources": {"train": {"tasks_per_node": 2}}}, "cannot be divided over 2 rank(s)"),
+    ],
+)
+def test_a_loss_that_does_not_fit_the_batch_is_found(files, refused, monkeypatch, group, edit, words):
+    from reedbench.nn.aligned import AlignedLearner
+
+    build = AlignedLearner.__init__
+
+    def grouped(self, *arguments, **named):
+        build(self, *arguments, **named)
+        self.group = group
+
+    monkeypatch.setattr(AlignedLearner, "__init__", grouped)
+    files.benchmarks["tiny"].update(edit)
+    assert words in refused()
+
+
+def test_a_loss_none_of_whose_terms_counts_is_found(files, refused):
+    files.set("methods/sit/denoise", {"shape": "stop", "start": 3})
+    assert ": methods.sit: from step 3 on no term of the method's loss counts" in refused()
+
+
 @pytest.mark.parametrize("look", [lambda t: t.tolist(), lambda t: t[0].item(), lambda t: t.numpy()])
 def test_a_network_that_looks_at_its_numbers_while_it_is_built_is_not_judged(files, reedbench, monkeypatch, look):
     import torch

@@ -126,12 +126,12 @@ def test_an_alignment_of_edges_that_stops_frees_its_pairs_and_keeps_the_law(tmp_
 def test_the_curve_charges_every_phase_its_own_price_and_leaves_cells_empty(make, tmp_path):
     segment = Segment("key", 0, 6, 3, 2, 100, str(tmp_path / "out"), str(tmp_path / "receipt.json"), None, "t")
     trainer, store = make(STOPPED), Store(tmp_path / "store/key")
-    costs = train_segment(trainer, store, segment)
+    costs = train_segment(trainer, store, segment).costs
     assert costs["flops"] == 3 * closed_form((16, 6)) + 3 * closed_form()
     assert store.load_state(6)[1]["rates"] == {"0": closed_form((16, 6)), "3": closed_form()}
     rows = list(csv.DictReader((tmp_path / "out/curve.csv").read_text().splitlines()))
-    assert [row["step"] for row in rows] == ["2", "4", "6"]
-    assert [bool(row["patches@1"]) for row in rows] == [True, True, False]  # that of step 4 is the value of step 3
+    assert [row["step"] for row in rows] == ["2", "3", "4", "6"]  # a save point ends a row
+    assert [bool(row["patches@1"]) for row in rows] == [True, True, False, False]
     assert all(row["denoise"] for row in rows)
 
 

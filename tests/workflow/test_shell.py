@@ -90,6 +90,17 @@ def test_a_broken_configuration_is_said_without_a_traceback(fresh):
     assert not any(word in outcome.text for word in ("Traceback", "WorkflowError", 'File "', "common.smk"))
 
 
+@pytest.mark.parametrize("text", ["damaged", "{}"])
+def test_a_damaged_record_of_the_cache_is_said_without_a_traceback(fresh, text):
+    record = fresh.folder / "results/cache/tiny/cache.prov.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(text)
+    outcome = fresh.plain("-n")
+    assert outcome.code == 3
+    assert "reedbench: results/cache/tiny/cache.prov.json: " in outcome.text
+    assert not any(word in outcome.text for word in ("Traceback", "WorkflowError", 'File "', "common.smk"))
+
+
 @pytest.mark.parametrize("quiet", [(), ("--quiet", "host")])
 def test_the_message_of_a_step_that_fails_is_shown_once(fresh, quiet):
     cache = fresh.folder / "results/cache/tiny"

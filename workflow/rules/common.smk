@@ -253,6 +253,14 @@ def report_inputs(wildcards):
     return settings.report_inputs(SUITE, wildcards.b, wildcards.get("a"))
 
 
+def cached_ablations(benchmark):
+    """Ablations whose cells are all in the committed cache."""
+    try:
+        return targets.cached_ablations(benchmark)
+    except ReedbenchError as error:
+        leave(error)
+
+
 def asked_for():
     """Targets of the command line, by Snakemake's own parser: a Snakefile is not told them.
 
