@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.numpy import load_file
-from tiny_plugins import each, make, tested
+from tiny_plugins import each, make, under_test
 
 from reedbench.core import io, plugins, seeds
 from reedbench.core.ragged import Ragged
@@ -19,7 +19,7 @@ from reedbench.domains.rows import TEST, TRAIN, Rows
 from reedbench.encoders import AbstractEncoder, Material
 from reedbench.nn.interpolants import LINEAR
 
-EVERY = [(kind, name) for kind in plugins.KINDS for name in tested(kind)]
+EVERY = [(kind, name) for kind in plugins.KINDS for name in under_test(kind)]
 every_plugin = pytest.mark.parametrize(("kind", "name"), EVERY, ids=[f"{kind}-{name}" for kind, name in EVERY])
 
 

@@ -47,7 +47,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-def tested(kind: str) -> dict[str, Any]:
+def under_test(kind: str) -> dict[str, Any]:
     """The plugins of a kind that the contract is about: with `--plugins` those from outside the package alone."""
     found = plugins.discover(kind)
     return {name: one for name, one in found.items() if one.code is not None or plugins.VARIABLE not in os.environ}
@@ -55,7 +55,7 @@ def tested(kind: str) -> dict[str, Any]:
 
 def each(kind: str, *leave_out: str, domain: str | None = "image"):
     """Parametrise over the names of the plugins of a kind, and of a domain unless it is None."""
-    found = {name: getattr(plugin, "domain", None) for name, plugin in tested(kind).items()}
+    found = {name: getattr(plugin, "domain", None) for name, plugin in under_test(kind).items()}
     names = [name for name, own in found.items() if domain in (None, own) or own is None]
     return pytest.mark.parametrize("name", [name for name in names if name not in leave_out])
 

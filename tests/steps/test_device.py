@@ -31,7 +31,7 @@ def test_the_launcher_has_the_last_word(shipped, monkeypatch):
     assert device_of(shipped, "pdb", "train") == "cpu"
     monkeypatch.setenv(GPUS_VARIABLE, "1")
     assert device_of(shipped, "chains", "train") == "cuda"
-    assert device_of_encoder(shipped, "chains", "residues") == "cuda"
+    assert device_of_encoder(shipped, "protein-chains", "residues") == "cuda"
 
 
 def test_an_encoder_that_cannot_use_a_gpu_stays_on_the_cpu(shipped, monkeypatch):
