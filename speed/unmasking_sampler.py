@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reedbench.core import seeds
 from reedbench.core.residues import MASK, UNKNOWN, VOCABULARY
-from reedbench.core.seeds import numpy_stream, stream
 from reedbench.domains.made_backbones import make
 from reedbench.nn.backbones.mpnn import Encoded, ProteinMPNN
 from reedbench.nn.unmasking_samplers import Unmasked, ancestral, race, tempered, unmasking_grid
@@ -54,7 +54,7 @@ class Run:
     def sample(self, *, lazy: bool = True) -> Unmasked:
         """Design the chains; everything random about a chain comes from its own stream."""
         self.record = [[] for _ in self.chains]
-        self.streams = [stream("sample", "speed", chain) for chain in self.chains]
+        self.streams = seeds.rows(self.chains, "sample", "speed")
         weight = self.structures.mask
         return ancestral(self.predict, weight, self.draw, steps=self.steps, temperature=TEMPERATURE, lazy=lazy)
 
@@ -70,19 +70,19 @@ class Run:
         """Uniform numbers of transition i."""
         self.transition = i + 1
         length = self.structures.mask.shape[1]
-        return torch.stack([torch.rand(length, VOCABULARY, generator=own) for own in self.streams])
+        return torch.from_numpy(self.streams.uniform(length, VOCABULARY))
 
 
 def denoiser(width: int, layers: int, neighbours: int) -> ProteinMPNN:
     """A network whose weights depend on their names alone."""
     network = ProteinMPNN(width=width, encoder_layers=layers, decoder_layers=layers, neighbours=neighbours)
-    network.initialise(lambda name: stream("init", "speed", name))
+    network.initialise(lambda name: seeds.stream("init", "speed", name))
     return network.eval()
 
 
 def encoded(network: ProteinMPNN, chains: list[int], length: int) -> Encoded:
     """Made backbones after the encoder."""
-    backbones = np.stack([make(length, 10.0, numpy_stream("backbone", "speed", chain)) for chain in chains])
+    backbones = np.stack([make(length, 10.0, seeds.stream("backbone", "speed", chain)) for chain in chains])
     shape = (len(chains), length)
     index, one = torch.arange(length).expand(shape), torch.ones(shape)
     return network.encode(torch.from_numpy(backbones).float(), one, index, one.long())
@@ -97,8 +97,8 @@ def gaps(one: list[Evaluation], other: list[Evaluation], chain: int, steps: int)
         same += 1
     after = [run[same].transition if same < len(run) else steps - 1 for run in (one, other)]
     transition = min(after) - 1  # the last one, whose result nothing evaluates, if neither run has more
-    own, length = stream("sample", "speed", chain), len(one[0].tokens)
-    u = next(islice((torch.rand(length, VOCABULARY, generator=own) for _ in range(steps)), transition, None))
+    own, length = seeds.rows([chain], "sample", "speed"), len(one[0].tokens)
+    u = torch.from_numpy(next(islice((own.uniform(length, VOCABULARY)[0] for _ in range(steps)), transition, None)))
     scores = [_scores(run[same - 1].log_p, u, transition, steps) for run in (one, other)]
     differ = (one[same - 1].tokens == MASK) & (scores[0].argmax(-1) != scores[1].argmax(-1))
     best, second = scores[0][differ].topk(2).values.unbind(-1)

@@ -12,14 +12,15 @@ REPOSITORY = Path(__file__).parents[2]
 SPEED = REPOSITORY / "speed"
 GUIDES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md"), *SPEED.glob("*.md")]
 
-# Arguments, in which {config} is the folder of the tiny benchmark, and what the script says in the end. The simulated
-# cluster waits for minutes: tests/slurm has it.
+# Arguments, in which {config} is the folder of the tiny benchmark, and what the script says in the end.
 SCRIPTS = {
     "train_step.py": ("--config {config} --benchmark tiny --method reed --pairs 1 --steps 2", r"ratio ours/bare"),
     "run_plan.py": ("tiny --workers 2", r"(?s)train: .*plot: "),
     "large_dag.py": ("--runs 3", r"3 +\d+ +-n"),
+    "streams.py": ("1", r"per_row +[\d.]+ ms"),
     "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
 }  # fmt: skip
+ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report"}
 
 
 def named() -> set[str]:
@@ -29,7 +30,7 @@ def named() -> set[str]:
 
 def test_every_script_that_a_guide_names_is_there_and_is_run_here():
     assert {name for name in named() if not (SPEED / name).exists()} == set()
-    assert {name for name in named() if name.endswith(".py")} <= {*SCRIPTS, "simulate_cluster.py"}
+    assert {name for name in named() if name.endswith(".py")} <= {*SCRIPTS, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
