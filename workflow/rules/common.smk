@@ -46,7 +46,7 @@ IMAGES = {
     "speedup.png": ("digits", "speedup"),
     "differences.png": ("digits", "differences"),
     "samples.png": ("digits", "samples"),
-    "chains.png": ("chains", "speedup"),
+    "backbones.png": ("backbones", "speedup"),
 }
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
 CACHED = targets.cached(SUITE)
