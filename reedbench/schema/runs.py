@@ -85,10 +85,19 @@ class Benchmark:
             run.cell(step, s) for run in self.runs(methods) for step in self.spec.evaluate for s in self.spec.samplers
         ]
 
+    def cell(self, method: str, seed: int, step: int, sampler: str) -> "Cell":
+        """A cell.
+
+        Raises:
+            ConfigError: there is no such method or sampler.
+        """
+        return self.run(method, seed).cell(step, sampler)
+
     @property
     def segments(self) -> int:
         """Number of segments of a run: the last evaluation step, rounded up to whole segments."""
-        return math.ceil(max(self.spec.evaluate) / self.spec.train.segment)
+        last, length = int(max(self.spec.evaluate)), int(self.spec.train.segment)
+        return math.ceil(last / length)
 
     def segment_of(self, step: int) -> int:
         """The segment whose weights include a step.
@@ -241,6 +250,11 @@ class Run:
         return [self.receipt(i) for i in range(self.benchmark.segments)]
 
     @property
+    def total(self) -> int:
+        """Steps in all: the last evaluation, rounded up to a whole segment."""
+        return self.benchmark.span(self.benchmark.segments)[0]
+
+    @property
     def curves(self) -> list[str]:
         """Curves of all its segments."""
         return [f"{self.segment(i)}/curve.csv" for i in range(self.benchmark.segments)]
@@ -349,7 +363,7 @@ def cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Cell:
     Raises:
         ConfigError: there is no such benchmark, method or sampler.
     """
-    return of(suite, b, m, k).cell(step, s)
+    return benchmark(suite, b).cell(m, k, step, s)
 
 
 def first_on(suite: Suite, dataset: str) -> Benchmark:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.schema import encoder_names, settings, versions
+from reedbench.schema import encoder_names, reports, runs, versions
 from reedbench.schema.suite import Suite
 
 FIGURES = (".pdf", ".svg", ".png", ".csv")
@@ -55,7 +55,7 @@ class Pattern:
         if "{" not in wanted:
             return [wanted]
         benchmark = suite.benchmark(self.benchmark)
-        numbers = {"{k}": benchmark.seeds, "{i}": range(settings.segments(suite, self.benchmark))}
+        numbers = {"{k}": benchmark.seeds, "{i}": range(runs.benchmark(suite, self.benchmark).segments)}
         if "{step}" in wanted:
             return [paths.step_name(step) for step in benchmark.evaluate]
         place = next(name for name in numbers if name in wanted)
@@ -91,8 +91,9 @@ def _reports(
     """Tables and figures of a benchmark and of its ablations, where these functions file them."""
     for file in (table(b), *(ablation(b, a) for a in ablations)):
         yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
+    benchmark = runs.benchmark(suite, b)
     for a in (None, *ablations):
-        for name, end in itertools.product(settings.figures(suite, b, a), FIGURES):
+        for name, end in itertools.product(reports.figures(benchmark, a), FIGURES):
             yield Pattern(figure(b, name, end, a))
 
 
