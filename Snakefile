@@ -28,7 +28,7 @@ rule all:
     default_target: True
     input:
         [paths.table(b) for b in EMBEDDED],
-        [paths.figure(b, figure) for b in EMBEDDED for figure in settings.figures(SUITE, b)],
+        [paths.figure(b, figure) for b in EMBEDDED for figure in reports.figures(BENCHMARKS[b])],
 
 
 # Every table that the committed cache holds; never a heavy job.
@@ -41,12 +41,12 @@ rule tables:
 # Every figure that the committed cache holds; never a heavy job.
 rule figures:
     input:
-        [paths.cached_figure(b, figure) for b in CACHED for figure in settings.figures(SUITE, b)],
+        [paths.cached_figure(b, figure) for b in CACHED for figure in reports.figures(BENCHMARKS[b])],
         [
             paths.cached_figure(b, figure, ablation=a)
             for b in CACHED
             for a in targets.cached_ablations(b)
-            for figure in settings.ablation_figures(SUITE, b, a)
+            for figure in reports.ablation_figures(BENCHMARKS[b], a)
         ],
 
 

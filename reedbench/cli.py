@@ -99,17 +99,16 @@ def plan(
     config: Config = paths.CONFIG,
 ) -> None:
     """Count the jobs of a benchmark, and say what an edit trains anew; or print them as a script."""
-    from reedbench.schema import planning, retraining
+    from reedbench.schema import planning, retraining, runs
     from reedbench.schema.suite import load
 
-    suite = load(config)
-    jobs = planning.jobs(suite, benchmark)
+    asked = runs.benchmark(load(config), benchmark)
+    jobs = planning.jobs(asked)
     if script:
         print(planning.script(benchmark, jobs, config), end="")
     else:
         console.console().print(_as_rich(planning.overview(jobs)))
-        changed = retraining.lines(suite, benchmark, retraining.retrained(suite, benchmark))
-        for line in [*changed, *planning.walk_backs(suite, benchmark)]:
+        for line in [*retraining.lines(asked), *planning.walk_backs(asked)]:
             console.console().print(line, markup=False)
 
 
@@ -172,10 +171,11 @@ def clean(
 @cache_app.command("export")
 def export(benchmark: str, config: Config = paths.CONFIG) -> None:
     """Write results/cache/<benchmark>/ from everything of the benchmark that has been evaluated."""
+    from reedbench.schema import runs
     from reedbench.schema.suite import load
     from reedbench.steps.export import export as run
 
-    for file in run(load(config), benchmark):
+    for file in run(runs.benchmark(load(config), benchmark)):
         print(file)
 
 
@@ -206,16 +206,17 @@ def summary(
     config: Config = paths.CONFIG,
 ) -> None:
     """Print a benchmark's table, its figures and what it cost; or what its paired seeds show."""
+    from reedbench.schema import runs
     from reedbench.schema.suite import load
     from reedbench.steps import summary as words
 
     if (ablation or against) and not paired:
         raise ConfigError("--ablation and --against go with --paired")
-    suite = load(config)
+    asked = runs.benchmark(load(config), benchmark)
     if paired:
-        table, lines = None, words.paired(suite, benchmark, cache=cache, ablation=ablation, against=against)
+        table, lines = None, words.paired(asked, cache=cache, ablation=ablation, against=against)
     else:
-        table, lines = words.summary(suite, benchmark, cache=cache)
+        table, lines = words.summary(asked, cache=cache)
     if table:
         console.console().print(_as_rich(table))
     for line in lines:

@@ -17,6 +17,7 @@ from itertools import groupby
 
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.schema.planning import Job, jobs
+from reedbench.schema.runs import benchmark
 from reedbench.schema.suite import load
 
 ON_GPU = ("train", "sample")
@@ -52,7 +53,7 @@ def main() -> None:
         for job in work:
             seconds[job.verb] += run(job, arguments.gpus)
 
-    plan = jobs(load(), arguments.benchmark)
+    plan = jobs(benchmark(load(), arguments.benchmark))
     first = next(i for i, job in enumerate(plan) if cell(job))
     last = max(i for i, job in enumerate(plan) if cell(job)) + 1
     chain(plan[:first])

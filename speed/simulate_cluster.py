@@ -28,7 +28,7 @@ from workspaces import JOBS_PER_SEED, REPOSITORY, SEGMENTS, many_runs
 
 from reedbench.core import paths
 from reedbench.launch.ticket import PUBLISHED, read
-from reedbench.schema import settings
+from reedbench.schema import runs
 from reedbench.schema.suite import Suite, load
 
 HERE = Path(__file__).parent / "simulated_cluster"
@@ -38,7 +38,7 @@ SNAKEFILE = f"""
 include: "{REPOSITORY / "Snakefile"}"
 
 rule everything:
-    input: settings.report_inputs(SUITE, "{B}", None)
+    input: reports.inputs(BENCHMARKS["{B}"])
 """
 KINDS = ("snakemake", "launcher", "other")
 
@@ -54,17 +54,17 @@ def expected(suite: Suite) -> Iterator[tuple[str, list[str]]]:
     for name in ("patches", "caption"):
         folder = paths.representation(DATA, name)
         yield f"represent/{DATA}/{name}", [paths.shards(folder), paths.index(folder)]
-    for name in settings.used_extractors(suite, B):
+    benchmark = runs.benchmark(suite, B)
+    for name in benchmark.extractors:
         yield f"statistics/{DATA}/{name}", [paths.statistics(DATA, name)]
     yield f"floor/{B}", [paths.floor(B)]
-    cells = settings.cells(suite, B, settings.shown(suite, B, None))
-    for m, k in dict.fromkeys((m, k) for m, k, _, _ in cells):
+    for run in benchmark.runs(benchmark.shown()):
         for i in range(SEGMENTS):
-            yield f"train/{B}/{m}/seed{k}/segment-{i}", [paths.segment(B, m, k, i), paths.receipt(B, m, k, i)]
-    for m, k, step, s in cells:
-        cell = f"{B}/{m}/seed{k}/{paths.step_name(step)}/{s}"
-        yield f"sample/{cell}", [paths.samples(B, m, k, step, s)]
-        yield f"evaluate/{cell}", [paths.metrics(B, m, k, step, s)]
+            yield f"train/{run.title}/segment-{i}", [run.segment(i), run.receipt(i)]
+    for cell in benchmark.cells(benchmark.shown()):
+        name = f"{cell.run.title}/{paths.step_name(cell.step)}/{cell.sampler}"
+        yield f"sample/{name}", [cell.samples]
+        yield f"evaluate/{name}", [cell.metrics]
 
 
 @dataclass

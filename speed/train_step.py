@@ -24,7 +24,7 @@ from torch.nn.functional import cosine_similarity
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from reedbench import steps
-from reedbench.schema import settings, suite
+from reedbench.schema import runs, suite
 from reedbench.schema.planning import jobs
 from reedbench.steps.train import build
 from reedbench.training.curve import Curve, Journal
@@ -40,15 +40,15 @@ def prepared_trainers(config: Path, benchmark: str, method: str) -> tuple[Traine
     (folder / "config").symlink_to(config.resolve())
     os.chdir(folder)
     loaded = suite.load()
-    data = settings.dataset_of(loaded, benchmark)
-    used = list(settings.encoders(loaded, benchmark, method, 0).values())
-    used += [other for name in used for other in loaded.read_by(data, name).values()]
-    for job in jobs(loaded, benchmark):
+    run = runs.of(loaded, benchmark, method, 0)
+    used = list(run.encoders.values())
+    used += [other for name in used for other in loaded.read_by(run.benchmark.dataset, name).values()]
+    for job in jobs(run.benchmark):
         wanted = job.verb in ("prepare", "caption") or any(f"--encoder {name}" in job.command for name in used)
         if wanted and (code := steps.main(job.command.split()[2:])):
             raise SystemExit(code)
     torch.set_num_threads(1)
-    one, other = (build(loaded, benchmark, method, 0, Ranks.alone("cpu"))[0] for _ in range(2))
+    one, other = (build(run, Ranks.alone("cpu"))[0] for _ in range(2))
     return one, other
 
 

@@ -19,7 +19,7 @@ from reedbench.core import locks, paths, stores
 from reedbench.core.console import say
 from reedbench.launch import ticket
 from reedbench.launch.processes import Process
-from reedbench.schema import settings
+from reedbench.schema import runs
 from reedbench.schema.suite import Suite
 
 Runs = Mapping[str, Mapping[str, frozenset[int]]]
@@ -50,8 +50,8 @@ class Leftover:
 
 def leftovers(suite: Suite) -> list[Leftover]:
     """Everything of the kind, stores first."""
-    runs = _configured(suite)
-    return [*other_stores(suite), *_results(runs), *_jobs(runs)]
+    named = _configured(suite)
+    return [*other_stores(suite), *_results(named), *_jobs(named)]
 
 
 def other_stores(suite: Suite) -> list[Leftover]:
@@ -59,11 +59,11 @@ def other_stores(suite: Suite) -> list[Leftover]:
     by_run: dict[tuple[str, str, int], list[stores.Kept]] = {}
     for kept in stores.every():
         by_run.setdefault(kept.run, []).append(kept)
-    runs = _configured(suite)
+    named = _configured(suite)
     found = []
     for (b, m, k), all_kept in by_run.items():
-        configured = k in runs.get(b, {}).get(m, ())
-        key = settings.key(settings.recipe(suite, b, m, k)) if configured else None
+        configured = k in named.get(b, {}).get(m, ())
+        key = runs.of(suite, b, m, k).key if configured else None
         newest = max(all_kept, key=_written).key if configured else None
         why = "another recipe" if configured else "no file names this run"
         others = [kept for kept in all_kept if kept.key not in (key, newest)]

@@ -8,50 +8,8 @@ from typing import Any
 
 from reedbench.core import io, locks, paths
 from reedbench.core.errors import MissingArtefact
-from reedbench.core.stores import Folder
 from reedbench.launch.tail import tail, written
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run under its current recipe: what another recipe left is not its own."""
-
-    benchmark: str
-    method: str
-    seed: int
-    key: str
-    """Of the recipe."""
-    length: int
-    """Steps of a segment."""
-    segments: int
-
-    @property
-    def name(self) -> str:
-        """`digits/reed/seed0`."""
-        return f"{self.benchmark}/{self.method}/seed{self.seed}"
-
-    @property
-    def total(self) -> int:
-        """Steps in all: the last evaluation, rounded up to a whole segment as training does."""
-        return self.segments * self.length
-
-    @property
-    def store(self) -> Folder:
-        """Where it keeps its state."""
-        return Folder(paths.store(self.benchmark, self.method, self.seed, self.key))
-
-    @property
-    def held(self) -> bool:
-        """Whether a process trains it."""
-        return locks.held(self.store.lock)
-
-    def receipt(self, i: int) -> Path:
-        """What says that a segment is done."""
-        return Path(paths.receipt(self.benchmark, self.method, self.seed, i))
-
-    def log(self, i: int) -> Path:
-        """What the workflow's job of a segment says."""
-        return Path(paths.log("train", self.benchmark, self.method, f"seed{self.seed}", f"segment-{i}"))
+from reedbench.schema.runs import Run
 
 
 @dataclass(frozen=True)
@@ -75,6 +33,16 @@ class Progress:
         return max(self.began, float(self.event.get("time", 0)))
 
 
+def held(run: Run) -> bool:
+    """Whether a process trains it."""
+    return locks.held(run.store.lock)
+
+
+def log_of(run: Run, i: int) -> Path:
+    """What the workflow's job of a segment says."""
+    return Path(paths.log("train", run.benchmark.name, run.method, f"seed{run.seed}", f"segment-{i}"))
+
+
 def look(run: Run) -> Progress:
     """Read everything."""
     published, store = _published(run), run.store
@@ -86,13 +54,14 @@ def look(run: Run) -> Progress:
 
 
 def _published(run: Run) -> int:
-    for i in range(run.segments):
+    for i, file in enumerate(run.receipts):
+        start, stop = run.benchmark.span(i)
         try:
-            receipt = io.read_json(run.receipt(i))
+            receipt = io.read_json(file)
         except (MissingArtefact, OSError):
-            return i * run.length
-        if (receipt.get("key"), receipt.get("stop")) != (run.key, (i + 1) * run.length):
-            return i * run.length
+            return start
+        if (receipt.get("key"), receipt.get("stop")) != (run.key, stop):
+            return start
     return run.total
 
 

@@ -5,15 +5,16 @@ Nothing that a launcher loads: it reads the configuration.
 
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
 from reedbench.launch.leftovers import other_stores, size_words, total
-from reedbench.launch.progress import Progress, Run, look
+from reedbench.launch.progress import Progress, held, log_of, look
 from reedbench.launch.tail import last_line, written
 from reedbench.launch.ticket import comment_of
-from reedbench.schema import settings, words
+from reedbench.schema import runs, words
+from reedbench.schema.runs import Run
 from reedbench.schema.suite import Suite
 
 SILENT = 600.0  # seconds without a word after which a running job is worth a look
@@ -67,8 +68,10 @@ class Status:
     """
 
     def __init__(self, suite: Suite, benchmark: str = "") -> None:
-        self.topics = {benchmark, settings.dataset_of(suite, benchmark)} if benchmark else set()
-        self.runs = dict(run for b in ([benchmark] if benchmark else suite.benchmarks) for run in _runs(suite, b))
+        chosen = [runs.benchmark(suite, b) for b in ([benchmark] if benchmark else suite.benchmarks)]
+        self.topics = {name for one in chosen for name in (one.name, one.dataset)} if benchmark else set()
+        # Whether a table asks for them: an ablation is asked for by its name alone.
+        self.runs = {run: run.method in one.spec.table for one in chosen for run in one.runs(one.methods)}
         self.jobs, self.suite = Jobs(), suite
 
     def now(self) -> Report:
@@ -76,7 +79,7 @@ class Status:
         jobs, note = self.jobs.now()
         rows = {run: _of_run(run, jobs) for run in self.runs}
         shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
-        segments = {_key(run, i) for run in self.runs for i in range(run.segments)}
+        segments = {_key(run, i) for run in self.runs for i in range(run.benchmark.segments)}
         others = [_of_job(job) for key, job in jobs.items() if key not in segments and self._concerns(key)]
         return Report([*shown, *others], note, self._kept())
 
@@ -92,29 +95,19 @@ class Status:
         return not self.topics or not self.topics.isdisjoint(key.split("/"))
 
 
-def _runs(suite: Suite, b: str) -> Iterator[tuple[Run, bool]]:
-    """Runs of a benchmark, and whether its table asks for them (an ablation is asked for by its name alone)."""
-    benchmark = suite.benchmark(b)
-    for m in settings.all_methods(suite, b):
-        for k in benchmark.seeds:
-            key = settings.key(settings.recipe(suite, b, m, k))
-            run = Run(b, m, k, key, int(benchmark.train.segment), settings.segments(suite, b))
-            yield run, m in benchmark.table
-
-
 def _of_run(run: Run, jobs: Mapping[str, Job]) -> Row:
     progress = look(run)
-    row = Row("run", run.name, DONE, min(progress.kept, run.total), run.total)
+    row = Row("run", run.title, DONE, min(progress.kept, run.total), run.total)
     if progress.published == run.total:
         return row
-    segment = progress.published // run.length
+    segment = progress.published // run.benchmark.spec.train.segment
     if job := _live(run, jobs):
         row = _launched(row, job)
         if row.state == QUEUED and progress.kept > progress.published:  # a new job, not the first of its segment
             row = replace(row, state=REQUEUED)
         return _paced(row, progress, job.said) if row.state == RUNNING else row
-    log = run.log(segment)
-    if run.held:  # by a process that no launcher watches
+    log = log_of(run, segment)
+    if held(run):  # by a process that no launcher watches
         row = replace(row, state=RUNNING, launcher="inline", node=platform.node(), line=last_line(log))
         return _paced(row, progress, max(progress.began, written(log)))
     job = _last(run, segment, jobs)
@@ -129,7 +122,7 @@ def _of_job(job: Job) -> Row:
 
 def _live(run: Run, jobs: Mapping[str, Job]) -> Job | None:
     """The job that trains a run, or will."""
-    for i in range(run.segments):
+    for i in range(run.benchmark.segments):
         job = jobs.get(_key(run, i))
         if job and job.live:
             return job if _is_current(job, run, i) else _outdated(job)
@@ -144,7 +137,7 @@ def _last(run: Run, segment: int, jobs: Mapping[str, Job]) -> Job | None:
 
 def _key(run: Run, segment: int) -> str:
     """As the workflow names the job."""
-    return words.train_key(run.benchmark, run.method, run.seed, segment)
+    return words.train_key(*run.names, segment)
 
 
 def _is_current(job: Job, run: Run, segment: int) -> bool:
@@ -152,7 +145,7 @@ def _is_current(job: Job, run: Run, segment: int) -> bool:
 
     What stands before the hash is left out: it depends on how this machine calls the working directory.
     """
-    today = comment_of(job.key, words.train(run.benchmark, run.method, run.seed, segment, run.key).split())
+    today = comment_of(job.key, words.train(*run.names, segment, run.key).split())
     return job.ticket.comment.rpartition(":")[2] == today.rpartition(":")[2]
 
 

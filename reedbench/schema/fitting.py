@@ -12,10 +12,10 @@ from reedbench.core import paths, provenance, seeds
 from reedbench.core.errors import ConfigError, MissingArtefact, Problem
 from reedbench.domains import rows
 from reedbench.encoders import STAND_INS, of_datum
-from reedbench.schema import encoder_names, settings
+from reedbench.schema import encoder_names
 from reedbench.schema.loading import Document, Key
 from reedbench.schema.problems import blamed
-from reedbench.schema.suite import Suite
+from reedbench.schema.runs import Benchmark
 
 Finding = tuple[Key, str]
 Shapes = dict[str, tuple[int, ...]]
@@ -36,68 +36,66 @@ class Facts(dict[str, Any]):
         raise Untold(key)
 
 
-def check_fit(suite: Suite, b: str, document: Document) -> list[Problem]:
+def check_fit(benchmark: Benchmark, document: Document) -> list[Problem]:
     """All problems that show when the networks of a benchmark are built."""
     with blamed(document):
-        return [document.problem(key, message) for key, message in _findings(suite, b)]
+        return [document.problem(key, message) for key, message in _findings(benchmark)]
 
 
-def _findings(suite: Suite, b: str) -> Iterator[Finding]:
-    benchmark = suite.benchmark(b)
-    facts = _facts(suite, benchmark.dataset)
+def _findings(benchmark: Benchmark) -> Iterator[Finding]:
+    spec, facts = benchmark.spec, _facts(benchmark)
     try:
-        benchmark.codec.check_asked(facts, benchmark.sampling.count, benchmark.sampling.streams)
+        spec.codec.check_asked(facts, spec.sampling.count, spec.sampling.streams)
     except ConfigError as error:
         yield ("sampling", "count"), str(error)
     except Untold:
         pass
     try:
-        shape = benchmark.codec.shape(facts)
-        _network(benchmark.backbone, shape, facts)
+        shape = spec.codec.shape(facts)
+        _network(spec.backbone, shape, facts)
     except (Untold, NeedsValues):
         return
     except (ConfigError, ValueError) as error:
-        yield ("backbone",), f"does not fit {benchmark.dataset.id}: {error}"
+        yield ("backbone",), f"does not fit {benchmark.dataset}: {error}"
         return
-    shapes = _shapes(suite, b, facts)
+    shapes = _shapes(benchmark, facts)
     faults: dict[str, list[str]] = {}  # methods by what is wrong with them: a patch is wrong for all in the same way
-    for m, objective in benchmark.methods.items():
+    for m, objective in spec.methods.items():
         targets = {name: shapes[name] for name in objective.encoders() if name in shapes}
         if len(targets) < len(objective.encoders()):
             continue
         try:
-            learner = _learner(objective, _network(benchmark.backbone, shape, facts), targets)
+            learner = _learner(objective, _network(spec.backbone, shape, facts), targets)
         except NeedsValues:
             continue
         except (ConfigError, ValueError) as error:
             faults.setdefault(str(error), []).append(m)
         else:
-            if (misfit := _misfit(suite, b, learner)) is not None:
+            if (misfit := _misfit(benchmark, learner)) is not None:
                 faults.setdefault(misfit, []).append(m)
     for message, (first, *others) in faults.items():
         yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
 
 
-def _facts(suite: Suite, dataset: Any) -> Facts:
+def _facts(benchmark: Benchmark) -> Facts:
     """The index of the dataset, or what it says without its data."""
-    folder = paths.data(dataset.id)
     try:
-        provenance.require(paths.index(folder), settings.key(settings.dataset(suite, dataset.id)))
-        return Facts(rows.index(folder))
+        provenance.require(paths.index(benchmark.data), benchmark.data_key)
+        return Facts(rows.index(benchmark.data))
     except MissingArtefact:
-        return Facts(dataset.declared())
+        return Facts(benchmark.spec.dataset.declared())
 
 
-def _shapes(suite: Suite, b: str, facts: Facts) -> Shapes:
+def _shapes(benchmark: Benchmark, facts: Facts) -> Shapes:
     """Shape of one representation per encoder, as `AbstractObjective.build` takes it, where it is known."""
-    benchmark = suite.benchmark(b)
+    spec = benchmark.spec
     shapes: Shapes = {}
     # Encoders that read others come after them.
-    for name, encoder in sorted(benchmark.encoders.items(), key=lambda item: bool(item[1].reads_encoders())):
-        filed = encoder_names.filed(name, benchmark.seeds[0]) if encoder.per_seed else name
-        folder = paths.representation(benchmark.dataset.id, filed)
+    for name, encoder in sorted(spec.encoders.items(), key=lambda item: bool(item[1].reads_encoders())):
+        filed = encoder_names.filed(name, spec.seeds[0]) if encoder.per_seed else name
+        folder = paths.representation(benchmark.dataset, filed)
         try:
-            provenance.require(paths.index(folder), settings.key(settings.encoder(suite, benchmark.dataset.id, filed)))
+            provenance.require(paths.index(folder), benchmark.encoder_key(filed))
             shapes[name] = of_datum(encoder.kind, rows.index(folder)["shape"])
         except MissingArtefact:
             try:
@@ -115,9 +113,9 @@ def _network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
         return backbone.build(shape, facts)
 
 
-def _misfit(suite: Suite, b: str, learner: Any) -> str | None:
+def _misfit(benchmark: Benchmark, learner: Any) -> str | None:
     """What the learner has against the batches of the benchmark."""
-    train, asked = suite.benchmark(b).train, settings.resources(suite, b, "train")
+    train, asked = benchmark.spec.train, benchmark.resources("train")
     reason: str | None = learner.misfit(
         train.batch, asked.nodes * asked.tasks_per_node, train.accumulation, packed=train.tokens is not None
     )

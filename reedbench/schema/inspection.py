@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reedbench.core import plugins
 from reedbench.core.errors import ConfigError, Problem, did_you_mean, unknown
+from reedbench.schema import runs
 from reedbench.schema import suite as suites
 from reedbench.schema.fitting import check_fit
 from reedbench.schema.suite import Suite
@@ -43,7 +44,7 @@ def inspect(config_file: str, chosen: Sequence[str] = ()) -> list[str]:
 
 def _fit(suite: Suite, name: str, reading: suites.Reading) -> list[Problem]:
     try:
-        return check_fit(suite, name, reading.documents[name])
+        return check_fit(runs.benchmark(suite, name), reading.documents[name])
     except ConfigError as error:
         return error.problems or [Problem(reading.documents[name].file, "", str(error))]
 

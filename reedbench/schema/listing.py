@@ -34,7 +34,7 @@ def targets(suite: Suite) -> Iterator[str]:
     """
     yield from ("all", "tables", "figures", "images", "smoke")
     for pattern in targets_of.patterns(suite):
-        yield from pattern.expanded(suite)
+        yield from pattern.expanded()
 
 
 OF_SUITE: dict[str, Callable[[Suite], Iterator[str]]] = {

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import io, paths, stores
+from reedbench.core import io, paths
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import settings, words
-from reedbench.schema.suite import Suite
+from reedbench.schema import reports, words
+from reedbench.schema.runs import Benchmark, Run
 
 
 @dataclass(frozen=True)
@@ -25,80 +25,75 @@ class Job:
         return f"reedbench step {self.verb} {self.arguments}"
 
 
-def jobs(suite: Suite, b: str) -> list[Job]:
+def jobs(benchmark: Benchmark) -> list[Job]:
     """Every job of a benchmark's table and figures (not of its ablations), in order."""
-    methods = settings.shown(suite, b, None)
-    return [*_preparation(suite, b, methods), *_runs(suite, b, methods), *_reports(suite, b)]
+    return [*_preparation(benchmark), *_runs(benchmark), *_reports(benchmark)]
 
 
-def _preparation(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
-    d = settings.dataset_of(suite, b)
-    yield Job("prepare", f"--dataset {d}", paths.index(paths.data(d)))
-    runs = [(m, k) for m in methods for k in suite.benchmark(b).seeds]
-    used = dict.fromkeys(name for m, k in runs for name in settings.encoders(suite, b, m, k).values())
+def _preparation(benchmark: Benchmark) -> Iterator[Job]:
+    suite, d = benchmark.suite, benchmark.dataset
+    yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
+    used = dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values())
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     # Encoders that others read come first; extractors read nothing.
     ordered = list(dict.fromkeys([*read, *used]))
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
-    extractors = settings.used_extractors(suite, b)
-    for name in [*ordered, *extractors]:
+    for name in [*ordered, *benchmark.extractors]:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
     for name in used:
         yield Job("represent", f"--dataset {d} --encoder {name}", paths.index(paths.representation(d, name)))
-    for name in extractors:
+    for name in benchmark.extractors:
         yield Job("represent", f"--dataset {d} --extractor {name}", paths.statistics(d, name))
-    yield Job("evaluate", f"--benchmark {b} --floor", paths.floor(b))
+    yield Job("evaluate", f"--benchmark {benchmark.name} --floor", paths.floor(benchmark.name))
 
 
-def _runs(suite: Suite, b: str, methods: tuple[str, ...]) -> Iterator[Job]:
-    for m in methods:
-        for k in suite.benchmark(b).seeds:
-            for i in range(settings.segments(suite, b)):
-                yield Job("train", words.segment(b, m, k, i), paths.receipt(b, m, k, i))
-    for m, k, step, s in settings.cells(suite, b, methods):
-        cell = f"{words.run(b, m, k)} --step {step} --sampler {s}"
-        yield Job("sample", cell, paths.samples(b, m, k, step, s))
-        yield Job("evaluate", cell, paths.metrics(b, m, k, step, s))
+def _runs(benchmark: Benchmark) -> Iterator[Job]:
+    for run in benchmark.runs(benchmark.shown()):
+        for i, receipt in enumerate(run.receipts):
+            yield Job("train", words.segment(*run.names, i), receipt)
+    for cell in benchmark.cells(benchmark.shown()):
+        arguments = f"{words.run(*cell.run.names)} --step {cell.step} --sampler {cell.sampler}"
+        yield Job("sample", arguments, cell.samples)
+        yield Job("evaluate", arguments, cell.metrics)
 
 
-def _reports(suite: Suite, b: str) -> Iterator[Job]:
+def _reports(benchmark: Benchmark) -> Iterator[Job]:
+    b = benchmark.name
     yield Job("tabulate", f"--benchmark {b}", paths.table(b))
-    for figure in settings.figures(suite, b):
+    for figure in reports.figures(benchmark):
         yield Job("plot", f"--benchmark {b} --figure {figure}", paths.figure(b, figure))
 
 
-def walk_backs(suite: Suite, b: str) -> list[str]:
+def walk_backs(benchmark: Benchmark) -> list[str]:
     """One line per run that must train again what it has trained before, because its resumable state is gone."""
     lines = []
-    for m in settings.shown(suite, b, None):
-        for k in suite.benchmark(b).seeds:
-            key = settings.key(settings.recipe(suite, b, m, k))
-            spans = (settings.span(suite, b, i) for i in range(settings.segments(suite, b)))
-            unpublished = (span for i, span in enumerate(spans) if not is_published(suite, b, m, k, i))
-            folder = stores.Folder(paths.store(b, m, k, key))
-            for span in unpublished:
-                if missing := folder.missing(settings.save_points(suite, b, span)):
-                    if (newest := folder.begin(missing)) < span[0]:
-                        lines.append(
-                            f"{m}, seed {k}: the state of step {span[0]} is gone, training walks back to step {newest}"
-                        )
-                    break
+    for run in benchmark.runs(benchmark.shown()):
+        for i in range(benchmark.segments):
+            if is_published(run, i):
+                continue
+            if missing := run.store.missing(benchmark.save_points(i)):
+                start, _ = benchmark.span(i)
+                if (newest := run.store.begin(missing)) < start:
+                    lines.append(
+                        f"{run.method}, seed {run.seed}: the state of step {start} is gone, training walks back to "
+                        f"step {newest}"
+                    )
+                break
     return lines
 
 
-def is_published(suite: Suite, b: str, m: str, k: int, i: int) -> bool:
+def is_published(run: Run, i: int) -> bool:
     """Whether the receipt of a segment is that of the present recipe, span and save points."""
     try:
-        receipt = io.read_json(paths.receipt(b, m, k, i))
+        receipt = io.read_json(run.receipt(i))
     except MissingArtefact:
         return False
-    span = settings.span(suite, b, i)
-    weights = {f"{paths.step_name(step)}.safetensors" for step in settings.save_points(suite, b, span)}
+    weights = {f"{paths.step_name(step)}.safetensors" for step in run.benchmark.save_points(i)}
     found = (receipt.get("key"), receipt.get("start"), receipt.get("stop"), set(receipt.get("weights", ())))
-    return found == (settings.key(settings.recipe(suite, b, m, k)), *span, weights)
+    return found == (run.key, *run.benchmark.span(i), weights)
 
 
 def script(b: str, work: list[Job], config: str) -> str:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths, provenance, stores
+from reedbench.core import io, provenance
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import settings
-from reedbench.schema.suite import Suite
+from reedbench.schema.runs import Benchmark, Run
 
 COSTS = ("device_seconds", "flops")
 SHOWN = 4
@@ -35,33 +34,31 @@ class Retrained:
     """Step up to which the store of the new recipe has it: not trained twice."""
 
 
-def retrained(suite: Suite, b: str, methods: Iterable[str] | None = None) -> list[Retrained]:
+def retrained(benchmark: Benchmark) -> list[Retrained]:
     """Runs of a benchmark that an edit voids, in file order."""
-    chosen = settings.all_methods(suite, b) if methods is None else methods
-    runs = ((m, k) for m in chosen for k in suite.benchmark(b).seeds)
-    return [found for m, k in runs if (found := of_run(b, m, k, settings.recipe(suite, b, m, k)))]
+    return [found for run in benchmark.runs(benchmark.methods) if (found := of_run(run))]
 
 
-def of_run(b: str, m: str, k: int, new: dict[str, Any]) -> Retrained | None:
-    """What a new recipe does to a run; nothing where it was never trained, or its recipe is still the same."""
+def of_run(run: Run) -> Retrained | None:
+    """What an edit does to a run; nothing where it was never trained, or its recipe is still the same."""
     try:
-        old = io.read_json(paths.recipe(b, m, k))
+        old = io.read_json(run.recipe_file)
     except MissingArtefact:
         return None
-    if old == new or not (receipts := list(_receipts(b, m, k, settings.key(new)))):
+    if old == (new := run.recipe) or not (receipts := list(_receipts(run))):
         return None
-    folder = stores.Folder(paths.store(b, m, k, settings.key(new)))
-    kept = max((*folder.state_steps(), *folder.record_steps()), default=0)
+    kept = max((*run.store.state_steps(), *run.store.record_steps()), default=0)
     steps = max(int(receipt["stop"]) for _, receipt in receipts)
-    return Retrained(m, k, tuple(changes(old, new)), steps, _costs(file for file, _ in receipts), kept)
+    voided = _costs(file for file, _ in receipts)
+    return Retrained(run.method, run.seed, tuple(changes(old, new)), steps, voided, kept)
 
 
-def lines(suite: Suite, b: str, found: Iterable[Retrained]) -> list[str]:
+def lines(benchmark: Benchmark) -> list[str]:
     """What a person should read before it happens: one line per reason."""
     groups: dict[tuple[tuple[str, ...], bool], list[Retrained]] = {}
-    for one in found:
+    for one in retrained(benchmark):
         groups.setdefault((one.changes, one.kept >= one.steps), []).append(one)
-    return [_line(b, reasons, kept, runs) for (reasons, kept), runs in groups.items()]
+    return [_line(benchmark.name, reasons, kept, runs) for (reasons, kept), runs in groups.items()]
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -83,14 +80,14 @@ def _word(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _receipts(b: str, m: str, k: int, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _receipts(run: Run) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Receipts of a run that belong to another recipe."""
-    for file in Path(paths.run(b, m, k)).glob("segment-*.json"):
+    for file in Path(run.folder).glob("segment-*.json"):
         try:
             receipt = io.read_json(file)
         except MissingArtefact:
             continue
-        if isinstance(receipt, dict) and receipt.get("key") not in (None, key):
+        if isinstance(receipt, dict) and receipt.get("key") not in (None, run.key):
             yield file, receipt
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.schema import encoder_names, settings, versions
+from reedbench.schema import encoder_names, reports, runs, versions
+from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
 
 FIGURES = (".pdf", ".svg", ".png", ".csv")
@@ -29,89 +30,87 @@ class Pattern:
     """
 
     text: str
-    benchmark: str = ""
+    benchmark: Benchmark | None = None
 
     @property
     def parts(self) -> list[str]:
         """Names along the path."""
         return self.text.split("/")
 
-    def fits(self, suite: Suite, part: int, name: str) -> bool:
+    def fits(self, part: int, name: str) -> bool:
         """Whether `name` can stand at this place: any seed and segment, and the steps whose weights are saved."""
         wanted = self.parts[part]
         if "{" not in wanted:
             return name == wanted
         found = re.fullmatch(re.sub(r"\\{\w+\\}", r"(\\d+)", re.escape(wanted)), name)
-        if found is None or "{step}" not in wanted:
+        if found is None or self.benchmark is None or "{step}" not in wanted:
             return found is not None
         step = int(found[1])
-        return (
-            name == paths.step_name(step) and step > 0 and not step % suite.benchmark(self.benchmark).train.save_every
-        )
+        return name == paths.step_name(step) and step > 0 and not step % self.benchmark.spec.train.save_every
 
-    def examples(self, suite: Suite, part: int) -> list[str]:
+    def examples(self, part: int) -> list[str]:
         """What stands at this place in the benchmark's own tables."""
         wanted = self.parts[part]
-        if "{" not in wanted:
+        if self.benchmark is None or "{" not in wanted:
             return [wanted]
-        benchmark = suite.benchmark(self.benchmark)
-        numbers = {"{k}": benchmark.seeds, "{i}": range(settings.segments(suite, self.benchmark))}
+        numbers = {"{k}": self.benchmark.spec.seeds, "{i}": range(self.benchmark.segments)}
         if "{step}" in wanted:
-            return [paths.step_name(step) for step in benchmark.evaluate]
+            return [paths.step_name(step) for step in self.benchmark.spec.evaluate]
         place = next(name for name in numbers if name in wanted)
         return [wanted.replace(place, str(number)) for number in numbers[place]]
 
-    def expanded(self, suite: Suite) -> Iterator[str]:
+    def expanded(self) -> Iterator[str]:
         """The files of the benchmark's own tables."""
-        choices = [self.examples(suite, place) for place in range(len(self.parts))]
+        choices = [self.examples(place) for place in range(len(self.parts))]
         yield from map("/".join, itertools.product(*choices))
 
 
 def patterns(suite: Suite) -> Iterator[Pattern]:
     """Every kind of file that some rule makes: what people ask for first, then what that is made of."""
-    for b, benchmark in suite.benchmarks.items():
-        yield from _reports(suite, b, tuple(benchmark.ablations), paths.table, paths.ablation, paths.figure)
+    benchmarks = {b: runs.benchmark(suite, b) for b in suite.benchmarks}
+    for benchmark in benchmarks.values():
+        yield from _reports(benchmark, tuple(benchmark.spec.ablations), paths.table, paths.ablation, paths.figure)
     for b in cached(suite):
         made = (paths.cached_table, paths.cached_ablation, paths.cached_figure)
-        yield from _reports(suite, b, cached_ablations(b), *made)
-    for b, benchmark in suite.benchmarks.items():
+        yield from _reports(benchmarks[b], cached_ablations(b), *made)
+    for b, benchmark in benchmarks.items():
         yield Pattern(paths.floor(b))
-        for m in benchmark.methods:
-            for s in benchmark.samplers:
-                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), b)
-                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), b)
-            yield Pattern(paths.receipt(b, m, "{k}", "{i}"), b)
-            yield Pattern(paths.segment(b, m, "{k}", "{i}"), b)
-    yield from {pattern.text: pattern for b in suite.benchmarks for pattern in _of_dataset(suite, b)}.values()
+        for m in benchmark.spec.methods:
+            for s in benchmark.spec.samplers:
+                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark)
+                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark)
+            yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark)
+            yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark)
+    shared = (pattern for benchmark in benchmarks.values() for pattern in _of_dataset(benchmark))
+    yield from {pattern.text: pattern for pattern in shared}.values()
 
 
 def _reports(
-    suite: Suite, b: str, ablations: Sequence[str], table: Any, ablation: Any, figure: Any
+    benchmark: Benchmark, ablations: Sequence[str], table: Any, ablation: Any, figure: Any
 ) -> Iterator[Pattern]:
     """Tables and figures of a benchmark and of its ablations, where these functions file them."""
+    b = benchmark.name
     for file in (table(b), *(ablation(b, a) for a in ablations)):
         yield from map(Pattern, [file, *paths.siblings(file, ".md", ".tex")])
     for a in (None, *ablations):
-        for name, end in itertools.product(settings.figures(suite, b, a), FIGURES):
+        for name, end in itertools.product(reports.figures(benchmark, a), FIGURES):
             yield Pattern(figure(b, name, end, a))
 
 
-def _of_dataset(suite: Suite, b: str) -> Iterator[Pattern]:
+def _of_dataset(benchmark: Benchmark) -> Iterator[Pattern]:
     """Files that a benchmark shares with others on its dataset."""
-    benchmark = suite.benchmark(b)
-    d = benchmark.dataset.id
-    folder = paths.data(d)
+    d, folder, spec = benchmark.dataset, benchmark.data, benchmark.spec
     files = [paths.index(folder), paths.manifest(folder), paths.shards(folder)]
-    files += [paths.captions(d, name) for name in benchmark.captioners]
-    for name, encoder in {**benchmark.encoders, **benchmark.extractors}.items():
+    files += [paths.captions(d, name) for name in spec.captioners]
+    for name, encoder in {**spec.encoders, **spec.extractors}.items():
         filed = encoder_names.filed(name, "{k}") if encoder.per_seed else name
         if encoder.pretrained:
             files += [paths.weights(paths.encoder(d, filed)), paths.card(paths.encoder(d, filed))]
-        if name in benchmark.encoders:
+        if name in spec.encoders:
             folder = paths.representation(d, filed)
             files += [paths.index(folder), paths.shards(folder)]
-    files += [paths.statistics(d, name) for name in benchmark.extractors]
-    yield from (Pattern(file, b) for file in files)
+    files += [paths.statistics(d, name) for name in spec.extractors]
+    yield from (Pattern(file, benchmark) for file in files)
 
 
 def cached(suite: Suite) -> list[str]:
@@ -167,20 +166,18 @@ def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[st
     first = ""  # what is said of the first name that is wrong
     for place, name in enumerate(asked):
         known = [pattern for pattern in known if len(pattern.parts) > place]
-        fitting = [pattern for pattern in known if pattern.fits(suite, place, name)]
+        fitting = [pattern for pattern in known if pattern.fits(place, name)]
         if not fitting:
-            names = list(dict.fromkeys(n for pattern in known for n in pattern.examples(suite, place)))
+            names = list(dict.fromkeys(n for pattern in known for n in pattern.examples(place)))
             first = first or _wrong(suite, asked, place, names)
             if (near := _near(name, names)) is None or Path(name).stem in versions.FIGURES:
                 return f"{target}: {first}"
             name = near
-            fitting = [pattern for pattern in known if pattern.fits(suite, place, name)]
+            fitting = [pattern for pattern in known if pattern.fits(place, name)]
         guess.append(name)
         known = fitting
     if not any(len(pattern.parts) == len(asked) for pattern in known):
-        inside = list(
-            dict.fromkeys(n for p in known if len(p.parts) > len(asked) for n in p.examples(suite, len(asked)))
-        )
+        inside = list(dict.fromkeys(n for p in known if len(p.parts) > len(asked) for n in p.examples(len(asked))))
         return f"{target}: {first or f'is a folder of targets; ask for one of them ({_some(inside)})'}"
     meant = "/".join(guess)
     return None if meant == target else f"{target}: {first or 'is not how a target is written'}{_meant([meant])}"

@@ -6,20 +6,23 @@ import torch
 
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError
-from reedbench.schema import settings
+from reedbench.schema import runs
+from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
 
 
-def device_of(suite: Suite, b: str, verb: str) -> str:
+def device_of(benchmark: Benchmark, verb: str) -> str:
     """`cpu` or `cuda`.
 
     Raises:
         ConfigError: GPUs are asked for and none is visible.
     """
     asked = os.environ.get(GPUS_VARIABLE, "")
-    gpus = int(asked) if asked.isdecimal() else settings.resources(suite, b, verb).gpus
+    gpus = int(asked) if asked.isdecimal() else benchmark.resources(verb).gpus
     if gpus and not torch.cuda.is_available():
-        raise ConfigError(f"{b}: resources.{verb} asks for {gpus} GPU(s) and none is visible (set gpus: 0 for the CPU)")
+        raise ConfigError(
+            f"{benchmark.name}: resources.{verb} asks for {gpus} GPU(s) and none is visible (set gpus: 0 for the CPU)"
+        )
     return "cuda" if gpus else "cpu"
 
 
@@ -31,4 +34,4 @@ def device_of_encoder(suite: Suite, data: str, name: str) -> str:
     """
     if not suite.encoder(data, name).on_gpu:
         return "cpu"
-    return device_of(suite, settings.first_benchmark_of(suite, data), "represent")
+    return device_of(runs.first_on(suite, data), "represent")

@@ -17,9 +17,8 @@ from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.metrics import AbstractMetric, FeatureMetric, Features
 from reedbench.report.source import HALVES
-from reedbench.schema import settings
 from reedbench.schema.checks import RESERVED
-from reedbench.schema.suite import Suite
+from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
 from reedbench.steps.features import extract
@@ -31,7 +30,7 @@ MIN_STREAMS = 3
 NOT_DRAWN = {"kind": "none", "reason": "nothing was drawn"}
 
 
-def evaluate(suite: Suite, arguments: Namespace) -> Made:
+def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made:
     """Score one cell, or the floor.
 
     Raises:
@@ -43,64 +42,63 @@ def evaluate(suite: Suite, arguments: Namespace) -> Made:
     if not arguments.floor and any(part is None for part in cell):
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
     with pinned(THREADS):
-        return _floor(suite, arguments.benchmark) if arguments.floor else _cell(suite, arguments.benchmark, *cell)
+        return _floor(benchmark) if arguments.floor else _cell(benchmark.cell(*cell))
 
 
-def _cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Made:
-    benchmark, sampler = suite.benchmark(b), settings.sampler(suite, b, s)
-    settings.method(suite, b, m)  # a name that does not exist is the user's error, not a missing file
-    folder, sampling = paths.samples(b, m, k, step, s), settings.key(settings.sampling(suite, b, s))
-    provenance.require(folder, sampling)
-    recipe = settings.key(settings.recipe(suite, b, m, k))
-    if provenance.read(folder)["notes"].get("recipe") != recipe:
-        raise MissingArtefact(f"{folder}: drawn from another recipe's weights; sample again: snakemake -f {folder}")
-    data = paths.data(benchmark.dataset.id)
-    provenance.require(paths.index(data), settings.key(settings.dataset(suite, benchmark.dataset.id)))
-    samples, inputs = benchmark.codec.read(folder), [folder, paths.index(data)]
-    asked = benchmark.codec.asked(data, rows.index(data), len(samples), benchmark.sampling.streams)
+def _cell(cell: Cell) -> Made:
+    run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
+    provenance.require(cell.samples, cell.sampling_key)
+    if provenance.read(cell.samples)["notes"].get("recipe") != run.key:
+        raise MissingArtefact(
+            f"{cell.samples}: drawn from another recipe's weights; sample again: snakemake -f {cell.samples}"
+        )
+    data = paths.index(benchmark.data)
+    provenance.require(data, benchmark.data_key)
+    samples, inputs = spec.codec.read(cell.samples), [cell.samples, data]
+    asked = spec.codec.asked(benchmark.data, rows.index(benchmark.data), len(samples), spec.sampling.streams)
     evidence = CellEvidence(
         samples,
         asked,
-        lambda name: _features(suite, b, name, samples, inputs),
-        lambda name: _folds(suite, b, name, samples),
+        lambda name: _features(benchmark, name, samples, inputs),
+        lambda name: _folds(benchmark, name, samples),
     )
     body = {
-        "benchmark": b, "method": m, "seed": k, "step": step, "sampler": s, "weights": "ema",
-        "nfe": sampler.nfe(), "guidance": sampler.guidance, "recipe": recipe, "sampling": sampling,
-        "evaluation": settings.key(settings.evaluation(suite, b)), "records": _records(suite, b, evidence),
+        "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
+        "sampler": cell.sampler, "weights": "ema", "nfe": cell.drawer.nfe(), "guidance": cell.drawer.guidance,
+        "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.evaluation_key,
+        "records": _records(benchmark, evidence),
     }  # fmt: skip
-    out = paths.metrics(b, m, k, step, s)
-    io.write_json(out, body)
-    return Made([out], list(dict.fromkeys(inputs)), seeds=[k])
+    io.write_json(cell.metrics, body)
+    return Made([cell.metrics], list(dict.fromkeys(inputs)), seeds=[run.seed])
 
 
-def _features(suite: Suite, b: str, name: str, samples: Rows, inputs: list[str]) -> tuple[Features, Features]:
-    generated, read = extract(suite, settings.dataset_of(suite, b), name, samples)
-    reference, statistics = _reference(suite, b, name)
+def _features(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) -> tuple[Features, Features]:
+    generated, read = extract(benchmark.suite, benchmark.dataset, name, samples)
+    reference, statistics = _reference(benchmark, name)
     inputs += [*read, statistics]
     return generated, reference
 
 
-def _folds(suite: Suite, b: str, name: str, samples: Rows) -> Any:
-    folder = suite.benchmark(b).folders[name]
+def _folds(benchmark: Benchmark, name: str, samples: Rows) -> Any:
+    folder = benchmark.spec.folders[name]
     with pinned(folder.threads):
-        return folder.fold(samples, device_of(suite, b, "evaluate"))
+        return folder.fold(samples, device_of(benchmark, "evaluate"))
 
 
-def _floor(suite: Suite, b: str) -> Made:
+def _floor(benchmark: Benchmark) -> Made:
     """What real data score under every metric that can say so."""
-    data = paths.index(paths.data(settings.dataset_of(suite, b)))
-    provenance.require(data, settings.key(settings.dataset(suite, settings.dataset_of(suite, b))))
-    limits = rows.index(paths.data(settings.dataset_of(suite, b))).get("limits", [])
+    data = paths.index(benchmark.data)
+    provenance.require(data, benchmark.data_key)
+    limits = rows.index(benchmark.data).get("limits", [])
     halves: dict[str, tuple[Features, Features]] = {}
     records, inputs = [], [data]
-    for metric in suite.benchmark(b).metrics:
+    for metric in benchmark.spec.metrics:
         if isinstance(metric, FeatureMetric):
             if metric.extractor not in halves:
-                halves[metric.extractor], statistics = _halves(suite, b, metric.extractor)
+                halves[metric.extractor], statistics = _halves(benchmark, metric.extractor)
                 inputs.append(statistics)
             one, other = halves[metric.extractor]
-            protocol = _protocol(suite, b, metric, other)
+            protocol = _protocol(benchmark, metric, other)
             name = metric.id(len(one), reference=len(other))
             record = _record(metric, name, metric.checked(one, other), len(one), protocol, NOT_DRAWN)
             records.append({**record, "what": HALVES})
@@ -109,42 +107,41 @@ def _floor(suite: Suite, b: str) -> Made:
                 name = metric.id(limit["n"])
                 record = _record(metric, name, limit["value"], limit["n"], metric.plain(), NOT_DRAWN)
                 records.append({**record, "what": limit["what"]})
-    out = paths.floor(b)
-    evaluation = settings.key(settings.evaluation(suite, b))
-    io.write_json(out, {"benchmark": b, "method": RESERVED, "evaluation": evaluation, "records": records})
+    out = paths.floor(benchmark.name)
+    body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.evaluation_key}
+    io.write_json(out, {**body, "records": records})
     return Made([out], inputs)
 
 
-def _halves(suite: Suite, b: str, extractor: str) -> tuple[tuple[Features, Features], str]:
+def _halves(benchmark: Benchmark, extractor: str) -> tuple[tuple[Features, Features], str]:
     """The training split under an extractor in two halves, chosen by a named stream, and the file that holds it."""
-    everything, statistics = _reference(suite, b, extractor)
-    order = seeds.stream("floor", settings.dataset_of(suite, b)).permutation(len(everything))
+    everything, statistics = _reference(benchmark, extractor)
+    order = seeds.stream("floor", benchmark.dataset).permutation(len(everything))
     half = len(order) // 2
     return (everything.take(order[:half]), everything.take(order[half:])), statistics
 
 
-def _reference(suite: Suite, b: str, extractor: str) -> tuple[Features, str]:
+def _reference(benchmark: Benchmark, extractor: str) -> tuple[Features, str]:
     """The training split under an extractor, and the file that holds it."""
-    dataset = settings.dataset_of(suite, b)
-    file = paths.statistics(dataset, extractor)
-    provenance.require(file, settings.key(settings.encoder(suite, dataset, extractor)))
+    file = paths.statistics(benchmark.dataset, extractor)
+    provenance.require(file, benchmark.encoder_key(extractor))
     return read_features(file), file
 
 
-def _records(suite: Suite, b: str, evidence: CellEvidence) -> list[dict[str, Any]]:
+def _records(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any]]:
     """One record per metric; what cannot be measured here has a reason in place of a value."""
-    benchmark, n, records = suite.benchmark(b), len(evidence), []
-    size = n // benchmark.sampling.streams
+    spec, streams, n, records = benchmark.spec, benchmark.spec.sampling.streams, len(evidence), []
+    size = n // streams
     # Made once: metrics share computations by identity.
-    parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(benchmark.sampling.streams)]
-    for metric in benchmark.metrics:
-        name = metric.id(n, benchmark.sampling.streams)
-        if missing := [reason for folder in metric.folders() if (reason := benchmark.folders[folder].missing())]:
+    parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(streams)]
+    for metric in spec.metrics:
+        name = metric.id(n, streams)
+        if missing := [reason for folder in metric.folders() if (reason := spec.folders[folder].missing())]:
             none = {"kind": "none", "reason": missing[0]}
             records.append({**_record(metric, name, None, n, metric.plain(), none), "reason": missing[0]})
             continue
         reference = evidence.features(metric.extractor)[1] if isinstance(metric, FeatureMetric) else None
-        protocol = _protocol(suite, b, metric, reference)
+        protocol = _protocol(benchmark, metric, reference)
         value, spread = metric.measured(evidence), metric.spread(evidence) or _over_streams(metric, parts)
         records.append(_record(metric, name, value, n, protocol, spread))
     return records
@@ -166,14 +163,14 @@ def _record(
     }
 
 
-def _protocol(suite: Suite, b: str, metric: AbstractMetric, reference: Features | None) -> dict[str, Any]:
+def _protocol(benchmark: Benchmark, metric: AbstractMetric, reference: Features | None) -> dict[str, Any]:
     """What a number was measured under."""
     protocol = metric.plain()
     if reference is not None:
-        described = settings.encoder(suite, settings.dataset_of(suite, b), metric.extractors()[0])
-        protocol |= {"n_reference": len(reference), "extractor_settings": settings.key(described)}
+        key = benchmark.encoder_key(metric.extractors()[0])
+        protocol |= {"n_reference": len(reference), "extractor_settings": key}
     for name in metric.folders():
-        protocol["folder_settings"] = settings.folder(suite, b, name)
+        protocol["folder_settings"] = benchmark.spec.folders[name].identity()
     return protocol
 
 

@@ -5,17 +5,17 @@ from argparse import Namespace
 from reedbench.core import paths
 from reedbench.core.provenance import Made
 from reedbench.report import figures
-from reedbench.schema import settings
-from reedbench.schema.suite import Suite
-from reedbench.steps.gather import facts, load, with_baseline
+from reedbench.schema import reports
+from reedbench.schema.runs import Benchmark
+from reedbench.steps.gather import facts, load
 
 
-def plot(suite: Suite, arguments: Namespace) -> Made:
+def plot(benchmark: Benchmark, arguments: Namespace) -> Made:
     """Draw one figure of the methods of the table, or of an ablation."""
-    b, ablation = arguments.benchmark, arguments.ablation
-    methods = settings.shown(suite, b, ablation)
-    source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache, previews=True)
-    words = {**facts(suite, b, ablation), "codec": suite.benchmark(b).codec, "cached": arguments.cache}
+    ablation = arguments.ablation
+    methods = reports.with_baseline(benchmark, ablation)
+    source, inputs = load(benchmark, methods, cache=arguments.cache, previews=True)
+    words = {**facts(benchmark, ablation), "codec": benchmark.spec.codec, "cached": arguments.cache}
     place = paths.cached_figure if arguments.cache else paths.figure
-    stem = place(b, arguments.figure, ablation=ablation)
+    stem = place(benchmark.name, arguments.figure, ablation=ablation)
     return Made(figures.draw(arguments.figure, source, words, stem), inputs)

@@ -10,12 +10,13 @@ from reedbench.core import provenance
 from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
-from reedbench.schema import planning, settings, suite
+from reedbench.schema import planning, reports, runs, settings, suite
+from reedbench.schema.runs import Benchmark, Cell, Run
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
 
-Step = Callable[[Suite, argparse.Namespace], provenance.Made | None]  # nothing: another rank records it
-Depends = Callable[[Suite, argparse.Namespace], Any]
+Of = Any  # what a step works on: a run, a cell or a benchmark; the suite, of what benchmarks share
+Step = Callable[[Of, argparse.Namespace], provenance.Made | None]  # nothing: another rank records it
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,7 +40,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(arguments: argparse.Namespace) -> None:
     loaded = suite.load(arguments.config)
-    depends = DEPENDS[arguments.verb](loaded, arguments)
+    resolve, settings_of = VERBS[arguments.verb]
+    of = resolve(loaded, arguments)
+    depends = settings_of(of, arguments)
     digest = settings.key(depends)
     if arguments.expect and arguments.expect != digest:
         raise ConfigError(
@@ -47,19 +50,19 @@ def _run(arguments: argparse.Namespace) -> None:
             f"(settings {digest}, planned {arguments.expect}): run snakemake again"
         )
     command = ["reedbench", "step", *_words(arguments)]
-    if arguments.unless_fresh and _is_fresh(loaded, arguments, digest, command):
+    if arguments.unless_fresh and _is_fresh(of, arguments, digest, command):
         return
     function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
-    if (made := function(loaded, arguments)) is not None:
+    if (made := function(of, arguments)) is not None:
         recorder.record(made)
 
 
-def _is_fresh(loaded: Suite, a: argparse.Namespace, digest: str, command: list[str]) -> bool:
+def _is_fresh(of: Of, a: argparse.Namespace, digest: str, command: list[str]) -> bool:
     """Whether running the step again would change nothing; how a run is cut into segments is in no settings."""
     if not provenance.fresh(a.unless_fresh, digest, command):
         return False
-    return a.verb != "train" or planning.is_published(loaded, a.benchmark, a.method, a.seed, a.segment)
+    return a.verb != "train" or planning.is_published(of, a.segment)
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
@@ -71,25 +74,38 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     return words
 
 
-def _recipe(loaded: Suite, a: argparse.Namespace) -> Any:
-    return settings.recipe(loaded, a.benchmark, a.method, a.seed)
+def _suite(loaded: Suite, a: argparse.Namespace) -> Suite:
+    return loaded
 
 
-def _report(loaded: Suite, a: argparse.Namespace) -> Any:
-    return settings.reporting(loaded, a.benchmark, getattr(a, "ablation", None))
+def _benchmark(loaded: Suite, a: argparse.Namespace) -> Benchmark:
+    return runs.benchmark(loaded, a.benchmark)
 
 
-DEPENDS: dict[str, Depends] = {
-    "prepare": lambda s, a: settings.dataset(s, a.dataset),
-    "caption": lambda s, a: settings.captioner(s, a.dataset, a.captioner),
-    "pretrain": lambda s, a: settings.encoder(s, a.dataset, a.encoder),
-    "represent": lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor),
-    "train": _recipe,
-    "sample": lambda s, a: settings.sampling(s, a.benchmark, a.sampler),
-    "evaluate": lambda s, a: settings.evaluation(s, a.benchmark),
-    "tabulate": _report,
-    "plot": _report,
-    "smoke": lambda s, a: {},
+def _of_run(loaded: Suite, a: argparse.Namespace) -> Run:
+    return runs.of(loaded, a.benchmark, a.method, a.seed)
+
+
+def _cell(loaded: Suite, a: argparse.Namespace) -> Cell:
+    return runs.cell(loaded, a.benchmark, a.method, a.seed, a.step, a.sampler)
+
+
+def _report(benchmark: Benchmark, a: argparse.Namespace) -> Any:
+    return reports.reporting(benchmark, a.ablation)
+
+
+# By verb: what the arguments name, resolved once, and the settings on which the step's result depends.
+VERBS: dict[str, tuple[Callable[[Suite, argparse.Namespace], Of], Callable[[Of, argparse.Namespace], Any]]] = {
+    "prepare": (_suite, lambda s, a: settings.dataset(s, a.dataset)),
+    "caption": (_suite, lambda s, a: settings.captioner(s, a.dataset, a.captioner)),
+    "pretrain": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder)),
+    "represent": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor)),
+    "train": (_of_run, lambda run, a: run.recipe),
+    "sample": (_cell, lambda cell, a: cell.sampling),
+    "evaluate": (_benchmark, lambda benchmark, a: benchmark.evaluation),
+    "tabulate": (_benchmark, _report),
+    "plot": (_benchmark, _report),
+    "smoke": (_suite, lambda s, a: {}),
 }
 
 

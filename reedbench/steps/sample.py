@@ -18,43 +18,37 @@ from reedbench.core.provenance import Made
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.schema import settings
-from reedbench.schema.suite import Suite
+from reedbench.schema.runs import Cell
 from reedbench.steps.device import device_of
 
 
-def sample(suite: Suite, arguments: Namespace) -> Made:
+def sample(cell: Cell, arguments: Namespace) -> Made:
     """Draw the benchmark's number of samples from one checkpoint."""
-    b, m, k, step, s = arguments.benchmark, arguments.method, arguments.seed, arguments.step, arguments.sampler
-    benchmark, sampler, objective = suite.benchmark(b), settings.sampler(suite, b, s), settings.method(suite, b, m)
-    codec, size = benchmark.codec, benchmark.sampling.batch
-    device = device_of(suite, b, "sample")
-    torch.set_num_threads(benchmark.train.threads)
-    segment = settings.segment_of(suite, b, step)
-    receipt, folder = paths.receipt(b, m, k, segment), paths.segment(b, m, k, segment)
-    weights = f"{folder}/{paths.step_name(step)}.safetensors"
-    recipe = _recipe_of(suite, b, m, k, receipt)
-    _check_weights(weights, receipt)
-    data = paths.data(benchmark.dataset.id)
-    provenance.require(paths.index(data), settings.key(settings.dataset(suite, benchmark.dataset.id)))
-    facts = rows.index(data)
-    network = _network(suite, b, facts, weights, device)
-    asked = codec.asked(data, facts, benchmark.sampling.count, benchmark.sampling.streams)
+    run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
+    codec, size = spec.codec, spec.sampling.batch
+    device = device_of(benchmark, "sample")
+    torch.set_num_threads(spec.train.threads)
+    _check_weights(cell)
+    data = paths.index(benchmark.data)
+    provenance.require(data, benchmark.data_key)
+    facts = rows.index(benchmark.data)
+    network = _network(spec, facts, cell.weights, device)
+    asked = codec.asked(benchmark.data, facts, spec.sampling.count, spec.sampling.streams)
     parts, order = [], _by_length(asked, codec.lengths_of)
-    with Track(f"{b}/{m}/seed{k}/{step}/{s}", len(asked), unit="sample") as track, torch.no_grad():
+    with Track(cell.title, len(asked), unit="sample") as track, torch.no_grad():
         for begin in range(0, len(asked), size):
             index = order[begin : begin + size]
-            chosen, streams = asked.take(index), _streams(benchmark.dataset.id, k, index)
+            chosen, streams = asked.take(index), _streams(benchmark.dataset, run.seed, index)
             condition = {n: x.to(device) for n, x in codec.condition(chosen, facts, streams).items()}
-            drawn = sampler.draw(network, condition, streams, objective)
+            drawn = cell.drawer.draw(network, condition, streams, run.objective)
             parts.append(codec.samples({name: x.cpu() for name, x in drawn.items()}, chosen))
             track.update(begin + len(index))
-    samples, out = _joined(parts, order), paths.samples(b, m, k, step, s)
-    with io.atomic_directory(out) as part:
+    samples = _joined(parts, order)
+    with io.atomic_directory(cell.samples) as part:
         codec.write(part, samples)
         io.write_npz(part / paths.PREVIEW, {"arr_0": codec.preview(samples, asked)})
-    notes = {"nfe": sampler.nfe(), "recipe": recipe}
-    return Made([out], [receipt, weights, paths.index(data)], device=device, seeds=[k], notes=notes)
+    notes = {"nfe": cell.drawer.nfe(), "recipe": run.key}
+    return Made([cell.samples], [cell.receipt, cell.weights, data], device=device, seeds=[run.seed], notes=notes)
 
 
 def _streams(dataset: str, k: int, index: np.ndarray) -> Callable[[str], seeds.RowStreams]:
@@ -83,25 +77,20 @@ def _joined(parts: list[Rows], order: np.ndarray) -> Rows:
     return samples if in_place else samples.take(np.argsort(order))
 
 
-def _recipe_of(suite: Suite, b: str, m: str, k: int, receipt: str) -> str:
-    """The key of the run's recipe, which the receipt must carry."""
-    wanted, found = settings.key(settings.recipe(suite, b, m, k)), io.read_json(receipt).get("key")
-    if found != wanted:
-        raise MissingArtefact(
-            f"{receipt}: the weights belong to recipe {found}, the configuration's is {wanted}; "
-            f"train again: snakemake -f {receipt}"
-        )
-    return wanted
-
-
-def _check_weights(file: str, receipt: str) -> None:
-    """Refuse weights that are not those for which the receipt vouches.
+def _check_weights(cell: Cell) -> None:
+    """Refuse weights of another recipe, and those for which the receipt does not vouch.
 
     Raises:
         MissingArtefact: they are absent, or others.
     """
-    name = Path(file).name
-    wanted = io.read_json(receipt).get("weights", {}).get(name)
+    receipt, file, name = cell.receipt, cell.weights, Path(cell.weights).name
+    said = io.read_json(receipt)
+    if (found := said.get("key")) != cell.run.key:
+        raise MissingArtefact(
+            f"{receipt}: the weights belong to recipe {found}, the configuration's is {cell.run.key}; "
+            f"train again: snakemake -f {receipt}"
+        )
+    wanted = said.get("weights", {}).get(name)
     if wanted is None:
         why = f"{receipt}: speaks of no {name} (train.save_every was edited since)"
     elif not Path(file).exists():
@@ -113,10 +102,9 @@ def _check_weights(file: str, receipt: str) -> None:
     raise MissingArtefact(f"{why}; publish its segment again: snakemake -f {receipt}")
 
 
-def _network(suite: Suite, b: str, facts: dict[str, Any], file: str, device: str) -> Any:
-    """The backbone with averaged weights, in eval mode."""
-    benchmark = suite.benchmark(b)
-    backbone = benchmark.backbone.build(benchmark.codec.shape(facts), facts)
+def _network(spec: Any, facts: dict[str, Any], file: str, device: str) -> Any:
+    """The backbone of a benchmark with averaged weights, in eval mode."""
+    backbone = spec.backbone.build(spec.codec.shape(facts), facts)
     weights = io.read_tensors(file)
     _fill(backbone, {n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")}, file)
     return backbone.to(device).eval()

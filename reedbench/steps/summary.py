@@ -8,19 +8,19 @@ from reedbench.report.digest import digest
 from reedbench.report.notes import notes
 from reedbench.report.paired import difference
 from reedbench.report.tables import Comparison, compare, metric_ids
-from reedbench.schema import planning, settings
-from reedbench.schema.suite import Suite
-from reedbench.steps.gather import facts, load, with_baseline
+from reedbench.schema import planning, reports, settings
+from reedbench.schema.runs import Benchmark
+from reedbench.steps.gather import facts, load
 from reedbench.steps.tabulate import table_file
 
 
-def summary(suite: Suite, b: str, *, cache: bool) -> tuple[list[list[str]], list[str]]:
+def summary(benchmark: Benchmark, *, cache: bool) -> tuple[list[list[str]], list[str]]:
     """Rows of the readable table, and lines to print below it: from runs, or from the committed cache.
 
     Raises:
         MissingArtefact: the table has not been made, or was made under other settings.
     """
-    found, origin = _comparison(suite, b, None, cache=cache)
+    found, origin = _comparison(benchmark, None, cache=cache)
     shown = digest(found)
     columns = [["", *(row[0] for row in shown.rows)]]
     for j, name in enumerate(shown.columns[1:], 1):
@@ -28,19 +28,20 @@ def summary(suite: Suite, b: str, *, cache: bool) -> tuple[list[list[str]], list
         columns.append([name, *(f"{row[j]}{star}" for row, star in zip(shown.rows, best, strict=True))])
     figure = paths.cached_figure if origin else paths.figure
     lines = [line.replace("Bold: ", "*: ") for line in notes(found)]
-    lines.append(f"table    {table_file(b, None, cache=bool(origin))} (.md, .tex)")
-    lines += [f"figure   {figure(b, name, '.png')} (.pdf, .svg, .csv)" for name in settings.figures(suite, b)]
-    return columns, [*lines, origin or _costs(suite, b)]
+    lines.append(f"table    {table_file(benchmark.name, None, cache=bool(origin))} (.md, .tex)")
+    pictures = [figure(benchmark.name, name, ".png") for name in reports.figures(benchmark)]
+    lines += [f"figure   {picture} (.pdf, .svg, .csv)" for picture in pictures]
+    return columns, [*lines, origin or _costs(benchmark)]
 
 
-def paired(suite: Suite, b: str, *, cache: bool, ablation: str | None, against: str | None) -> list[str]:
+def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: str | None) -> list[str]:
     """What the seeds show, a sentence per method and metric at the last step: each method against one of them.
 
     Raises:
         MissingArtefact: the table has not been made, or was made under other settings.
         ConfigError: `against` is not among the methods of the table or ablation.
     """
-    found, origin = _comparison(suite, b, ablation, cache=cache)
+    found, origin = _comparison(benchmark, ablation, cache=cache)
     methods = list(found.facts["methods"])
     if against is not None and against not in methods:
         raise ConfigError(f"--against: {unknown('method', against, methods)}")
@@ -58,10 +59,10 @@ def paired(suite: Suite, b: str, *, cache: bool, ablation: str | None, against: 
     return [*lines, *([origin] if origin else [])]
 
 
-def _comparison(suite: Suite, b: str, ablation: str | None, *, cache: bool) -> tuple[Comparison, str]:
+def _comparison(benchmark: Benchmark, ablation: str | None, *, cache: bool) -> tuple[Comparison, str]:
     """The comparison behind a table, and a line that says so where it is the committed cache and not runs."""
-    words = facts(suite, b, ablation)
-    runs, cached = (table_file(b, ablation, cache=each) for each in (False, True))
+    words = facts(benchmark, ablation)
+    runs, cached = (table_file(benchmark.name, ablation, cache=each) for each in (False, True))
     cache = cache or (not Path(runs).exists() and Path(cached).exists())
     file = cached if cache else runs
     if not Path(file).exists():
@@ -69,15 +70,15 @@ def _comparison(suite: Suite, b: str, ablation: str | None, *, cache: bool) -> t
             f"{file} does not exist: make it (snakemake --cores 2 {file})"
             + ("" if cache else f", or the one of the committed cache, if there is one (snakemake --cores 2 {cached})")
         )
-    provenance.require(io.require(file), settings.key(settings.reporting(suite, b, ablation)))
-    source, _ = load(suite, b, with_baseline(suite, b, settings.shown(suite, b, ablation)), cache=cache)
-    origin = f"From the committed cache ({Path(paths.cache_record(b)).parent}/), not from runs here." if cache else ""
+    provenance.require(io.require(file), settings.key(reports.reporting(benchmark, ablation)))
+    source, _ = load(benchmark, reports.with_baseline(benchmark, ablation), cache=cache)
+    origin = f"From the committed cache ({paths.cache(benchmark.name)}/), not from runs here." if cache else ""
     return compare(source, words), origin
 
 
-def _costs(suite: Suite, b: str) -> str:
+def _costs(benchmark: Benchmark) -> str:
     """CPU-seconds of the benchmark's jobs (their last attempts), by step."""
-    done = [job for job in planning.jobs(suite, b) if provenance.sidecar(job.done).exists()]
+    done = [job for job in planning.jobs(benchmark) if provenance.sidecar(job.done).exists()]
     by_step: dict[str, list[float]] = {}
     for job in done:
         by_step.setdefault(job.verb, []).append(float(provenance.cost(job.done)["cpu_seconds"]))

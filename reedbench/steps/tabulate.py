@@ -8,19 +8,18 @@ from reedbench.report import markup
 from reedbench.report.digest import digest
 from reedbench.report.notes import notes
 from reedbench.report.tables import as_csv, compare
-from reedbench.schema import settings
-from reedbench.schema.suite import Suite
-from reedbench.steps.gather import facts, load, with_baseline
+from reedbench.schema import reports
+from reedbench.schema.runs import Benchmark
+from reedbench.steps.gather import facts, load
 
 
-def tabulate(suite: Suite, arguments: Namespace) -> Made:
+def tabulate(benchmark: Benchmark, arguments: Namespace) -> Made:
     """Write the tidy CSV and the readable digests of a table or an ablation."""
-    b, ablation = arguments.benchmark, arguments.ablation
-    methods = settings.shown(suite, b, ablation)
-    words = facts(suite, b, ablation)
-    source, inputs = load(suite, b, with_baseline(suite, b, methods), cache=arguments.cache)
+    ablation = arguments.ablation
+    words = facts(benchmark, ablation)
+    source, inputs = load(benchmark, reports.with_baseline(benchmark, ablation), cache=arguments.cache)
     found = compare(source, words)
-    out = table_file(b, ablation, cache=arguments.cache)
+    out = table_file(benchmark.name, ablation, cache=arguments.cache)
     shown, lines = digest(found), notes(found)
     markdown, latex = paths.siblings(out, ".md", ".tex")
     io.write_text(markdown, markup.markdown(shown, words["title"], lines))

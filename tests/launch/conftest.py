@@ -12,7 +12,7 @@ import pytest
 from reedbench.core import io, paths
 from reedbench.launch.status import Report, Row, Status
 from reedbench.launch.ticket import Ticket, comment_of
-from reedbench.schema import settings, words
+from reedbench.schema import runs, words
 from reedbench.schema.suite import load
 
 
@@ -29,7 +29,7 @@ class Scene:
         self.suite = load()
 
     def key(self, method: str = "sit") -> str:
-        return settings.key(settings.recipe(self.suite, "tiny", method, 0))
+        return runs.of(self.suite, "tiny", method, 0).key
 
     def store(self, method: str = "sit", key: str | None = None) -> Path:
         store = Path(paths.store("tiny", method, 0, key or self.key(method)))

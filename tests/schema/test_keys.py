@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from reedbench.core import plugins
 from reedbench.core.frozen import Frozen
 from reedbench.objectives._schedule import Schedule
-from reedbench.schema import settings, suite
+from reedbench.schema import runs, settings, suite
 from reedbench.schema.benchmark import Optimiser, Training
 from reedbench.schema.versions import VERSIONS
 
@@ -44,9 +44,9 @@ def golden(name: str, found: Any) -> Any:
 def test_the_keys_of_the_shipped_benchmarks_stay(shipped):
     found = {
         b: {
-            "recipes": {m: settings.key(settings.recipe(shipped, b, m, 0)) for m in benchmark.methods},
-            "sampling": {s: settings.key(settings.sampling(shipped, b, s)) for s in benchmark.samplers},
-            "evaluation": settings.key(settings.evaluation(shipped, b)),
+            "recipes": {m: runs.of(shipped, b, m, 0).key for m in benchmark.methods},
+            "sampling": {s: settings.key(runs.benchmark(shipped, b).sampling(s)) for s in benchmark.samplers},
+            "evaluation": runs.benchmark(shipped, b).evaluation_key,
         }
         for b, benchmark in shipped.benchmarks.items()
     }
@@ -94,9 +94,9 @@ def with_grown(benchmark: Any, place: str, value: int) -> Any:
 def keys(benchmark: Any) -> list[str]:
     one = suite.Suite({"digits": benchmark})
     return [
-        settings.key(settings.recipe(one, "digits", "reed", 0)),
-        settings.key(settings.sampling(one, "digits", "ode")),
-        settings.key(settings.evaluation(one, "digits")),
+        runs.of(one, "digits", "reed", 0).key,
+        settings.key(runs.benchmark(one, "digits").sampling("ode")),
+        runs.benchmark(one, "digits").evaluation_key,
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reedbench.schema import settings, suite
+from reedbench.schema import runs, settings, suite
 
 TINY = "benchmarks/tiny.yaml"
 NODE = "methods/reed/alignments/0"
@@ -84,7 +84,7 @@ def sampling_keys(files, sampler: str) -> set[str]:
         files.set("sampling", {"count": 64, "streams": streams})
         files.write()
         suite.load.cache_clear()
-        keys.add(settings.key(settings.sampling(suite.load(), "tiny", sampler)))
+        keys.add(settings.key(runs.benchmark(suite.load(), "tiny").sampling(sampler)))
     return keys
 
 

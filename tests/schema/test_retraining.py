@@ -7,7 +7,7 @@ import pytest
 
 from reedbench import cli
 from reedbench.core import io, paths, provenance, stores
-from reedbench.schema import retraining, settings
+from reedbench.schema import retraining, runs, settings
 from reedbench.schema.suite import load
 
 
@@ -20,7 +20,7 @@ def edit(old, new):
 
 def leave(m, seconds):
     """What a run of 20 steps leaves in results, without having run."""
-    recipe = settings.recipe(load(), "tiny", m, 0)
+    recipe = runs.of(load(), "tiny", m, 0).recipe
     io.write_json(paths.recipe("tiny", m, 0), recipe)
     for i in range(2):
         receipt = paths.receipt("tiny", m, 0, i)
@@ -37,7 +37,7 @@ def trained(workspace):
 
 def said():
     suite = load()
-    return retraining.lines(suite, "tiny", retraining.retrained(suite, "tiny"))
+    return retraining.lines(runs.benchmark(suite, "tiny"))
 
 
 def test_nothing_is_said_where_nothing_changes(trained):
@@ -67,12 +67,12 @@ def test_a_run_that_was_never_trained_is_not_trained_anew(trained):
     for file in Path(paths.run("tiny", "sit", 0)).glob("segment-*"):
         file.unlink()
     edit("lr: 1.0e-3", "lr: 2.0e-3")
-    assert [one.method for one in retraining.retrained(load(), "tiny")] == ["reed"]
+    assert [one.method for one in retraining.retrained(runs.benchmark(load(), "tiny"))] == ["reed"]
 
 
 def test_an_edit_that_is_taken_back_is_said_to_cost_nothing(trained):
     edit("lr: 1.0e-3", "lr: 2.0e-3")
-    key = settings.key(settings.recipe(load(), "tiny", "sit", 0))
+    key = runs.of(load(), "tiny", "sit", 0).key
     store = stores.Folder(paths.store("tiny", "sit", 0, key))
     io.write_json(store.record_file(20), {})
     kept, anew = sorted(said(), key=len)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reedbench.core.errors import ConfigError
-from reedbench.schema import planning, settings, suite
+from reedbench.schema import planning, reports, runs, settings, suite
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "config/benchmarks/digits.yaml"
@@ -25,7 +25,7 @@ def loaded(files) -> suite.Suite:
 
 def recipe_key(files, method: str = "reed") -> str:
     """The key of the recipe of a method under seed 0."""
-    return settings.key(settings.recipe(loaded(files), "tiny", method, 0))
+    return runs.of(loaded(files), "tiny", method, 0).key
 
 
 @pytest.fixture
@@ -125,28 +125,28 @@ def test_an_edit_changes_the_recipes_of_exactly_the_methods_that_use_it(files, k
 
 def test_recipes_of_two_seeds_differ(files):
     tiny = loaded(files)
-    one, other = (settings.recipe(tiny, "tiny", "sit", k) for k in (0, 1))
+    one, other = (runs.of(tiny, "tiny", "sit", k).recipe for k in (0, 1))
     assert {name for name in one if one[name] != other[name]} == {"seed"}
 
 
 def test_a_copy_of_a_benchmark_has_the_same_recipes(files):
     files.benchmarks["copy"] = copy.deepcopy(files.benchmarks["tiny"])
     both = loaded(files)
-    assert settings.recipe(both, "copy", "reed", 1) == settings.recipe(both, "tiny", "reed", 1)
+    assert runs.of(both, "copy", "reed", 1).recipe == runs.of(both, "tiny", "reed", 1).recipe
 
 
 def test_an_encoder_that_is_trained_per_seed_is_another_one_for_every_seed(files):
-    common = settings.recipe(loaded(files), "tiny", "repa", 0)["encoders"]
+    common = runs.of(loaded(files), "tiny", "repa", 0).recipe["encoders"]
     files.set("encoders/patches/per_seed", True)
     files.set("encoders/caption/per_seed", True)
     tiny = loaded(files)
-    one, other = (settings.encoders(tiny, "tiny", "reed", k) for k in (0, 1))
+    one, other = (runs.of(tiny, "tiny", "reed", k).encoders for k in (0, 1))
     assert one == {"patches": "patches.seed0", "caption": "caption.seed0"}
     assert settings.encoder(tiny, "digits", one["caption"])["reads"] == [
         settings.encoder(tiny, "digits", "patches.seed0")
     ]
     assert settings.encoder(tiny, "digits", one["patches"]) != settings.encoder(tiny, "digits", other["patches"])
-    assert settings.recipe(tiny, "tiny", "repa", 0)["encoders"] != common
+    assert runs.of(tiny, "tiny", "repa", 0).recipe["encoders"] != common
     with pytest.raises(ConfigError, match=r"per_seed is true, its name is patches\.seed0 and so on"):
         settings.encoder(tiny, "digits", "patches")
     with pytest.raises(ConfigError, match="per_seed is false, its name is clf"):
@@ -154,7 +154,7 @@ def test_an_encoder_that_is_trained_per_seed_is_another_one_for_every_seed(files
 
 
 def test_a_recipe_is_plain_json(files):
-    recipe = settings.recipe(loaded(files), "tiny", "reed", 0)
+    recipe = runs.of(loaded(files), "tiny", "reed", 0).recipe
     assert json.loads(json.dumps(recipe, allow_nan=False)) == recipe
 
 
@@ -184,9 +184,9 @@ def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, st
     def keys() -> dict[str, str]:
         tiny = loaded(files)
         return {
-            "sampling": settings.key(settings.sampling(tiny, "tiny", "ode")),
-            "evaluation": settings.key(settings.evaluation(tiny, "tiny")),
-            "reporting": settings.key(settings.reporting(tiny, "tiny", None)),
+            "sampling": settings.key(runs.benchmark(tiny, "tiny").sampling("ode")),
+            "evaluation": runs.benchmark(tiny, "tiny").evaluation_key,
+            "reporting": settings.key(reports.reporting(runs.benchmark(tiny, "tiny"))),
         }
 
     if key == "metrics/0/extractor":
@@ -201,8 +201,8 @@ def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, st
 
 def test_an_extractor_that_no_metric_uses_is_no_part_of_the_evaluation(files):
     tiny = loaded(files)
-    assert settings.used_extractors(tiny, "tiny") == ["clf", "pixels"]
-    assert list(settings.evaluation(tiny, "tiny")["extractors"]) == ["clf", "pixels"]
+    assert runs.benchmark(tiny, "tiny").extractors == ["clf", "pixels"]
+    assert list(runs.benchmark(tiny, "tiny").evaluation["extractors"]) == ["clf", "pixels"]
 
 
 @pytest.mark.parametrize(
@@ -212,30 +212,30 @@ def test_segments_reach_the_last_evaluation_step(files, segment, evaluate, count
     files.set("train/segment", segment)
     files.set("evaluate", evaluate)
     tiny = loaded(files)
-    assert settings.segments(tiny, "tiny") == count
-    assert settings.span(tiny, "tiny", count - 1)[1] >= evaluate[-1]
+    assert runs.benchmark(tiny, "tiny").segments == count
+    assert runs.benchmark(tiny, "tiny").span(count - 1)[1] >= evaluate[-1]
 
 
 def test_each_step_belongs_to_the_one_segment_whose_span_holds_it(files):
     tiny = loaded(files)
-    assert [settings.span(tiny, "tiny", i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
-    assert [settings.segment_of(tiny, "tiny", step) for step in (5, 10, 15, 20, 25)] == [0, 0, 1, 1, 2]
+    assert [runs.benchmark(tiny, "tiny").span(i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
+    assert [runs.benchmark(tiny, "tiny").segment_of(step) for step in (5, 10, 15, 20, 25)] == [0, 0, 1, 1, 2]
     for step in range(5, 31, 5):
-        start, stop = settings.span(tiny, "tiny", settings.segment_of(tiny, "tiny", step))
+        start, stop = runs.benchmark(tiny, "tiny").span(runs.benchmark(tiny, "tiny").segment_of(step))
         assert start < step <= stop
 
 
 @pytest.mark.parametrize("step", [0, 1, 7, 11])
 def test_a_step_off_the_save_grid_has_no_segment(files, step):
     with pytest.raises(ConfigError, match=f"step {step} is off the grid"):
-        settings.segment_of(loaded(files), "tiny", step)
+        runs.benchmark(loaded(files), "tiny").segment_of(step)
 
 
 def test_a_base_is_merged_shallowly(files):
     files.set("methods/repa/denoise", {"shape": "linear-ramp", "start": 3, "length": 7})
     files.set("methods/repa/label_dropout", 0.25)
     files.set("methods/reed/denoise", {"shape": "linear-decay", "length": 9})
-    reed = settings.method(loaded(files), "tiny", "reed")
+    reed = runs.of(loaded(files), "tiny", "reed", 0).objective
     assert reed.label_dropout == 0.25  # not given: the base's
     # Given: replaced whole, `start: 3` included.
     assert (reed.denoise.shape, reed.denoise.start, reed.denoise.length) == ("linear-decay", 0, 9)
@@ -249,14 +249,15 @@ def test_bases_chain_and_may_stand_after_their_heirs_and_the_order_stays(files):
     tiny = loaded(files)
     benchmark = tiny.benchmark("tiny")
     assert list(benchmark.methods) == ["heir", "reed", "repa", "sit"]
-    assert settings.all_methods(tiny, "tiny") == ("reed", "repa", "sit")  # nothing shows the heir
+    assert runs.benchmark(tiny, "tiny").methods == ("reed", "repa", "sit")  # nothing shows the heir
     assert benchmark.methods["heir"].alignments == benchmark.methods["reed"].alignments
     assert benchmark.methods["heir"].align.start == 4
 
 
 def test_cells_go_by_method_seed_step_and_sampler(files):
     files.set("samplers/sde", {"uses": "euler-maruyama"})
-    assert settings.cells(loaded(files), "tiny", ("reed", "sit"))[:9] == [
+    cells = runs.benchmark(loaded(files), "tiny").cells(("reed", "sit"))
+    assert [cell.place for cell in cells[:9]] == [
         ("reed", 0, 10, "ode"),
         ("reed", 0, 10, "sde"),
         ("reed", 0, 20, "ode"),
@@ -270,7 +271,7 @@ def test_cells_go_by_method_seed_step_and_sampler(files):
 
 
 def test_report_inputs_hold_the_baseline_of_an_ablation_without_it(files):
-    inputs = settings.report_inputs(loaded(files), "tiny", "text")
+    inputs = reports.inputs(runs.benchmark(loaded(files), "tiny"), "text")
     for method in ("repa", "reed", "sit"):
         assert f"results/metrics/tiny/{method}/seed1/step-0000020/ode.json" in inputs
         assert f"results/runs/tiny/{method}/seed1/segment-1.json" in inputs
@@ -292,13 +293,13 @@ def test_report_inputs_hold_the_baseline_of_an_ablation_without_it(files):
 def test_training_and_sampling_get_at_least_the_threads_of_the_recipe(files, threads, given, step, cpus):
     files.set("train/threads", threads)
     files.set("resources", {} if given is None else {"train": {"cpus": given}})
-    assert settings.resources(loaded(files), "tiny", step).cpus == cpus
+    assert runs.benchmark(loaded(files), "tiny").resources(step).cpus == cpus
 
 
 def test_resources_that_are_not_given_have_defaults(files):
     files.set("resources", {"train": {"mem_mb": 1234}})
     tiny = loaded(files)
-    assert settings.resources(tiny, "tiny", "train").plain() == {
+    assert runs.benchmark(tiny, "tiny").resources("train").plain() == {
         "gpus": 0,
         "nodes": 1,
         "tasks_per_node": 1,
@@ -306,13 +307,13 @@ def test_resources_that_are_not_given_have_defaults(files):
         "mem_mb": 1234,
         "runtime": 60,
     }
-    assert settings.resources(tiny, "tiny", "represent").mem_mb == 2000
+    assert runs.benchmark(tiny, "tiny").resources("represent").mem_mb == 2000
 
 
 @pytest.mark.parametrize(("name", "gpus"), [("esm", 1), ("esm-pairs", 1), ("single", 0)])
 def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, gpus):
-    assert settings.resources(shipped, "pdb", "represent").gpus == 1
-    assert settings.encoder_gpus(shipped, "pdb", name) == gpus
+    assert runs.benchmark(shipped, "pdb").resources("represent").gpus == 1
+    assert runs.encoder_gpus(shipped, "pdb", name) == gpus
 
 
 PATCHES = "results/encoders/digits/patches.seed1/weights.safetensors"
@@ -338,7 +339,7 @@ def test_an_encoder_of_digits_reads_captions_and_the_weights_of_the_encoders_bel
 
 def test_a_plan_makes_everything_before_it_is_read(shipped):
     ready: set[str] = set()
-    for job in planning.jobs(shipped, "digits"):
+    for job in planning.jobs(runs.benchmark(shipped, "digits")):
         words = dict(zip(job.arguments.split()[::2], job.arguments.split()[1::2], strict=False))
         name = words.get("--encoder", words.get("--extractor"))
         if name is not None:
@@ -399,8 +400,8 @@ def test_every_key_of_the_json_schema_is_described():
 def test_reading_the_configuration_imports_nothing_heavy():
     heavy = ("torch", "sklearn", "pandas", "torch_fidelity", "seaborn", "matplotlib", "rdkit", "scipy")
     code = (
-        "import sys; from reedbench.schema import suite, settings; s = suite.load(); "
-        "settings.recipe(s, 'digits', 'reed', 0); settings.report_inputs(s, 'digits', None); "
+        "import sys; from reedbench.schema import reports, runs, suite; "
+        "digits = runs.benchmark(suite.load(), 'digits'); digits.run('reed', 0).recipe; reports.inputs(digits); "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

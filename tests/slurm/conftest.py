@@ -33,9 +33,9 @@ PACKAGES = "slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins"
 PREPARATION = """
 import itertools
 from reedbench import steps
-from reedbench.schema import planning, suite
+from reedbench.schema import planning, runs, suite
 
-for job in itertools.takewhile(lambda job: job.verb != "evaluate", planning.jobs(suite.load(), "tiny")):
+for job in itertools.takewhile(lambda job: job.verb != "evaluate", planning.jobs(runs.benchmark(suite.load(), "tiny"))):
     assert steps.main([job.verb, *job.arguments.split()]) == 0
 """
 

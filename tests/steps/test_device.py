@@ -6,7 +6,7 @@ import pytest
 
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError
-from reedbench.schema import suite
+from reedbench.schema import runs, suite
 from reedbench.steps.device import device_of, device_of_encoder
 
 ROOT = Path(__file__).parents[2]
@@ -22,15 +22,15 @@ def shipped(monkeypatch) -> suite.Suite:
 
 
 def test_the_configuration_says_where(shipped):
-    assert device_of(shipped, "pdb", "train") == "cuda"
-    assert device_of(shipped, "chains", "train") == "cpu"
+    assert device_of(runs.benchmark(shipped, "pdb"), "train") == "cuda"
+    assert device_of(runs.benchmark(shipped, "chains"), "train") == "cpu"
 
 
 def test_the_launcher_has_the_last_word(shipped, monkeypatch):
     monkeypatch.setenv(GPUS_VARIABLE, "0")
-    assert device_of(shipped, "pdb", "train") == "cpu"
+    assert device_of(runs.benchmark(shipped, "pdb"), "train") == "cpu"
     monkeypatch.setenv(GPUS_VARIABLE, "1")
-    assert device_of(shipped, "chains", "train") == "cuda"
+    assert device_of(runs.benchmark(shipped, "chains"), "train") == "cuda"
     assert device_of_encoder(shipped, "protein-chains", "residues") == "cuda"
 
 

@@ -15,7 +15,7 @@ from reedbench import steps
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains import rows
-from reedbench.schema import planning, suite
+from reedbench.schema import planning, runs, suite
 from reedbench.steps import gather, summary
 from reedbench.steps.export import export
 
@@ -42,7 +42,7 @@ def finished(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.Te
     folder = make_workspace(tmp_path_factory.mktemp("freshness") / "work")
     with contextlib.chdir(folder):
         edit("evaluate: [10, 20]", "evaluate: [10]")
-        for job in planning.jobs(suite.load(), "tiny"):
+        for job in planning.jobs(runs.benchmark(suite.load(), "tiny")):
             assert run(f"{job.verb} {job.arguments} --unless-fresh {job.done}") == 0
     return folder
 
@@ -57,7 +57,7 @@ def work(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def test_the_plan_runs_nothing_twice(work):
     before = {file: file.stat().st_mtime_ns for file in work.rglob("results/**/*") if file.is_file()}
-    for job in planning.jobs(suite.load(), "tiny"):
+    for job in planning.jobs(runs.benchmark(suite.load(), "tiny")):
         assert run(f"{job.verb} {job.arguments} --unless-fresh {job.done}") == 0
     assert {file: file.stat().st_mtime_ns for file in work.rglob("results/**/*") if file.is_file()} == before
 
@@ -66,7 +66,7 @@ def test_after_an_edit_the_plan_runs_what_depends_on_it_and_the_rest_stays(work)
     edit("weight: 0.25", "weight: 0.5")
     table, other = Path(paths.table("tiny")), Path(paths.receipt("tiny", "repa", 0, 0))
     before = table.read_bytes(), other.stat().st_mtime_ns
-    for job in planning.jobs(suite.load(), "tiny"):
+    for job in planning.jobs(runs.benchmark(suite.load(), "tiny")):
         assert run(f"{job.verb} {job.arguments} --unless-fresh {job.done}") == 0
     assert table.read_bytes() != before[0]
     assert other.stat().st_mtime_ns == before[1]
@@ -97,11 +97,11 @@ def test_a_step_refuses_what_was_made_under_other_settings(work, what, capfd):
 def test_a_cache_is_not_exported_from_mixed_settings(work):
     edit("dim: 8, steps: 5", "dim: 8, steps: 6")
     with pytest.raises(Exception, match="other settings"):
-        export(suite.load(), "tiny")
+        export(runs.benchmark(suite.load(), "tiny"))
 
 
 def test_a_cache_of_another_recipe_is_refused(work, capfd):
-    export(suite.load(), "tiny")
+    export(runs.benchmark(suite.load(), "tiny"))
     assert run("tabulate --benchmark tiny --cache") == 0
     edit("weight: 0.25", "weight: 0.5")
     assert run("tabulate --benchmark tiny --cache") == 3
@@ -110,7 +110,7 @@ def test_a_cache_of_another_recipe_is_refused(work, capfd):
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_samples_are_shown_beside_real_data_from_runs_and_from_the_cache(work, cached):
-    export(suite.load(), "tiny")
+    export(runs.benchmark(suite.load(), "tiny"))
     assert run(f"plot --benchmark tiny --figure samples {'--cache' if cached else ''}") == 0
     figure = (paths.cached_figure if cached else paths.figure)("tiny", "samples", ".csv")
     real = pd.read_csv(figure).query("method == 'real'")
@@ -128,7 +128,7 @@ def test_samples_can_be_shown_where_the_data_are_no_more(work):
 
 def test_an_ablation_has_its_figure(work):
     edit("methods: [repa, repa-deep]", "methods: [repa, reed]")
-    export(suite.load(), "tiny")
+    export(runs.benchmark(suite.load(), "tiny"))
     for more, place in (("", paths.figure), (" --cache", paths.cached_figure)):
         assert run(f"plot --benchmark tiny --figure speedup --ablation depth{more}") == 0
         numbers = pd.read_csv(place("tiny", "speedup", ".csv", "depth"))
@@ -146,7 +146,11 @@ def test_the_summary_refuses_a_table_of_other_words(work):
 
 def test_a_run_that_is_cut_otherwise_is_not_fresh_though_its_recipe_is_the_same(work, capfd):
     edit("save_every: 5", "save_every: 10")
-    (segment,) = (job for job in planning.jobs(suite.load(), "tiny") if job.done == paths.receipt("tiny", "reed", 0, 0))
+    (segment,) = (
+        job
+        for job in planning.jobs(runs.benchmark(suite.load(), "tiny"))
+        if job.done == paths.receipt("tiny", "reed", 0, 0)
+    )
     assert run(f"train {segment.arguments} --unless-fresh {segment.done}") == 0
     assert "collected from the store" in capfd.readouterr().err
     assert list(io.read_json(segment.done)["weights"]) == ["step-0000010.safetensors"]
@@ -157,7 +161,7 @@ def test_a_run_that_is_cut_otherwise_is_not_fresh_though_its_recipe_is_the_same(
 def test_a_plan_heals_what_was_lost(work):
     shutil.rmtree(paths.segment("tiny", "reed", 0, 0))
     Path(paths.preview("tiny", "repa", 0, 10, "ode")).unlink()
-    for job in planning.jobs(suite.load(), "tiny"):
+    for job in planning.jobs(runs.benchmark(suite.load(), "tiny")):
         assert run(f"{job.verb} {job.arguments} --unless-fresh {job.done}") == 0
     assert Path(paths.segment("tiny", "reed", 0, 0), "curve.csv").exists()
 
@@ -215,7 +219,7 @@ def test_one_off_costs_are_those_of_every_job_behind_a_method(work):
         costs = {"device_seconds": seconds, "cpu_seconds": 2 * seconds, "flops": 3 * seconds}
         io.write_json(provenance.sidecar(holder), {**record, **costs})
     tiny = suite.load()
-    source, _ = gather.load(tiny, "tiny", ["sit", "repa", "reed"], cache=False)
+    source, _ = gather.load(runs.benchmark(tiny, "tiny"), ["sit", "repa", "reed"], cache=False)
     names = ["oneoff_device_seconds", "oneoff_cpu_seconds", "oneoff_flops"]
     once = source.curves.groupby("method")[names].first()
     assert once.loc["sit"].tolist() == [0.0, 0.0, 0.0]
@@ -232,8 +236,8 @@ def test_the_numerics_of_receipts_reach_the_curves_and_the_cache(work):
         old = paths.receipt("tiny", method, 0, 0)
         io.write_json(old, {name: value for name, value in io.read_json(old).items() if name != "numerics"})
         io.write_json(provenance.sidecar(old), {**provenance.read(old), "sha256": io.sha256(old)})
-    export(suite.load(), "tiny")
-    source, _ = gather.load(suite.load(), "tiny", ["sit", "repa", "reed"], cache=True)
+    export(runs.benchmark(suite.load(), "tiny"))
+    source, _ = gather.load(runs.benchmark(suite.load(), "tiny"), ["sit", "repa", "reed"], cache=True)
     found = source.curves.groupby("method")["numerics"].first()
     assert json.loads(found["reed"]) == [{"ranks": 2, "torch": "1"}]
     assert source.curves.loc[source.curves["method"] != "reed", "numerics"].isna().all()
@@ -241,33 +245,33 @@ def test_the_numerics_of_receipts_reach_the_curves_and_the_cache(work):
 
 def test_the_summary_says_what_it_was_made_from_and_takes_the_cache_where_there_are_no_runs(work):
     tiny = suite.load()
-    lines = summary.summary(tiny, "tiny", cache=False)[1]
+    lines = summary.summary(runs.benchmark(tiny, "tiny"), cache=False)[1]
     assert lines[-1].startswith("CPU-seconds of the jobs")
-    export(tiny, "tiny")
+    export(runs.benchmark(tiny, "tiny"))
     assert run("tabulate --benchmark tiny --cache") == 0
-    assert summary.summary(tiny, "tiny", cache=False)[1] == lines  # runs come first
-    from_cache = summary.summary(tiny, "tiny", cache=True)
+    assert summary.summary(runs.benchmark(tiny, "tiny"), cache=False)[1] == lines  # runs come first
+    from_cache = summary.summary(runs.benchmark(tiny, "tiny"), cache=True)
     assert from_cache[1][-1] == "From the committed cache (results/cache/tiny/), not from runs here."
     assert f"table    {paths.cached_table('tiny')} (.md, .tex)" in from_cache[1]
     Path(paths.table("tiny")).unlink()
-    assert summary.summary(tiny, "tiny", cache=False) == from_cache
+    assert summary.summary(runs.benchmark(tiny, "tiny"), cache=False) == from_cache
     Path(paths.cached_table("tiny")).unlink()
     with pytest.raises(
         MissingArtefact, match=r"results/tables/tiny.csv does not exist: make it \(snakemake .*from-cache"
     ):
-        summary.summary(tiny, "tiny", cache=False)
+        summary.summary(runs.benchmark(tiny, "tiny"), cache=False)
 
 
 def test_the_summary_puts_paired_differences_into_sentences(work):
     tiny = suite.load()
-    lines = summary.paired(tiny, "tiny", cache=False, ablation=None, against=None)
+    lines = summary.paired(runs.benchmark(tiny, "tiny"), cache=False, ablation=None, against=None)
     assert [line.split(":")[0] for line in lines] == [
         f"{label} against SiT, {metric}"
         for metric in ("fd@clf", "fd@pixels", "accuracy@clf")
         for label in ("REPA", "REED")
     ]
     assert all(line.endswith("(one seed), no difference shown") for line in lines)
-    turned = summary.paired(tiny, "tiny", cache=False, ablation=None, against="reed")
+    turned = summary.paired(runs.benchmark(tiny, "tiny"), cache=False, ablation=None, against="reed")
     assert turned[0].startswith("SiT against REED, fd@clf: ")
     with pytest.raises(ConfigError, match=r"--against: unknown method 'ree'"):
-        summary.paired(tiny, "tiny", cache=False, ablation=None, against="ree")
+        summary.paired(runs.benchmark(tiny, "tiny"), cache=False, ablation=None, against="ree")

@@ -14,7 +14,7 @@ from reedbench import steps
 from reedbench.core import io, paths, provenance
 from reedbench.domains import image, rows
 from reedbench.samplers.euler import Euler
-from reedbench.schema import settings, suite
+from reedbench.schema import runs, settings, suite
 from reedbench.steps.represent import read_features
 
 ENCODERS = ("patches", "caption")
@@ -160,7 +160,7 @@ def test_samples_are_one_file_of_balanced_classes(work):
     images, labels = image.read_samples(f"{samples()}/samples.npz")
     assert (images.shape, images.dtype) == ((64, 1, 8, 8), np.uint8)
     assert labels.tolist() == [i % 10 for i in range(64)]
-    key = settings.key(settings.recipe(suite.load(), "tiny", "sit", 0))
+    key = runs.of(suite.load(), "tiny", "sit", 0).key
     assert provenance.read(samples())["notes"] == {"nfe": 2, "recipe": key}
     assert len(np.unique(images, axis=0)) == 64
 
@@ -229,9 +229,9 @@ def test_a_metric_file_says_what_was_measured_and_how(work):
     tiny = suite.load()
     assert {name: value for name, value in body.items() if name != "records"} == {
         "benchmark": "tiny", "method": "sit", "seed": 0, "step": 10, "sampler": "ode", "weights": "ema", "nfe": 2,
-        "guidance": 1.0, "recipe": settings.key(settings.recipe(tiny, "tiny", "sit", 0)),
-        "sampling": settings.key(settings.sampling(tiny, "tiny", "ode")),
-        "evaluation": settings.key(settings.evaluation(tiny, "tiny")),
+        "guidance": 1.0, "recipe": runs.of(tiny, "tiny", "sit", 0).key,
+        "sampling": settings.key(runs.benchmark(tiny, "tiny").sampling("ode")),
+        "evaluation": runs.benchmark(tiny, "tiny").evaluation_key,
     }  # fmt: skip
     records = {record["family"]: record for record in body["records"]}
     assert set(records) == {"fd@clf", "fd@pixels", "accuracy@clf"}
@@ -332,7 +332,7 @@ def test_a_cell_must_be_named_in_full(work, capfd):
 
 
 def expected(m: str) -> str:
-    return settings.key(settings.recipe(suite.load(), "tiny", m, 0))
+    return runs.of(suite.load(), "tiny", m, 0).key
 
 
 def test_a_job_planned_under_other_settings_does_not_run(work, capfd):

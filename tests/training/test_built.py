@@ -2,13 +2,13 @@
 
 import torch
 
-from reedbench.schema import suite
+from reedbench.schema import runs, suite
 from reedbench.steps.train import build
 from reedbench.training.ranks import Ranks
 
 
 def initial(m: str, k: int) -> dict[str, torch.Tensor]:
-    trainer, _ = build(suite.load(), "tiny", m, k, Ranks.alone("cpu"))
+    trainer, _ = build(runs.of(suite.load(), "tiny", m, k), Ranks.alone("cpu"))
     return trainer.published()
 
 
@@ -36,6 +36,6 @@ def test_settings_of_the_optimiser_arrive(run):
     given = "betas: [0.7, 0.9], eps: 0.003, weight_decay: 0.125, "
     file.write_text(text.replace("optimiser: {", "optimiser: {" + given, 1))
     suite.load.cache_clear()
-    trainer, _ = build(suite.load(), "tiny", "sit", 0, Ranks.alone("cpu"))
+    trainer, _ = build(runs.of(suite.load(), "tiny", "sit", 0), Ranks.alone("cpu"))
     (group,) = trainer.optimiser.param_groups
     assert (tuple(group["betas"]), group["eps"], group["weight_decay"]) == ((0.7, 0.9), 0.003, 0.125)

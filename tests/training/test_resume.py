@@ -12,7 +12,7 @@ from tiny_runs import outcome, train, train_both
 
 from reedbench.core import faults, paths
 from reedbench.core.errors import Diverged
-from reedbench.schema import planning, suite
+from reedbench.schema import planning, runs, suite
 from reedbench.training import curve
 from reedbench.training.order import RowOrder
 from reedbench.training.ranks import Ranks
@@ -90,9 +90,9 @@ def test_a_lost_state_is_trained_again_from_the_start_with_the_same_bytes(run, c
 
 def test_the_plan_says_that_a_lost_state_costs_a_walk_back(run):
     assert train(0) == 0
-    assert planning.walk_backs(suite.load(), "tiny") == []
+    assert planning.walk_backs(runs.benchmark(suite.load(), "tiny")) == []
     shutil.rmtree("work")
-    (line,) = planning.walk_backs(suite.load(), "tiny")
+    (line,) = planning.walk_backs(runs.benchmark(suite.load(), "tiny"))
     assert line == "reed, seed 0: the state of step 10 is gone, training walks back to step 0"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reedbench.core import paths
-from reedbench.schema import planning, settings, words
+from reedbench.schema import planning, reports, runs, words
 from reedbench.schema.suite import load
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,12 +30,12 @@ def shipped(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_the_plan_names_the_jobs_that_snakemake_would_run(shipped, benchmark):
-    figures = [paths.figure(benchmark, figure) for figure in settings.figures(shipped, benchmark)]
+    figures = [paths.figure(benchmark, figure) for figure in reports.figures(runs.benchmark(shipped, benchmark))]
     command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
     done = subprocess.run([*command, paths.table(benchmark), *figures], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     theirs = re.findall(r"step \w+ --[^>\n]*?(?= --expect)", done.stdout)
-    ours = [job.command.removeprefix("reedbench ") for job in planning.jobs(shipped, benchmark)]
+    ours = [job.command.removeprefix("reedbench ") for job in planning.jobs(runs.benchmark(shipped, benchmark))]
     assert sorted(re.sub(r"--step 0*", "--step ", line) for line in theirs) == sorted(ours)
 
 
@@ -45,6 +45,6 @@ def test_the_rule_of_training_says_the_words_that_status_looks_for(shipped):
     target = paths.receipt(benchmark, m, k, 0)
     command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
     done = subprocess.run([*command, target], capture_output=True, text=True, check=True)
-    key = settings.key(settings.recipe(shipped, benchmark, m, k))
+    key = runs.of(shipped, benchmark, m, k).key
     assert f" --key {words.train_key(benchmark, m, k, 0)} --output " in done.stdout
     assert f" -- {words.train(benchmark, m, k, 0, key)} > " in done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reedbench.schema import planning
+from reedbench.schema import planning, runs
 from reedbench.schema.suite import load
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -174,7 +174,7 @@ def test_every_artefact_is_a_target_of_its_own(fresh, target, rules):
 def test_the_plan_without_snakemake_is_the_same_work(fresh, monkeypatch):
     outcome = fresh.snakemake("-n", "-p", "--", "all")
     monkeypatch.chdir(fresh.folder)
-    ours = {job.command.removeprefix("reedbench ") for job in planning.jobs(load(), "tiny")}
+    ours = {job.command.removeprefix("reedbench ") for job in planning.jobs(runs.benchmark(load(), "tiny"))}
     theirs = {line.replace("--step 00000", "--step ") for line in outcome.shell_lines}
     assert ours == theirs
 

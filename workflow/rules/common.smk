@@ -11,7 +11,7 @@ from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import retraining, settings, targets, words
+from reedbench.schema import reports, retraining, runs, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -40,7 +40,7 @@ LAUNCHER = config.get("launcher", "inline")
 if LAUNCHER not in MODES:
     leave(ConfigError(unknown("launcher", LAUNCHER, MODES)))
 
-BENCHMARKS = SUITE.benchmarks
+BENCHMARKS = {b: runs.benchmark(SUITE, b) for b in SUITE.benchmarks}
 # What README shows: file in docs/images, and of which benchmark which figure.
 IMAGES = {
     "speedup.png": ("digits", "speedup"),
@@ -48,13 +48,13 @@ IMAGES = {
     "samples.png": ("digits", "samples"),
     "backbones.png": ("backbones", "speedup"),
 }
-EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.dataset.embedded]
+EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.spec.dataset.embedded]
 CACHED = targets.cached(SUITE)
 
 
 wildcard_constraints:
     b="|".join(BENCHMARKS),
-    d="|".join({benchmark.dataset.id for benchmark in BENCHMARKS.values()}),
+    d="|".join({benchmark.dataset for benchmark in BENCHMARKS.values()}),
     m=NAME,
     e=NAME,
     a=NAME,
@@ -102,10 +102,10 @@ def once_per(*names):
 
 def resource(step, field):
     """A resource of a step: the benchmark's own, or its dataset's first user's; a number where all benchmarks agree."""
-    values = {b: getattr(settings.resources(SUITE, b, step), field) for b in BENCHMARKS}
+    values = {b: getattr(benchmark.resources(step), field) for b, benchmark in BENCHMARKS.items()}
     if len(set(values.values())) == 1:  # Snakemake takes 0.4 ms per job to call six functions
         return next(iter(values.values()))
-    return lambda wildcards: values[wildcards.get("b") or settings.first_benchmark_of(SUITE, wildcards.d)]
+    return lambda wildcards: values[wildcards.get("b") or runs.first_on(SUITE, wildcards.d).name]
 
 
 def launched(**size):
@@ -145,7 +145,7 @@ def encoder_settings(wildcards):
 @once_per("d", "e")
 def encoder_gpus(wildcards):
     """0 for an encoder that can use none, whatever others get."""
-    return settings.encoder_gpus(SUITE, wildcards.d, wildcards.e)
+    return runs.encoder_gpus(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
@@ -160,66 +160,61 @@ def encoder_weights(wildcards):
     return settings.encoder_weights(SUITE, wildcards.d, wildcards.e)
 
 
+@once_per("b", "m", "k")
+def run_of(wildcards):
+    """The run, whose recipe and key are known from then on."""
+    return BENCHMARKS[wildcards.b].run(wildcards.m, int(wildcards.k))
+
+
 SAID = set()
 
 
-def say_what_is_retrained(b, m, k, recipe):
+def say_what_is_retrained(run):
     """Before an edit trains runs anew: which of the benchmark, why, and what they had cost; once per benchmark."""
-    if b not in SAID and retraining.of_run(b, m, k, recipe):
-        SAID.add(b)
-        for line in retraining.lines(SUITE, b, retraining.retrained(SUITE, b)):
+    if run.benchmark.name not in SAID and retraining.of_run(run):
+        SAID.add(run.benchmark.name)
+        for line in retraining.lines(run.benchmark):
             say(line)
 
 
 @once_per("b", "m", "k")
 def recipe_file(wildcards):
     """The run's recipe; written when its content differs, so that no job and no edge is needed for it."""
-    b, m, k = wildcards.b, wildcards.m, int(wildcards.k)
-    path, recipe = paths.recipe(b, m, k), settings.recipe(SUITE, b, m, k)
+    run = run_of(wildcards)
     # `is_main_process` and `dryrun` are attributes of Snakemake's Workflow, not documented API: tested in tests/workflow.
     if workflow.is_main_process:
-        if there := Path(path).exists():
-            say_what_is_retrained(b, m, k, recipe)
+        if there := Path(run.recipe_file).exists():
+            say_what_is_retrained(run)
         if not (workflow.dryrun and there):
-            settings.put_recipe(path, recipe)
-    return path
-
-
-@once_per("b", "m", "k")
-def recipe_key(wildcards):
-    return settings.key(settings.recipe(SUITE, wildcards.b, wildcards.m, int(wildcards.k)))
+            settings.put_recipe(run.recipe_file, run.recipe)
+    return run.recipe_file
 
 
 def run_settings(wildcards):
     """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
-    span = settings.span(SUITE, wildcards.b, int(wildcards.i))
-    return {
-        "expect": recipe_key(wildcards),
-        "span": span,
-        "save_points": settings.save_points(SUITE, wildcards.b, span),
-    }
+    run, i = run_of(wildcards), int(wildcards.i)
+    return {"expect": run.key, "span": run.benchmark.span(i), "save_points": run.benchmark.save_points(i)}
 
 
 def previous_receipt(wildcards):
     i = int(wildcards.i)
-    return [paths.receipt(wildcards.b, wildcards.m, wildcards.k, i - 1)] if i else []
+    return [run_of(wildcards).receipt(i - 1)] if i else []
 
 
 @once_per("b")
 def data_index(wildcards):
-    return paths.index(paths.data(settings.dataset_of(SUITE, wildcards.b)))
+    return paths.index(BENCHMARKS[wildcards.b].data)
 
 
 @once_per("b", "m", "k")
 def representations(wildcards):
-    dataset = settings.dataset_of(SUITE, wildcards.b)
-    encoders = settings.encoders(SUITE, wildcards.b, wildcards.m, int(wildcards.k)).values()
-    return [paths.index(paths.representation(dataset, name)) for name in encoders]
+    run = run_of(wildcards)
+    return [paths.index(paths.representation(run.benchmark.dataset, filed)) for filed in run.encoders.values()]
 
 
 def segment_folder(wildcards):
-    segment = settings.segment_of(SUITE, wildcards.b, int(wildcards.step))
-    return paths.segment(wildcards.b, wildcards.m, wildcards.k, segment)
+    run = run_of(wildcards)
+    return run.segment(run.benchmark.segment_of(int(wildcards.step)))
 
 
 def segment_receipt(wildcards):
@@ -228,29 +223,29 @@ def segment_receipt(wildcards):
 
 @once_per("b", "s")
 def sampling_settings(wildcards):
-    return described(settings.sampling(SUITE, wildcards.b, wildcards.s))
+    return described(BENCHMARKS[wildcards.b].sampling(wildcards.s))
 
 
 @once_per("b")
 def evaluation_settings(wildcards):
-    return described(settings.evaluation(SUITE, wildcards.b))
+    return described(BENCHMARKS[wildcards.b].evaluation)
 
 
 @once_per("b")
 def reference_statistics(wildcards):
-    dataset = settings.dataset_of(SUITE, wildcards.b)
-    return [paths.statistics(dataset, name) for name in settings.used_extractors(SUITE, wildcards.b)]
+    benchmark = BENCHMARKS[wildcards.b]
+    return [paths.statistics(benchmark.dataset, name) for name in benchmark.extractors]
 
 
 @once_per("b", "a")
 def report_settings(wildcards):
-    return described(settings.reporting(SUITE, wildcards.b, wildcards.get("a")))
+    return described(reports.reporting(BENCHMARKS[wildcards.b], wildcards.get("a")))
 
 
 @once_per("b", "a")
 def report_inputs(wildcards):
     """Metric files and receipts of every cell of a table, an ablation or a figure, and the floor."""
-    return settings.report_inputs(SUITE, wildcards.b, wildcards.get("a"))
+    return reports.inputs(BENCHMARKS[wildcards.b], wildcards.get("a"))
 
 
 def cached_ablations(benchmark):

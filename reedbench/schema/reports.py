@@ -1,0 +1,58 @@
+"""What a benchmark reports: of which cells, in what words, with which figures."""
+
+from reedbench.core import paths
+from reedbench.schema.runs import Benchmark
+from reedbench.schema.settings import Settings
+from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
+
+
+def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
+    """Settings of `tabulate` and `plot`: what is shown, in what words."""
+    spec, methods = benchmark.spec, benchmark.shown(ablation)
+    baseline = spec.speedup.baseline
+    title = spec.title if ablation is None else f"{spec.title}: {spec.ablations[ablation].title}"
+    return {
+        "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
+        "title": title,
+        "baseline_label": spec.methods[baseline].label,
+        "places": {name: place for place, name in enumerate(spec.methods) if name in {*methods, baseline}},
+        "methods": {name: {"label": spec.methods[name].label, "note": spec.methods[name].note} for name in methods},
+        "seeds": list(spec.seeds),
+        "steps": list(spec.evaluate),
+        "metrics": [metric.family for metric in spec.metrics],
+        "columns": list(spec.columns),
+        "titles": {
+            metric.family: {"title": metric.heading, "direction": metric.direction, "unit": metric.unit}
+            for metric in spec.metrics
+        },
+        "speedup": spec.speedup.plain(),
+    }
+
+
+def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
+    """Figures of a benchmark or an ablation.
+
+    `levels` only where a metric is taken at several times, `differences` only where there is a second method.
+    """
+    several = levelled(metric.family for metric in benchmark.spec.metrics)
+    nothing = {"levels": not several, "differences": len(benchmark.shown(ablation)) < 2}
+    return [name for name in FIGURES if not nothing.get(name)]
+
+
+def ablation_figures(benchmark: Benchmark, ablation: str) -> list[str]:
+    """Figures of an ablation that are made together with a benchmark's own."""
+    return [name for name in figures(benchmark, ablation) if name in OF_ABLATIONS]
+
+
+def with_baseline(benchmark: Benchmark, ablation: str | None = None) -> tuple[str, ...]:
+    """Methods of the table or of an ablation, and the baseline of the speed-up if it is not among them."""
+    methods, baseline = benchmark.shown(ablation), benchmark.spec.speedup.baseline
+    return methods if baseline in methods else (*methods, baseline)
+
+
+def inputs(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
+    """Metric files and receipts of every cell of a table or an ablation, with the baseline's, and the floor."""
+    methods = with_baseline(benchmark, ablation)
+    files = [cell.metrics for cell in benchmark.cells(methods)]
+    files += [receipt for run in benchmark.runs(methods) for receipt in run.receipts]
+    return [*files, paths.floor(benchmark.name)]

@@ -1,0 +1,376 @@
+"""What the suite asks for as values, resolved once and handed down whole: a benchmark, a run of it, a cell of a run.
+
+`benchmark`, `of` and `cell` build them and refuse names that the configuration does not have. Who holds one knows its
+settings, keys and files, and asks the suite for nothing.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from reedbench.core import paths, stores
+from reedbench.core.errors import ConfigError, unknown
+from reedbench.schema import settings
+from reedbench.schema.benchmark import Resources
+from reedbench.schema.settings import Settings
+from reedbench.schema.suite import Suite
+from reedbench.schema.versions import VERSIONS
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark of a suite: what all its runs share."""
+
+    suite: Suite = field(repr=False)
+    name: str
+    spec: Any = field(repr=False, compare=False)
+    """What its file says."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of its dataset."""
+        return str(self.spec.dataset.id)
+
+    @property
+    def data(self) -> str:
+        """Folder of its dataset."""
+        return paths.data(self.dataset)
+
+    @property
+    def data_key(self) -> str:
+        """Under which its dataset must have been prepared."""
+        return settings.key(settings.dataset(self.suite, self.dataset))
+
+    def encoder_key(self, filed: str) -> str:
+        """Under which an encoder or extractor must have been made."""
+        return settings.key(settings.encoder(self.suite, self.dataset, filed))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods of the table and of every ablation, each once, in file order."""
+        wanted = set(self.spec.table).union(*(a.methods for a in self.spec.ablations.values()))
+        return tuple(name for name in self.spec.methods if name in wanted)
+
+    def shown(self, ablation: str | None = None) -> tuple[str, ...]:
+        """Methods of the table, or of an ablation.
+
+        Raises:
+            ConfigError: there is no such ablation.
+        """
+        if ablation is None:
+            return tuple(self.spec.table)
+        if ablation not in self.spec.ablations:
+            raise ConfigError(unknown("ablation", ablation, self.spec.ablations))
+        return tuple(self.spec.ablations[ablation].methods)
+
+    def run(self, method: str, seed: int) -> "Run":
+        """A run, of any seed.
+
+        Raises:
+            ConfigError: there is no such method.
+        """
+        if method not in self.spec.methods:
+            raise ConfigError(unknown("method", method, self.spec.methods))
+        return Run(self, method, seed)
+
+    def runs(self, methods: Iterable[str]) -> Iterator["Run"]:
+        """Runs of some methods under every seed, in table order."""
+        return (self.run(m, k) for m in methods for k in self.spec.seeds)
+
+    def cells(self, methods: Iterable[str]) -> list["Cell"]:
+        """Cells of some methods, in table order: by method, seed, step and sampler."""
+        return [
+            run.cell(step, s) for run in self.runs(methods) for step in self.spec.evaluate for s in self.spec.samplers
+        ]
+
+    def cell(self, method: str, seed: int, step: int, sampler: str) -> "Cell":
+        """A cell.
+
+        Raises:
+            ConfigError: there is no such method or sampler.
+        """
+        return self.run(method, seed).cell(step, sampler)
+
+    @property
+    def segments(self) -> int:
+        """Number of segments of a run: the last evaluation step, rounded up to whole segments."""
+        last, length = int(max(self.spec.evaluate)), int(self.spec.train.segment)
+        return math.ceil(last / length)
+
+    def segment_of(self, step: int) -> int:
+        """The segment whose weights include a step.
+
+        Raises:
+            ConfigError: no weights are saved at that step.
+        """
+        length, every = int(self.spec.train.segment), int(self.spec.train.save_every)
+        if step < 1 or step % every:
+            raise ConfigError(
+                f"step {step} is off the grid: weights are saved at multiples of train.save_every ({every})"
+            )
+        return (step - 1) // length
+
+    def span(self, i: int) -> tuple[int, int]:
+        """First and last step (exclusive start, inclusive stop) of a segment."""
+        length = int(self.spec.train.segment)
+        return i * length, (i + 1) * length
+
+    def save_points(self, i: int) -> list[int]:
+        """Steps at which a segment's weights are saved and published."""
+        return stores.save_points(*self.span(i), int(self.spec.train.save_every))
+
+    def resources(self, step: str) -> Resources:
+        """Resources of a step; training and sampling get at least the threads of the recipe."""
+        given: Resources = self.spec.resources.get(step, Resources())
+        threads = self.spec.train.threads if step in ("train", "sample") else 1
+        return given.model_copy(update={"cpus": max(given.cpus, threads)})
+
+    def sampling(self, sampler: str) -> Settings:
+        """Settings of `sample` with a sampler, beside the weights.
+
+        Raises:
+            ConfigError: there is no such sampler.
+        """
+        if sampler not in self.spec.samplers:
+            raise ConfigError(unknown("sampler", sampler, self.spec.samplers))
+        codec, asked = self.spec.codec, self.spec.sampling
+        return {
+            "step": VERSIONS["sample"],
+            "sampler": self.spec.samplers[sampler].identity(),
+            "count": asked.count,
+            **({"streams": asked.streams} if codec.repeats else {}),
+            "codec": codec.identity(),
+        }
+
+    @property
+    def extractors(self) -> list[str]:
+        """Extractors that some metric uses, in file order."""
+        used = {name for metric in self.spec.metrics for name in metric.extractors()}
+        return [name for name in self.spec.extractors if name in used]
+
+    @cached_property
+    def evaluation(self) -> Settings:
+        """Settings of `evaluate`."""
+        metrics = self.spec.metrics
+        folders = {name: self.spec.folders[name].identity() for metric in metrics for name in metric.folders()}
+        return {
+            "step": VERSIONS["evaluate"],
+            "metrics": [metric.identity() for metric in metrics],
+            "streams": self.spec.sampling.streams,
+            "extractors": {name: settings.encoder(self.suite, self.dataset, name) for name in self.extractors},
+            **({"folders": folders} if folders else {}),
+        }
+
+    @cached_property
+    def evaluation_key(self) -> str:
+        """Under which its cells must have been scored."""
+        return settings.key(self.evaluation)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method of a benchmark, trained under a seed."""
+
+    benchmark: Benchmark
+    method: str
+    seed: int
+
+    @property
+    def names(self) -> tuple[str, str, int]:
+        """Benchmark, method and seed, as functions of `core.paths` and `schema.words` take them."""
+        return self.benchmark.name, self.method, self.seed
+
+    @property
+    def title(self) -> str:
+        """`digits/reed/seed0`."""
+        return f"{self.benchmark.name}/{self.method}/seed{self.seed}"
+
+    @property
+    def objective(self) -> Any:
+        """The method's settings."""
+        return self.benchmark.spec.methods[self.method]
+
+    @property
+    def encoders(self) -> dict[str, str]:
+        """The encoders that it reads: as its method calls them, and as they are filed."""
+        suite, dataset = self.benchmark.suite, self.benchmark.dataset
+        return {name: suite.encoder_of(dataset, name, self.seed) for name in self.objective.encoders()}
+
+    @property
+    def recipe(self) -> Settings:
+        """Exactly what changes its weights: not its name, length, grid, evaluation, resources or labels.
+
+        Made anew each time: a workflow that plans thousands of runs keeps their keys alone.
+        """
+        suite, dataset, spec = self.benchmark.suite, self.benchmark.dataset, self.benchmark.spec
+        return {
+            "seed": self.seed,
+            "step": VERSIONS["train"],
+            "dataset": settings.dataset(suite, dataset),
+            "codec": spec.codec.recipe(),
+            "backbone": spec.backbone.identity(),
+            "objective": self.objective.identity(),
+            "encoders": {name: settings.encoder(suite, dataset, filed) for name, filed in self.encoders.items()},
+            "train": spec.train.identity(),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Twelve digits that name its recipe."""
+        return settings.key(self.recipe)
+
+    @property
+    def folder(self) -> str:
+        """Where its recipe and segments lie."""
+        return paths.run(*self.names)
+
+    @property
+    def recipe_file(self) -> str:
+        """Where its recipe is written."""
+        return paths.recipe(*self.names)
+
+    @property
+    def store(self) -> stores.Folder:
+        """Where its training keeps its state."""
+        return stores.Folder(paths.store(*self.names, self.key))
+
+    def segment(self, i: int) -> str:
+        """Folder of a segment."""
+        return paths.segment(*self.names, i)
+
+    def receipt(self, i: int) -> str:
+        """What says that a segment is done."""
+        return paths.receipt(*self.names, i)
+
+    @property
+    def receipts(self) -> list[str]:
+        """Receipts of all its segments."""
+        return [self.receipt(i) for i in range(self.benchmark.segments)]
+
+    @property
+    def total(self) -> int:
+        """Steps in all: the last evaluation, rounded up to a whole segment."""
+        return self.benchmark.span(self.benchmark.segments)[0]
+
+    @property
+    def curves(self) -> list[str]:
+        """Curves of all its segments."""
+        return [f"{self.segment(i)}/curve.csv" for i in range(self.benchmark.segments)]
+
+    def cell(self, step: int, sampler: str) -> "Cell":
+        """A cell of the run.
+
+        Raises:
+            ConfigError: there is no such sampler.
+        """
+        samplers = self.benchmark.spec.samplers
+        if sampler not in samplers:
+            raise ConfigError(unknown("sampler", sampler, samplers))
+        return Cell(self, step, sampler)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run's weights of a step, sampled with a sampler and scored."""
+
+    run: Run
+    step: int
+    sampler: str
+
+    @property
+    def place(self) -> tuple[str, int, int, str]:
+        """Method, seed, step and sampler: where it stands in the tables of its benchmark."""
+        return self.run.method, self.run.seed, self.step, self.sampler
+
+    @property
+    def title(self) -> str:
+        """`digits/reed/seed0/400/ode`."""
+        return f"{self.run.title}/{self.step}/{self.sampler}"
+
+    @property
+    def drawer(self) -> Any:
+        """The sampler's settings."""
+        return self.run.benchmark.spec.samplers[self.sampler]
+
+    @cached_property
+    def sampling(self) -> Settings:
+        """Settings of `sample`, beside the weights."""
+        return self.run.benchmark.sampling(self.sampler)
+
+    @cached_property
+    def sampling_key(self) -> str:
+        """Under which its samples must have been drawn."""
+        return settings.key(self.sampling)
+
+    @property
+    def segment(self) -> int:
+        """The segment whose weights it samples.
+
+        Raises:
+            ConfigError: no weights are saved at its step.
+        """
+        return self.run.benchmark.segment_of(self.step)
+
+    @property
+    def receipt(self) -> str:
+        """The receipt that vouches for its weights."""
+        return self.run.receipt(self.segment)
+
+    @property
+    def weights(self) -> str:
+        """The weights that it samples."""
+        return f"{self.run.segment(self.segment)}/{paths.step_name(self.step)}.safetensors"
+
+    @property
+    def samples(self) -> str:
+        """Folder of its samples."""
+        return paths.samples(self.run.benchmark.name, *self.place)
+
+    @property
+    def preview(self) -> str:
+        """The first few of its samples."""
+        return paths.preview(self.run.benchmark.name, *self.place)
+
+    @property
+    def metrics(self) -> str:
+        """Its metric records."""
+        return paths.metrics(self.run.benchmark.name, *self.place)
+
+
+def benchmark(suite: Suite, b: str) -> Benchmark:
+    """A benchmark of a suite.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    return Benchmark(suite, b, suite.benchmark(b))
+
+
+def of(suite: Suite, b: str, m: str, k: int) -> Run:
+    """A run: benchmark, method and seed.
+
+    Raises:
+        ConfigError: there is no such benchmark or method.
+    """
+    return benchmark(suite, b).run(m, k)
+
+
+def cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Cell:
+    """A cell: a run, a step and a sampler.
+
+    Raises:
+        ConfigError: there is no such benchmark, method or sampler.
+    """
+    return benchmark(suite, b).cell(m, k, step, s)
+
+
+def first_on(suite: Suite, dataset: str) -> Benchmark:
+    """The first benchmark on a dataset: its resources serve the steps that several benchmarks share."""
+    return next(benchmark(suite, b) for b, spec in suite.benchmarks.items() if spec.dataset.id == dataset)
+
+
+def encoder_gpus(suite: Suite, dataset: str, name: str) -> int:
+    """GPUs with which an encoder represents: what the step asks for, and none where it can use none."""
+    return first_on(suite, dataset).resources("represent").gpus if suite.encoder(dataset, name).on_gpu else 0
