@@ -38,7 +38,7 @@ def held(path: Path) -> bool:
     try:
         with path.open() as file:
             return not _flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (FileNotFoundError, PermissionError):
+    except OSError:  # absent, not ours, or a file system that does not answer
         return False
 
 

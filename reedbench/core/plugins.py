@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from reedbench.core import io
-from reedbench.core.errors import ConfigError, did_you_mean
+from reedbench.core.errors import OUTSIDE, ConfigError, did_you_mean
 from reedbench.core.frozen import Frozen
 
 VARIABLE = "REEDBENCH_PLUGINS"
@@ -63,13 +63,22 @@ def discover(kind: str) -> dict[str, type[Any]]:
         plugin = _plugin_of(module)
         name, origin = plugin.plugin_name(), str(module.__file__)
         if not module.__name__.startswith("reedbench."):
-            plugin.code = io.sha256(origin)
+            plugin.code = _code_of(plugin)
         if name in found:
             raise ConfigError(f"{origin}: {kind} plugin '{name}' is already defined in {found[name][0]}; rename one")
         if lacks := _lacks(plugin):
             raise ConfigError(f"{origin}: {kind} plugin '{name}' {lacks}")
         found[name] = (origin, plugin)
     return {name: found[name][1] for name in sorted(found)}
+
+
+def _code_of(plugin: type[Any]) -> str:
+    """sha256 of its file, and of those of plugins from outside that it extends."""
+    files = [
+        str(sys.modules[base.__module__].__file__) for base in plugin.__mro__ if base.__module__.startswith(OUTSIDE)
+    ]
+    digests = [io.sha256(file) for file in dict.fromkeys(files)]
+    return digests[0] if len(digests) == 1 else io.digest_of(digests)
 
 
 def _lacks(plugin: type[Any]) -> str:

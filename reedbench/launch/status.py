@@ -145,7 +145,7 @@ def _is_current(job: Job, run: Run, segment: int) -> bool:
 
     What stands before the hash is left out: it depends on how this machine calls the working directory.
     """
-    today = comment_of(job.key, words.train(*run.names, segment, run.key).split())
+    today = comment_of(job.key, words.train(*run.names, segment, run.key, run.benchmark.grid(segment)).split())
     return job.ticket.comment.rpartition(":")[2] == today.rpartition(":")[2]
 
 

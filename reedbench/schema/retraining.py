@@ -45,12 +45,13 @@ def of_run(run: Run) -> Retrained | None:
         old = io.read_json(run.recipe_file)
     except MissingArtefact:
         return None
-    if old == (new := run.recipe) or not (receipts := list(_receipts(run))):
+    if not (receipts := list(_receipts(run))):
         return None
     kept = max((*run.store.state_steps(), *run.store.record_steps()), default=0)
     steps = max(int(receipt["stop"]) for _, receipt in receipts)
     voided = _costs(file for file, _ in receipts)
-    return Retrained(run.method, run.seed, tuple(changes(old, new)), steps, voided, kept)
+    why = tuple(changes(old, run.recipe)) or ("an edit that was planned before",)  # its recipe is written by then
+    return Retrained(run.method, run.seed, why, steps, voided, kept)
 
 
 def lines(benchmark: Benchmark) -> list[str]:
@@ -81,8 +82,8 @@ def _word(value: Any) -> str:
 
 
 def _receipts(run: Run) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Receipts of a run that belong to another recipe."""
-    for file in Path(run.folder).glob("segment-*.json"):
+    """Receipts of its segments that belong to another recipe."""
+    for file in map(Path, run.receipts):
         try:
             receipt = io.read_json(file)
         except MissingArtefact:

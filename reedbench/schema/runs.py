@@ -121,6 +121,10 @@ class Benchmark:
         """Steps at which a segment's weights are saved and published."""
         return stores.save_points(*self.span(i), int(self.spec.train.save_every))
 
+    def grid(self, i: int) -> str:
+        """How a segment is cut, which no recipe says: first and last step, and steps between saved weights."""
+        return "-".join(map(str, (*self.span(i), self.spec.train.save_every)))
+
     def resources(self, step: str) -> Resources:
         """Resources of a step; training and sampling get at least the threads of the recipe."""
         given: Resources = self.spec.resources.get(step, Resources())

@@ -14,9 +14,9 @@ def segment(b: str, m: str, k: int | str, i: int | str) -> str:
     return f"{run(b, m, k)} --segment {i}"
 
 
-def train(b: str, m: str, k: int | str, i: int | str, expect: str) -> str:
-    """The step of a training job, under the recipe that it was planned with."""
-    return f"step train {segment(b, m, k, i)} --expect {expect}"
+def train(b: str, m: str, k: int | str, i: int | str, expect: str, grid: str) -> str:
+    """The step of a training job, under the recipe and the grid that it was planned with."""
+    return f"step train {segment(b, m, k, i)} --expect {expect} --grid {grid}"
 
 
 def train_key(b: str, m: str, k: int | str, i: int | str) -> str:

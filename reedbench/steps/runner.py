@@ -69,7 +69,11 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     """The arguments as a command line, for the record."""
     words = [arguments.verb]
     for name, value in sorted(vars(arguments).items()):
-        if name not in ("verb", "config", "expect", "unless_fresh") and value is not None and value is not False:
+        if (
+            name not in ("verb", "config", "expect", "unless_fresh", "grid")
+            and value is not None
+            and value is not False
+        ):
             words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return words
 
@@ -136,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     which = represent.add_mutually_exclusive_group(required=True)
     which.add_argument("--encoder", help="write representations")
     which.add_argument("--extractor", help="write reference statistics")
-    verb("train", "train one segment of a run", *cell, "segment")
+    train = verb("train", "train one segment of a run", *cell, "segment")
+    train.add_argument("--grid", default="", help="refuse to cut the run otherwise: <first>-<last step>-<save_every>")
     verb("sample", "draw samples from a checkpoint", *cell, "step", "sampler")
     evaluate = verb("evaluate", "score the samples of a checkpoint, or the floor", "benchmark")
     evaluate.add_argument("--floor", action="store_true", help="score one half of the training split against the other")

@@ -22,6 +22,11 @@ from reedbench.training.trainer import Trainer
 def train(run: Run, arguments: Namespace) -> Made | None:
     """Train a segment, from the newest usable state of the same recipe, on all ranks; the first one records it."""
     began = time.monotonic()
+    if arguments.grid not in ("", grid := run.benchmark.grid(arguments.segment)):
+        raise ConfigError(
+            f"{run.title}: train.segment or train.save_every changed since this job was planned (segment {grid}, "
+            f"planned {arguments.grid}): run snakemake again"
+        )
     device = device_of(run.benchmark, "train")
     torch.set_num_threads(run.benchmark.spec.train.threads)
     with joined(device) as ranks:

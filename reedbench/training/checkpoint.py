@@ -20,6 +20,7 @@ from reedbench.core.errors import MissingArtefact, RunAgain
 
 KEPT_WHILE_TRAINING = 2
 Record = dict[str, Any]
+RECORDED = {"weights", "state", "rows", "costs", "since"}  # what a whole record says, beside its numerics
 
 
 class Store(stores.Folder):
@@ -72,10 +73,10 @@ class Store(stores.Folder):
     def record(self, step: int) -> Record | None:
         """The record of a save point, if there is a whole one."""
         try:
-            record: Record = io.read_json(self.record_file(step))
+            record = io.read_json(self.record_file(step))
         except (OSError, MissingArtefact):
             return None
-        return record
+        return record if isinstance(record, dict) and record.keys() >= RECORDED else None
 
     def is_whole(self, step: int) -> bool:
         """Whether the weights of a save point are there, and are those that training wrote. Reads all of them."""

@@ -223,7 +223,7 @@ def _save(work: Session, step: int) -> None:
         journal.rows, work.under = [], [{"after": step, UNDER: work.here}]
     if not work.trainer.ranks.first:
         return
-    writes = record is not None and step in work.missing
+    writes = record is not None and (step in work.missing or store.record(step) is None)
     if not writes and record is not None and (known := store.record(step)):
         # Trained before: what that took is what this run cost, and its curve goes on from there.
         journal.costs.update(known["costs"])
@@ -245,6 +245,7 @@ def _cap(record: Record, store: Store, step: int) -> None:
     if (bound := next(rows, None)) is not None:
         for costs in (record["costs"], *record["rows"]):
             costs |= {name: min(costs[name], bound[name]) for name in curve.COSTS}
+        record["since"] = min(record["since"], record["costs"]["device_seconds"])
 
 
 def _heed(request: int, work: Session, step: int) -> None:
@@ -266,11 +267,12 @@ def _publish(work: Session) -> Trained:
     """Link what the store has into place, and write the receipt that vouches for it."""
     store, segment, learner = work.store, work.segment, work.trainer.learner
     records = {step: record for step in segment.due if (record := store.record(step)) is not None}
-    last, spans = records[segment.stop], _under(records, segment)
+    told = _told(store, segment)
+    last, spans = records[segment.stop], _under({**told, **records}, segment)
     under = numerics.joined([span[UNDER] for span in spans])
     faults.reach("before-publish", segment.stop)
     files = [store.weights_file(step) for step in segment.due]
-    publish(files, {"curve.csv": curve.as_csv(_rows(store, segment), learner.factors)}, segment.out)
+    publish(files, {"curve.csv": curve.as_csv(_rows(told, segment), learner.factors)}, segment.out)
     faults.reach("before-receipt", segment.stop)
     receipt: dict[str, Any] = {
         "key": segment.key,
@@ -301,16 +303,20 @@ def _under(records: dict[int, Record], segment: Segment) -> list[dict[str, Any]]
     return found
 
 
-def _rows(store: Store, segment: Segment) -> list[dict[str, float]]:
-    """Rows of the segment's curve, from the records of its save points.
+def _told(store: Store, segment: Segment) -> dict[int, Record]:
+    """Records that tell of every step of the segment once, by their save points.
 
     A record tells of all steps since the save point before it; so does one between them that was filled in later, for a
     finer grid, and does not count where it need not.
     """
-    rows: list[dict[str, float]] = []
+    found: dict[int, Record] = {}
     reached = segment.stop
     for step in store.record_steps():
         if segment.start < step <= reached and (record := store.record(step)) is not None:
-            rows = record["rows"] + rows
-            reached = record[UNDER][0]["after"]
-    return [row for row in rows if row["step"] > segment.start]
+            found[step], reached = record, record[UNDER][0]["after"]
+    return found
+
+
+def _rows(told: dict[int, Record], segment: Segment) -> list[dict[str, float]]:
+    """Rows of the segment's curve."""
+    return [row for step in sorted(told) for row in told[step]["rows"] if row["step"] > segment.start]

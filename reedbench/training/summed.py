@@ -23,7 +23,7 @@ class Summed(DistributedDataParallel):
     def __init__(self, network: nn.Module) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # newer torch has another name for `broadcast_buffers`
-            # Buffers are constants: they need not be sent.
+            # Buffers are not sent: a learner that moves them in its forward pass does so from each rank's own rows.
             super().__init__(network, broadcast_buffers=False, gradient_as_bucket_view=True)
         self.register_comm_hook(None, _sum)
         self.called = False

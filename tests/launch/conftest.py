@@ -31,6 +31,9 @@ class Scene:
     def key(self, method: str = "sit") -> str:
         return runs.of(self.suite, "tiny", method, 0).key
 
+    def grid(self, segment: int) -> str:
+        return runs.benchmark(self.suite, "tiny").grid(segment)
+
     def store(self, method: str = "sit", key: str | None = None) -> Path:
         store = Path(paths.store("tiny", method, 0, key or self.key(method)))
         store.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ class Scene:
     def ticket(self, *, segment: int = 0, key: str | None = None, **fields: Any) -> Ticket:
         """A training job's ticket."""
         name = words.train_key("tiny", "sit", 0, segment)
-        line = words.train("tiny", "sit", 0, segment, key or self.key())
+        line = words.train("tiny", "sit", 0, segment, key or self.key(), self.grid(segment))
         receipt = paths.receipt("tiny", "sit", 0, segment)
         return self.other_ticket(name, **{"comment": comment_of(name, line.split()), "outputs": [receipt], **fields})
 

@@ -217,3 +217,22 @@ def test_an_edit_of_a_plugin_outside_the_package_makes_another_plugin(tmp_path, 
     finally:
         monkeypatch.undo()
         plugins.discover.cache_clear()
+
+
+def test_an_edit_of_what_an_outside_plugin_extends_makes_another_plugin(tmp_path, monkeypatch):
+    folder = tmp_path / "samplers"
+    folder.mkdir()
+    heir = "from typing import Literal\nfrom reedbench_plugins.samplers.a_still import Still\n\n"
+    heir += 'class Stiller(Still):\n    """An heir."""\n    uses: Literal["stiller"] = "stiller"\n'
+    (folder / "b_stiller.py").write_text(heir)
+    monkeypatch.setenv(plugins.VARIABLE, str(tmp_path))
+    codes = []
+    try:
+        for text in (FLAT, FLAT.replace('["x_0"]', '["x_0"] + 1')):
+            (folder / "a_still.py").write_text(text)
+            plugins.discover.cache_clear()
+            codes.append(plugins.discover("samplers")["stiller"].code)
+    finally:
+        monkeypatch.undo()
+        plugins.discover.cache_clear()
+    assert codes[0] != codes[1]

@@ -70,6 +70,14 @@ def test_a_run_that_was_never_trained_is_not_trained_anew(trained):
     assert [one.method for one in retraining.retrained(runs.benchmark(load(), "tiny"))] == ["reed"]
 
 
+def test_it_is_said_again_where_a_planning_was_interrupted(trained):
+    edit("lr: 1.0e-3", "lr: 2.0e-3")
+    for run in runs.benchmark(load(), "tiny").runs(["sit", "reed"]):
+        settings.put_recipe(run.recipe_file, run.recipe)  # as Snakemake does while it plans; then Ctrl-C
+    (line,) = said()
+    assert "an edit trains 2 runs anew: sit (seed 0), reed (seed 0): an edit that was planned before" in line
+
+
 def test_an_edit_that_is_taken_back_is_said_to_cost_nothing(trained):
     edit("lr: 1.0e-3", "lr: 2.0e-3")
     key = runs.of(load(), "tiny", "sit", 0).key

@@ -402,3 +402,9 @@ def test_a_wrong_word_is_a_configuration_error_that_names_it(workspace, capfd, c
 def test_a_step_before_its_inputs_names_the_first_that_is_missing(workspace, capfd, command, missing):
     assert run(command) == 3
     assert f"{missing}: no such file" in capfd.readouterr().err
+
+
+def test_a_segment_that_was_planned_under_another_grid_is_refused(workspace, capfd):
+    run = "train --benchmark tiny --method sit --seed 0 --segment 0"
+    assert steps.main([*run.split(), "--grid", "0-10-3"]) == 2
+    assert "train.segment or train.save_every changed since this job was planned" in capfd.readouterr().err

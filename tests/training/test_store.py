@@ -200,6 +200,49 @@ def test_other_numerics_are_said_and_stand_in_the_receipt(cut, capfd, monkeypatc
     assert f"b/m/0: from step 5 on under other numerics: cpu {own} -> another; only rounding differs" in said
 
 
+def piece(cut, name, start, stop, every, previous=None):
+    """One segment of a run; returns its receipt's path."""
+    receipt = str(cut.folder / f"{name}.json")
+    span = Segment("key", start, stop, every, 4, 100, str(cut.folder / name), receipt, previous, "b/m/0")
+    train_segment(cut.make(REPA), Store(cut.folder / "store"), span)
+    return receipt
+
+
+def test_a_coarser_grid_still_tells_under_what_the_steps_in_between_were_trained(cut, monkeypatch):
+    real = numerics.here
+    monkeypatch.setattr(numerics, "here", lambda *a, **k: {**real(*a, **k), "cpu": "A"})
+    piece(cut, "first", 0, 5, 5)
+    monkeypatch.setattr(numerics, "here", lambda *a, **k: {**real(*a, **k), "cpu": "B"})
+    piece(cut, "fine", 0, 10, 5)
+    assert io.read_json(piece(cut, "coarse", 0, 10, 10))["numerics"]["cpu"] == "A then B"
+
+
+def test_a_curve_stays_whole_after_a_walk_back_that_was_killed(cut, monkeypatch):
+    first, update = piece(cut, "first", 0, 5, 5), Trainer.update
+    shutil.rmtree(cut.folder / "store")  # as a scratch disk is purged
+
+    def killed(self, step):
+        if step == 7:
+            raise KeyboardInterrupt
+        return update(self, step)
+
+    monkeypatch.setattr(Trainer, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
+        piece(cut, "second", 5, 10, 5, first)
+    monkeypatch.setattr(Trainer, "update", update)
+    piece(cut, "whole", 0, 10, 10)
+    rows = (cut.folder / "whole" / "curve.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["4", "5", "8", "10"]
+
+
+def test_a_record_of_another_shape_is_none(tmp_path):
+    store = Store(tmp_path)
+    for content in ([], {}, None, {"weights": "x"}):
+        io.write_json(store.record_file(5), content)
+        assert store.record(5) is None
+        assert not store.is_whole(5)
+
+
 def test_numerics_of_several_times_are_one_plain_dict():
     parts = [{"threads": 1, "cpu": "a"}, {"threads": 2, "cpu": "a"}, {"threads": 1, "cpu": "a"}]
     assert numerics.joined(parts) == {"cpu": "a", "threads": "1 then 2 then 1"}

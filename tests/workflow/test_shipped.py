@@ -45,6 +45,7 @@ def test_the_rule_of_training_says_the_words_that_status_looks_for(shipped):
     target = paths.receipt(benchmark, m, k, 0)
     command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
     done = subprocess.run([*command, target], capture_output=True, text=True, check=True)
-    key = runs.of(shipped, benchmark, m, k).key
+    run = runs.of(shipped, benchmark, m, k)
+    key, grid = run.key, run.benchmark.grid(0)
     assert f" --key {words.train_key(benchmark, m, k, 0)} --output " in done.stdout
-    assert f" -- {words.train(benchmark, m, k, 0, key)} > " in done.stdout
+    assert f" -- {words.train(benchmark, m, k, 0, key, grid)} > " in done.stdout

@@ -193,7 +193,7 @@ def recipe_file(wildcards):
 def run_settings(wildcards):
     """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
     run, i = run_of(wildcards), int(wildcards.i)
-    return {"expect": run.key, "span": run.benchmark.span(i), "save_points": run.benchmark.save_points(i)}
+    return {"expect": run.key, "grid": run.benchmark.grid(i)}
 
 
 def previous_receipt(wildcards):

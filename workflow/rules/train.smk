@@ -23,5 +23,5 @@ rule train:
     shell:
         launch(
             f"--key {words.train_key(*SEGMENT)} --output {{output.weights}} --output {{output.receipt}}",
-            words.train(*SEGMENT, "{params.run[expect]}"),
+            words.train(*SEGMENT, "{params.run[expect]}", "{params.run[grid]}"),
         )
