@@ -90,7 +90,7 @@ class AbstractChains(AbstractDataset):
     domain: ClassVar[str] = "protein"
 
     max_length: int = Field(256, ge=1)
-    """Longest chain in residues, missing ones included, before a tag is cut."""
+    """Longest chain in residues, before a tag is cut; missing residues count where the source has a row for them."""
     min_length: int = Field(4, ge=1)
     """Shortest chain in residues, after a tag is cut."""
     max_resolution: float | None = Field(None, gt=0)

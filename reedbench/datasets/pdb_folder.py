@@ -46,7 +46,7 @@ class PdbFolder(AbstractSharedOut):
     """The folder, searched with its subfolders, from the working directory or $REEDBENCH_DATA. Chains are the
     authors'; only the first model that has atoms counts. Two chains of one letter are A and A-2."""
     only_chain: str = ""
-    """Name of the one chain to take from each file; all of them if empty."""
+    """Letter or name of the chain to take from each file (all that bear the letter); all chains if empty."""
     clusters: str = ""
     """A .csv file with columns `name` and `cluster` that says which rows are homologues. Without it all chains of a
     file are one cluster, and homologues in different files may end up in different splits."""
@@ -117,7 +117,7 @@ class PdbFolder(AbstractSharedOut):
         found.further_models += records.further
         resolution = records.resolution or _chains.NO_RESOLUTION
         stem = structure_files.stem(file)
-        wanted = [polymer for polymer in made if self.only_chain in ("", polymer.name)]
+        wanted = [polymer for polymer in made if self.only_chain in ("", polymer.name, polymer.letter)]
         self._count_none(wanted, found)
         found.dropped["chain without amino acids"] += bool(made) and not self.only_chain and counts.no_protein
         return [

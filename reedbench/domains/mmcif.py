@@ -109,7 +109,7 @@ def _atoms(table: Any, count: int, rows: Sequence[int]) -> list[tuple[Atom, int 
             name=name[i],
             location=location[i],
             occupancy=occupancy(share[i]),
-            free=group[i] == "HETATM",
+            free=group[i] == "HETATM" and polymer is None,
             place=finite((x[i], y[i], z[i]), f"atom {i + 1}"),
         )
         made.append((atom, polymer))

@@ -127,7 +127,8 @@ def _numerics(of: Comparison) -> Iterator[str]:
 
 
 def _name(of: Comparison, method: str) -> str:
-    return of.label(method) if method in of.facts["methods"] else method
+    known = {of.facts["speedup"]["baseline"], *of.facts["methods"]}
+    return of.label(method) if method in known else method
 
 
 def _unmeasured(source: Source) -> Iterator[str]:
@@ -135,4 +136,7 @@ def _unmeasured(source: Source) -> Iterator[str]:
     if "reason" not in source.metrics:
         return
     for _, row in source.metrics[source.metrics["value"].isna()].drop_duplicates("family").iterrows():
-        yield f"{row['family']} was not measured: {row['reason']}."
+        own = source.metrics[(source.metrics["family"] == row["family"]) & (source.metrics["step"] >= 0)]
+        lost = int(own["value"].isna().sum())
+        where = "" if lost == len(own) else f" in {lost} of {len(own)} cells"
+        yield f"{row['family']} was not measured{where}: {row['reason']}."

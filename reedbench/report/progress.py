@@ -53,6 +53,8 @@ class Progress:
     goods: Array
     first: float
     last: float
+    worst: float  # measured, before pooling
+    best: float
 
     @classmethod
     def of(cls, steps: Sequence[float], goods: Array) -> "Progress":
@@ -65,7 +67,7 @@ class Progress:
         # Neighbours of equal value are one point too: a level curve has no first step at which it gets there.
         levels, block = np.unique(fit.x[fit.blocks[:-1]], return_inverse=True)
         centres = np.exp(np.bincount(block, logs) / np.bincount(block))
-        return cls(centres.round(9), levels, float(at[0]), float(at[-1]))
+        return cls(centres.round(9), levels, float(at[0]), float(at[-1]), float(goods.min()), float(goods.max()))
 
     def reaches(self, good: float) -> bool:
         """Whether the curve gets there at all, be it before its first evaluation."""

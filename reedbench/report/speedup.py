@@ -206,9 +206,11 @@ def _at_common(pair: _Pair) -> _Meet:
     """At the common targets; where there is none, the outermost evaluations bound the ratio."""
     if len(pair.common):
         return _Meet(pair.theirs.steps_at(pair.common), pair.ours.steps_at(pair.common), "=")
-    if pair.ours.starts_above(float(pair.theirs.goods[-1])):
+    if pair.ours.worst > pair.theirs.best:
         return _Meet(np.asarray([pair.theirs.last]), np.asarray([pair.ours.first]), ">")
-    return _Meet(np.asarray([pair.theirs.first]), np.asarray([pair.ours.last]), "<")
+    if pair.theirs.worst > pair.ours.best:
+        return _Meet(np.asarray([pair.theirs.first]), np.asarray([pair.ours.last]), "<")
+    return _Meet(np.asarray([pair.theirs.last]), np.asarray([pair.ours.last]), "?")
 
 
 def _at_final(pair: _Pair) -> _Meet:
@@ -231,7 +233,7 @@ def _mean_log(costs: Costs, baseline: str, method: str, axis: str, seed: int, me
 def _over_seeds(logs: Sequence[float], meets: Sequence[_Meet]) -> Ratio:
     """Mean and interval on the logarithm; a bound where some seeds are censored to one side."""
     above, below = (sum(meet.side == sign for meet in meets) for sign in "><")
-    if above and below:
+    if (above and below) or any(meet.side == "?" for meet in meets):
         return Ratio(None, None, None, "missing", len(logs), above, below)
     over = ratio_interval(np.exp(logs).tolist())
     if above or below:
@@ -242,6 +244,8 @@ def _over_seeds(logs: Sequence[float], meets: Sequence[_Meet]) -> Ratio:
 
 def _censored(ratio: Ratio, final: Ratio) -> Iterable[str]:
     """What readers must know of censored seeds."""
+    if ratio.value is None and not (ratio.above and ratio.below):
+        yield "in some seeds the measured values overlap, and the smoothed curves have none in common"
     if ratio.above:
         yield f"better at its first evaluation than the baseline ever gets in {ratio.above} of {ratio.seeds} seeds"
     if ratio.below:
