@@ -97,7 +97,8 @@ def surplus(names: Sequence[str], clusters: Sequence[str], share: float, stream:
     if not (most := most_chains(list(sizes.values()), share)):
         raise ConfigError(
             f"most_per_cluster {share:g} needs a test split of at least {int(np.ceil(1 / share))} clusters, and it has "
-            f"{len(sizes)}: raise most_per_cluster to {np.ceil(1000 / len(sizes)) / 1000:g} or more, or hold out more clusters"
+            f"{len(sizes)}: raise most_per_cluster to {np.ceil(1000 / len(sizes)) / 1000:g} or more, or hold out more "
+            "clusters"
         )
     order = sorted(zip(names, clusters, strict=True), key=lambda pair: seeds.of("most-per-cluster", stream, pair[0]))
     kept: Counter[str] = Counter()

@@ -127,6 +127,13 @@ def test_gaps_that_would_make_a_chain_too_long_are_left_open_and_counted(tmp_pat
     assert made.rows().arrays["breaks"].tolist() == [1]
 
 
+def test_residues_of_an_mmcif_polymer_that_are_hetatm_stay_beside_gaps(tmp_path):
+    middle = [cif_rows(at, "ALA", str(at + 1)) for at in range(2, 6)]
+    ends = [cif_rows(0, "MSE", "1", group="HETATM"), cif_rows(9, "SEP", "10", group="HETATM")]
+    write(tmp_path / "x.cif", cif(itertools.chain(ends[0], *middle, ends[1])))
+    assert sequences(tmp_path) == {"x_A": "MXAAAAXXXS"}
+
+
 # Chains of one letter
 
 
@@ -134,6 +141,7 @@ def test_two_chains_of_one_letter_after_ter_are_both_kept(tmp_path):
     write(tmp_path / "x.pdb", [*chain("GLY ALA"), "TER", *chain("SER THR VAL", shift=30.0)])
     assert sequences(tmp_path) == {"x_A": "GA", "x_A-2": "STV"}
     assert sequences(tmp_path, only_chain="A-2") == {"x_A-2": "STV"}
+    assert sequences(tmp_path, only_chain="A") == {"x_A": "GA", "x_A-2": "STV"}
 
 
 def test_a_chain_that_begins_again_without_ter_is_another(tmp_path):

@@ -208,3 +208,12 @@ def test_rows_for_a_file_hold_both_figures_and_the_sentence(three_seeds):
         "sentence",
     } <= set(rows)
     assert rows["axis"].tolist()[0] == "steps"
+
+
+def test_levels_that_overlap_and_share_no_smoothed_value_are_not_called_faster(make_source):
+    """The baseline measured 1.0, better than the method ever is; smoothed it is level at 4.2 or so."""
+    source = make_source({("sit", 0): [5.0, 1.0, 4.0, 4.0], ("repa", 0): [2.0, 1.9, 1.8, 1.7]})
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    assert found.ratio.value is None
+    assert (found.ratio.above, found.ratio.below) == (0, 0)
+    assert "the measured values overlap" in found.reason
