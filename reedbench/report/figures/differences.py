@@ -87,7 +87,7 @@ def _panel(axis: Any, own: Sequence[Difference], facts: Mapping[str, Any]) -> No
         labels.append(f"{label}, {one.sampler}" if several else label)
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylim(len(labels) - 0.5, -0.5)
-    axis.locator_params(axis="x", nbins=4)
+    axis.locator_params(axis="x", nbins=3)
     axis.margins(x=0.08)
     axis.spines["left"].set_visible(False)
 
