@@ -1,5 +1,6 @@
 """What alignments of all domains have in common, as settings."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from reedbench.objectives import AbstractObjective
 from reedbench.objectives._schedule import Schedule
 
 
-class AbstractAlignment(Frozen):
+class AbstractAlignment(Frozen, ABC):
     """One hidden layer pulled towards one representation."""
 
     encoder: str
@@ -33,9 +34,9 @@ class AbstractAlignment(Frozen):
     """Train the projector only: the backbone's features are detached."""
 
     @property
+    @abstractmethod
     def term(self) -> str:
         """Name of its loss term."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _share_where_it_matters(self) -> "AbstractAlignment":
