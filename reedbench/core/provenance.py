@@ -9,7 +9,6 @@ import platform
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from reedbench.core import io, numerics, paths
+from reedbench.core.clock import Stopwatch
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.numerics import Numerics
 from reedbench.core.staging import staged
@@ -72,11 +72,11 @@ class Recorder:
 
     def __init__(self, verb: str, version: int, settings: Any, command: list[str]) -> None:
         self.verb, self.version, self.settings, self.command = verb, version, settings, command
-        self.wall = time.monotonic()
+        self.watch = Stopwatch()
 
     def record(self, made: Made) -> None:
         """Write one sidecar per output, last of all: one that is absent or disagrees means "not finished"."""
-        seconds = time.monotonic() - self.wall
+        device_seconds = self.watch.device_seconds(made.device) if made.device_seconds is None else made.device_seconds
         usage = resource.getrusage(resource.RUSAGE_SELF)
         body = {
             "step": self.verb,
@@ -86,8 +86,8 @@ class Recorder:
             "inputs": {path: io.sha256(path) for path in made.inputs},
             "outputs": made.outputs,
             "device": made.device,
-            "seconds": round(seconds, 3),
-            "device_seconds": round(seconds if made.device_seconds is None else made.device_seconds, 3),
+            "seconds": round(self.watch.seconds(), 3),
+            "device_seconds": round(device_seconds, 3),
             # Since process start: imports are part of what a job costs.
             "cpu_seconds": round(cpu_seconds() if made.cpu_seconds is None else made.cpu_seconds, 3),
             "max_rss_mb": usage.ru_maxrss // 1024,

@@ -35,7 +35,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made:
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
     device = device_of_encoder(suite, dataset, name)
-    with timed() as work:  # gathering runs the encoders that this one reads
+    with timed(device) as work:  # gathering runs the encoders that this one reads
         material, inputs = gather(suite, dataset, name, rows.TRAIN)
         weights, read = weights_of(suite, dataset, name)
         out = paths.representation(dataset, name)

@@ -1,11 +1,11 @@
 """train: one segment of a run -> receipt, EMA weights on the save grid, curve.csv."""
 
-import time
 from argparse import Namespace
 
 import torch
 
 from reedbench.core import paths, provenance, seeds
+from reedbench.core.clock import Stopwatch
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.provenance import Made
@@ -21,7 +21,7 @@ from reedbench.training.trainer import Trainer
 
 def train(run: Run, arguments: Namespace) -> Made | None:
     """Train a segment, from the newest usable state of the same recipe, on all ranks; the first one records it."""
-    began = time.monotonic()
+    watch = Stopwatch()
     if arguments.grid not in ("", grid := run.benchmark.grid(arguments.segment)):
         raise ConfigError(
             f"{run.title}: train.segment or train.save_every changed since this job was planned (segment {grid}, "
@@ -34,7 +34,8 @@ def train(run: Run, arguments: Namespace) -> Made | None:
         trainer, inputs = build(run, ranks)
         segment = plan(run, arguments.segment)
         trained = train_segment(trainer, Store(run.store.folder), segment)
-        cpu_seconds = ranks.total(torch.tensor(provenance.cpu_seconds(), dtype=torch.float64)).item()
+        spent = torch.tensor([watch.device_seconds(device), provenance.cpu_seconds()], dtype=torch.float64)
+        device_seconds, cpu_seconds = ranks.total(spent).tolist()
     if not ranks.first:
         return None
     inputs = [run.recipe_file, *([segment.previous] if segment.previous else []), *inputs]
@@ -42,7 +43,7 @@ def train(run: Run, arguments: Namespace) -> Made | None:
         [segment.receipt, segment.out],
         inputs,
         device=_device_name(ranks),
-        device_seconds=ranks.world * (time.monotonic() - began),
+        device_seconds=device_seconds,
         cpu_seconds=cpu_seconds,
         seeds=[run.seed],
         notes={"run_costs": trained.costs, "key": segment.key, "ranks": ranks.world},

@@ -4,7 +4,6 @@ Counting operations slows torch down by half or more. So a clock is never read a
 short pass of its own, over some rows and steps, and scaled to the whole.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from reedbench.core import console
+from reedbench.core.clock import Stopwatch
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Material
@@ -25,17 +25,17 @@ FIRST, LAST = 2, 6  # lengths of two short trainings, which differ by some steps
 
 @dataclass
 class Work:
-    """Filled at the end of the block."""
+    """Device-seconds, filled at the end of the block."""
 
     seconds: float = 0.0
 
 
 @contextmanager
-def timed() -> Iterator[Work]:
+def timed(device: str = "cpu") -> Iterator[Work]:
     """Yield what is filled at the end of the block."""
-    work, began = Work(), time.monotonic()
+    work, watch = Work(), Stopwatch()
     yield work
-    work.seconds = time.monotonic() - began
+    work.seconds = watch.device_seconds(device)
 
 
 def operations(what: Callable[[], object]) -> float:

@@ -5,7 +5,6 @@ All ranks keep the same one: what each saw is summed over them when it settles, 
 
 import csv
 import io as text
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reedbench.core.clock import Stopwatch
 from reedbench.core.errors import Diverged
 from reedbench.training.order import Order
 from reedbench.training.ranks import Ranks
@@ -28,7 +28,8 @@ class Journal:
 
     `pending` holds the per-step values since the last row, so that a resumed curve has the same rows; `since` is the
     device time at which that row was closed. Costs are those of all ranks together; `rates` are the floating-point
-    operations of the first step of every phase that was entered, by that step.
+    operations of the first step of every phase that was entered, by that step. The rate of a row is that of
+    one rank, by its device-seconds.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -50,16 +51,16 @@ class Curve:
         self.journal, self.order, self.ranks, self.phases = journal, order, ranks, phases
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
         self.entered: int | None = None
-        self.wall, self.cpu = time.monotonic(), time.process_time()
+        self.watch = Stopwatch()
 
     def enter(self, step: int, flops: Callable[[int], float]) -> None:
         """Price the phase of a step (0 is the first) that is about to be computed; counting is not charged."""
         phase = self._phase(step)
         if phase != self.entered:
-            wall, cpu = time.monotonic(), time.process_time()
+            counting = Stopwatch()
             self.journal.rates.setdefault(str(phase), flops(step))
             self.entered = phase
-            self.wall, self.cpu = self.wall + time.monotonic() - wall, self.cpu + time.process_time() - cpu
+            self.watch = self.watch.without(counting)
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
         """Values of a step (counted from 1, as in every file): this rank's share of each."""
@@ -96,12 +97,11 @@ class Curve:
         return self.journal.rates[str(phase)] * (self.order.entries(step) / self.order.entries(phase))
 
     def _charge(self, flops: float) -> None:
-        now, cpu, costs = time.monotonic(), time.process_time(), self.journal.costs
-        spent = torch.tensor([now - self.wall, cpu - self.cpu], dtype=torch.float64)
+        watch, self.watch, costs = self.watch, Stopwatch(), self.journal.costs
+        spent = torch.tensor([watch.device_seconds(self.ranks.device), watch.cpu_seconds()], dtype=torch.float64)
         for name, seconds in zip(("device_seconds", "cpu_seconds"), self.ranks.total(spent).tolist(), strict=True):
             costs[name] += seconds
         costs["flops"] += flops
-        self.wall, self.cpu = now, cpu
 
     def row(self, step: int) -> dict[str, float]:
         """Close the current interval at `step` with a row."""

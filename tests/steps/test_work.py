@@ -83,9 +83,9 @@ def test_no_clock_runs_while_operations_are_counted(workspace, monkeypatch):
         return real()
 
     @contextmanager
-    def block():
+    def block(*device):
         running.append(True)
-        with timed() as found:
+        with timed(*device) as found:
             yield found
         running.pop()
 

@@ -1,8 +1,8 @@
 """Costs follow the work: terms that do not count are not computed, and every phase of training has its own price."""
 
 import csv
+import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +17,6 @@ from reedbench.core.errors import ConfigError
 from reedbench.nn.schedules import SCHEDULES, Factor, factor
 from reedbench.objectives import Schedule
 from reedbench.objectives.aligned import Aligned
-from reedbench.training import curve
 from reedbench.training.checkpoint import Store
 from reedbench.training.curve import Curve, Journal
 from reedbench.training.order import RowOrder
@@ -154,16 +153,18 @@ def test_receipts_say_what_each_term_is(make, tmp_path):
     ).replace("{ ", "{").replace(" }", "}")
 
 
-def test_the_time_of_counting_is_not_charged(make, monkeypatch):
+@pytest.mark.parametrize(("device", "charged"), [("cuda", 5.0), ("cpu", 10.0)])
+def test_the_time_of_counting_is_not_charged(device, charged, make, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(curve, "time", SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: 2 * now[0]))
-    counted = Curve(Journal(), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "process_time", lambda: 2 * now[0])
+    counted = Curve(Journal(), RowOrder(4, 4, "b", 0), Ranks.alone(device))
     now[0] += 3
     counted.enter(0, lambda step: now.__setitem__(0, now[0] + 1000) or 7.0)
     now[0] += 2
     counted.add(1, {"denoise": torch.tensor(1.0)})
     counted.settle()
-    assert counted.journal.costs == {"device_seconds": 5.0, "cpu_seconds": 10.0, "flops": 7.0}
+    assert counted.journal.costs == {"device_seconds": charged, "cpu_seconds": 10.0, "flops": 7.0}
 
 
 def test_a_loss_of_which_nothing_is_left_is_one_line(make):
