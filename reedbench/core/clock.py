@@ -6,15 +6,20 @@ a run does not make it dearer.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """Counts from its construction on."""
+    """What the clocks showed when it was started."""
 
-    wall: float = field(default_factory=time.monotonic)
-    cpu: float = field(default_factory=time.process_time)
+    wall: float
+    cpu: float
+
+    @classmethod
+    def start(cls) -> "Stopwatch":
+        """One that counts from now on."""
+        return cls(time.monotonic(), time.process_time())
 
     def seconds(self) -> float:
         """On a clock."""
@@ -29,5 +34,5 @@ class Stopwatch:
         return self.cpu_seconds() if device == "cpu" else self.seconds()
 
     def without(self, other: "Stopwatch") -> "Stopwatch":
-        """This one, as if it had stood still since the construction of another."""
+        """This one, as if it had stood still since the start of another."""
         return Stopwatch(self.wall + other.seconds(), self.cpu + other.cpu_seconds())

@@ -72,7 +72,7 @@ class Recorder:
 
     def __init__(self, verb: str, version: int, settings: Any, command: list[str]) -> None:
         self.verb, self.version, self.settings, self.command = verb, version, settings, command
-        self.watch = Stopwatch()
+        self.watch = Stopwatch.start()
 
     def record(self, made: Made) -> None:
         """Write one sidecar per output, last of all: one that is absent or disagrees means "not finished"."""

@@ -21,7 +21,7 @@ from reedbench.training.trainer import Trainer
 
 def train(run: Run, arguments: Namespace) -> Made | None:
     """Train a segment, from the newest usable state of the same recipe, on all ranks; the first one records it."""
-    watch = Stopwatch()
+    watch = Stopwatch.start()
     if arguments.grid not in ("", grid := run.benchmark.grid(arguments.segment)):
         raise ConfigError(
             f"{run.title}: train.segment or train.save_every changed since this job was planned (segment {grid}, "

@@ -33,7 +33,7 @@ class Work:
 @contextmanager
 def timed(device: str = "cpu") -> Iterator[Work]:
     """Yield what is filled at the end of the block."""
-    work, watch = Work(), Stopwatch()
+    work, watch = Work(), Stopwatch.start()
     yield work
     work.seconds = watch.device_seconds(device)
 

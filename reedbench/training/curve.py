@@ -51,13 +51,13 @@ class Curve:
         self.journal, self.order, self.ranks, self.phases = journal, order, ranks, phases
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
         self.entered: int | None = None
-        self.watch = Stopwatch()
+        self.watch = Stopwatch.start()
 
     def enter(self, step: int, flops: Callable[[int], float]) -> None:
         """Price the phase of a step (0 is the first) that is about to be computed; counting is not charged."""
         phase = self._phase(step)
         if phase != self.entered:
-            counting = Stopwatch()
+            counting = Stopwatch.start()
             self.journal.rates.setdefault(str(phase), flops(step))
             self.entered = phase
             self.watch = self.watch.without(counting)
@@ -97,7 +97,7 @@ class Curve:
         return self.journal.rates[str(phase)] * (self.order.entries(step) / self.order.entries(phase))
 
     def _charge(self, flops: float) -> None:
-        watch, self.watch, costs = self.watch, Stopwatch(), self.journal.costs
+        watch, self.watch, costs = self.watch, Stopwatch.start(), self.journal.costs
         spent = torch.tensor([watch.device_seconds(self.ranks.device), watch.cpu_seconds()], dtype=torch.float64)
         for name, seconds in zip(("device_seconds", "cpu_seconds"), self.ranks.total(spent).tolist(), strict=True):
             costs[name] += seconds

@@ -12,7 +12,7 @@ def busy(seconds: float) -> None:
 
 
 def test_a_cpu_is_charged_for_what_it_works_and_a_gpu_for_how_long_it_is_held() -> None:
-    watch = Stopwatch()
+    watch = Stopwatch.start()
     busy(0.05)
     time.sleep(0.2)
     assert 0.05 <= watch.device_seconds("cpu") < 0.2 <= watch.device_seconds("cuda")
@@ -21,8 +21,8 @@ def test_a_cpu_is_charged_for_what_it_works_and_a_gpu_for_how_long_it_is_held() 
 
 
 def test_what_was_between_can_be_taken_out() -> None:
-    watch = Stopwatch()
-    between = Stopwatch()
+    watch = Stopwatch.start()
+    between = Stopwatch.start()
     busy(0.1)
     time.sleep(0.1)
     whole = watch.without(between)
