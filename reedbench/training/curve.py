@@ -58,7 +58,8 @@ class Curve:
         phase = self._phase(step)
         if phase != self.entered:
             counting = Stopwatch.start()
-            self.journal.rates.setdefault(str(phase), flops(step))
+            if str(phase) not in self.journal.rates:  # else an earlier segment counted it
+                self.journal.rates[str(phase)] = flops(step)
             self.entered = phase
             self.watch = self.watch.without(counting)
 

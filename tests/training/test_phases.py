@@ -167,6 +167,15 @@ def test_the_time_of_counting_is_not_charged(device, charged, make, monkeypatch)
     assert counted.journal.costs == {"device_seconds": charged, "cpu_seconds": 10.0, "flops": 7.0}
 
 
+def test_a_phase_that_an_earlier_segment_counted_is_not_counted_again():
+    counted = Curve(Journal(rates={"0": 7.0}), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"), phases=(0, 3))
+    asked = []
+    for step in range(5):
+        counted.enter(step, lambda step: asked.append(step) or 5.0)
+    assert asked == [3]
+    assert counted.journal.rates == {"0": 7.0, "3": 5.0}
+
+
 def test_a_loss_of_which_nothing_is_left_is_one_line(make):
     with pytest.raises(ConfigError, match=r"^b: from step 3 on no term of the method's loss counts$"):
         make(STOPPED.model_copy(update={"denoise": Schedule(shape="stop", start=STOP)}))
