@@ -12,8 +12,10 @@ what the baseline happens to end at, so it is no symmetric one.
 
 A seed whose curves have no value in common is not dropped but censored: a method that at its first evaluation is better
 than the baseline ever gets is faster by more than the ratio of those costs (`>`), and the other way round (`<`). With
-censored seeds on one side the mean is a bound, and so is said; on both sides there is no number. An evaluation that was
-not measured is one point less of a curve; a seed in which the last one of either run was not is left out, and so is said.
+censored seeds on one side the mean is a bound, and so is said; on both sides there is no number.
+
+An evaluation that was not measured is one point less of a curve; a seed in which the last one of either run was not is
+left out, and so is said.
 """
 
 from collections.abc import Iterable, Sequence
