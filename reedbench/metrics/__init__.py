@@ -1,7 +1,8 @@
 """Metrics: one file each. The id of a metric names its protocol: `precision@digits-clf+neighbours=10.v1-n1437`.
 
 After the `@` stands what it looks through (an extractor, a folder, which sequence), after each `+` a setting that is
-not the default, then the version and the number of samples; `-r718` where the reference is not the training split.
+not the default, then the version and the number of samples; `-k2` where they are two of each thing that was asked for,
+`-r718` where the reference is not the training split.
 """
 
 import math
@@ -129,15 +130,17 @@ class AbstractMetric(Plugin):
         """
         return None
 
-    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
-        """`fd@digits-clf.v1-n1437`: two protocols never share one.
+    def id(self, n: int, repeats: int = 1, reference: int | None = None) -> str:
+        """`fd@digits-clf.v1-n1437`, `recovery@state.v1-n128-k2`: two protocols never share one.
 
         Args:
             n: number of samples.
-            streams: samples of each thing that was asked for.
+            repeats: how many of them are of each thing that was asked for: 128 samples of 64 chains are another
+                protocol than 128 of 128.
             reference: rows of the reference, where that is not the whole training split.
         """
-        return f"{self.family}.v{self.version}-n{n}" + ("" if reference is None else f"-r{reference}")
+        each = "" if repeats == 1 else f"-k{repeats}"
+        return f"{self.family}.v{self.version}-n{n}{each}" + ("" if reference is None else f"-r{reference}")
 
     def spread(self, evidence: "Evidence") -> dict[str, Any] | None:
         """How far the value would move on other data, as `kind` and what belongs to it; none: over sampling streams."""

@@ -188,8 +188,8 @@ class FoldedMetric(DesignMetric):
     folder: str
     """Name of one of the benchmark's folders."""
     best: bool = False
-    """Of several samples of a chain take only the best, as MultiFlow does; sampling.streams is then their number, and k
-    in the metric's id."""
+    """Of several samples of a chain take only the best, as MultiFlow does; sampling.streams is then their number, the k
+    of the metric's id."""
     vote: Literal["sample", "cluster"] = "sample"
     """What has one vote: every sample (with `best` every chain), or every cluster of homologous chains."""
 
@@ -206,10 +206,6 @@ class FoldedMetric(DesignMetric):
     def folders(self) -> tuple[str, ...]:
         """The folder."""
         return (self.folder,)
-
-    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
-        """With the number of samples that the best is of, `designable@esmfold-best.v1-n800-k8`."""
-        return super().id(n, streams, reference) + (f"-k{streams}" if self.best else "")
 
     def designs(self, evidence: Evidence) -> Designs:
         """With predicted structures.

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from reedbench.metrics._designs import Designs, PooledMetric
 from reedbench.metrics._scores import near, other_times
-
-ADVICE = "set its scored_at to the midpoints (i + 0.5) / k of k equal parts, for example [0.1, 0.3, 0.5, 0.7, 0.9]"
 
 
 class Elbo(PooledMetric):
@@ -22,6 +21,10 @@ class Elbo(PooledMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Likelihood bound of the native sequence"
     uses: Literal["elbo"] = "elbo"
+
+    times: int = Field(5, ge=1)
+    """Equal parts of [0, 1]; the sampler's `scored_at` must be their midpoints. Fewer are a coarser integral, and so
+    another number."""
 
     @property
     def under(self) -> str:
@@ -35,22 +38,28 @@ class Elbo(PooledMetric):
 
     def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
         """A sampler that scores the native sequence at other times."""
-        others = [name for name, sampler in samplers.items() if not _midpoints(getattr(sampler, "scored_at", ()))]
-        return f"sampler '{others[0]}' scores the native sequence at other times: {ADVICE}" if others else None
+        others = [name for name, sampler in samplers.items() if not self._fits(getattr(sampler, "scored_at", ()))]
+        return f"sampler '{others[0]}' scores the native sequence at other times: {self._advice}" if others else None
 
     def sums(self, designs: Designs) -> tuple[np.ndarray, np.ndarray]:
         """The mean over times of the weighted sums, and residues that count, of each sample; log 20 for blind guesses.
 
         Raises:
-            MetricError: the times are not the midpoints (i + 0.5) / k of k equal parts.
+            MetricError: the times are not the midpoints of so many equal parts.
         """
         times, nll = (designs.samples.arrays[name] for name in ("times", "nll"))
-        if not all(map(_midpoints, times)):
-            raise other_times(self.family, times, ADVICE)
+        if not all(map(self._fits, times)):
+            raise other_times(self.family, times, self._advice)
         residues = np.array([designs.weight(i).sum() for i in range(len(designs))])
         return (nll / (1 - times)).mean(axis=1), residues
 
+    def _fits(self, times: Sequence[float] | np.ndarray) -> bool:
+        return len(times) == self.times and bool(near(np.sort(times), self._midpoints()).all())
 
-def _midpoints(times: Sequence[float] | np.ndarray) -> bool:
-    k = len(times)
-    return k > 0 and bool(near(np.sort(times), (np.arange(k) + 0.5) / k).all())
+    def _midpoints(self) -> np.ndarray:
+        return (np.arange(self.times) + 0.5) / self.times
+
+    @property
+    def _advice(self) -> str:
+        wanted = ", ".join(f"{time:.10g}" for time in self._midpoints())
+        return f"set its scored_at to the midpoints of {self.times} equal parts, [{wanted}], or `times` to their number"

@@ -13,10 +13,13 @@ what the baseline happens to end at, so it is no symmetric one.
 A seed whose curves have no value in common is not dropped but censored: a method that at its first evaluation is better
 than the baseline ever gets is faster by more than the ratio of those costs (`>`), and the other way round (`<`). With
 censored seeds on one side the mean is a bound, and so is said; on both sides there is no number.
+
+An evaluation that was not measured is one point less of a curve; a seed in which the last one of either run was not is
+left out, and so is said.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -74,7 +77,8 @@ class Speedup:
 
     `ratio` is over common targets, which lie between `start` and `end` (the metric's own values, mean over seeds);
     `to_final` is at the baseline's final value `target` (mean over seeds; NaN where it was not measured), which the
-    method reaches at step `reached` (mean over the seeds that do). `reason` says what is missing, empty where nothing.
+    method reaches at step `reached` (mean over the seeds that do); the baseline itself has none, since where it first
+    was as good as at its end says nothing of a method. `reason` says what is missing, empty where nothing.
     """
 
     method: str
@@ -123,40 +127,59 @@ class _Pair:
 def speedups(source: Source, family: str, baseline: str, methods: Sequence[str]) -> list[Speedup]:
     """Per sampler, method and axis the speed-up on a metric; `source` holds the baseline too.
 
-    The baseline is treated like the others: its ratio is 1, and `to_final` exceeds 1 if it reaches its end early.
+    The baseline has a ratio of 1, and no `to_final`.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     costs, found = Costs(source), list[Speedup]()
     for sampler, own in records.groupby("sampler", sort=False):
-        theirs = _by_seed(own[own["method"] == baseline])
-        target = float(np.mean([curve["value"].iloc[-1] for curve in theirs.values()])) if theirs else float("nan")
+        last = int(own["step"].max())
+        theirs = _Runs.of(own[own["method"] == baseline], last)
+        ends = [curve["value"].iloc[-1] for curve in theirs.measured.values()]
+        target = float(np.mean(ends)) if ends else float("nan")
         for method in methods:
-            ours = _by_seed(own[own["method"] == method])
-            both = [seed for seed in ours if seed in theirs]
-            if reason := _not_comparable([(ours[seed], theirs[seed]) for seed in both]):
-                none = Ratio(None, None, None, "missing", len(both))
-                axes = costs.axes
-                found += [Speedup(method, str(sampler), axis, none, none, target, reason=reason) for axis in axes]
+            ours = _Runs.of(own[own["method"] == method], last)
+            both = [seed for seed in ours.measured if seed in theirs.measured]
+            lost = _left_out(ours, theirs)
+            if not both:
+                none, why = Ratio(None, None, None, "missing", 0), lost or "no seed in common with the baseline"
+                found += [Speedup(method, str(sampler), axis, none, none, target, reason=why) for axis in costs.axes]
                 continue
-            scale = _scale([curves[seed] for seed in both for curves in (ours, theirs)])
-            pairs = [_pair(seed, ours[seed], theirs[seed], scale) for seed in both]
-            found += _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
+            scale = _scale([runs.measured[seed] for seed in both for runs in (ours, theirs)])
+            pairs = [_pair(seed, ours.measured[seed], theirs.measured[seed], scale) for seed in both]
+            gains = _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
+            found += [replace(one, reason="; ".join(filter(None, (lost, one.reason)))) for one in gains]
     return found
 
 
-def _by_seed(own: pd.DataFrame) -> dict[int, pd.DataFrame]:
-    return {int(str(seed)): curve for seed, curve in own.sort_values("step").groupby("seed")}
+@dataclass(frozen=True)
+class _Runs:
+    """Runs of a method by seed: evaluations that were `measured`, and why a seed whose last one was not is `lost`."""
+
+    measured: dict[int, pd.DataFrame]
+    lost: dict[int, str]
+
+    @classmethod
+    def of(cls, own: pd.DataFrame, last: int) -> "_Runs":
+        measured, lost = {}, {}
+        for name, curve in own.sort_values("step").groupby("seed"):
+            seed, there = int(str(name)), curve.dropna(subset="value")
+            if len(there) and there["step"].iloc[-1] == last:
+                measured[seed] = there
+            else:
+                end = curve[curve["step"] == last]
+                lost[seed] = str(end["reason"].iloc[0]) if len(end) else f"no evaluation at step {last}"
+        return cls(measured, lost)
 
 
-def _not_comparable(runs: Sequence[tuple[pd.DataFrame, pd.DataFrame]]) -> str:
-    """Why there can be no speed-up, empty if there can."""
-    if not runs:
-        return "no seed in common with the baseline"
-    lost = [pd.concat(pair) for pair in runs if any(run["value"].isna().any() for run in pair)]
+def _left_out(ours: _Runs, theirs: _Runs) -> str:
+    """Seeds that both have and that cannot be compared, and why; empty where there is none."""
+    reasons = {**ours.lost, **theirs.lost}
+    both = {*ours.measured, *ours.lost} & {*theirs.measured, *theirs.lost}
+    lost = sorted(both & set(reasons))
     if not lost:
         return ""
-    reasons = dict.fromkeys(rows.loc[rows["value"].isna(), "reason"].iloc[0] for rows in lost)
-    return f"{len(lost)} of {len(runs)} seeds: the metric was not measured: {'; '.join(reasons)}"
+    seeds, why = " ".join(map(str, lost)), "; ".join(dict.fromkeys(reasons[seed] for seed in lost))
+    return f"left out {len(lost)} of {len(both)} seeds ({seeds}), not measured at the last step: {why}"
 
 
 def _scale(curves: Sequence[pd.DataFrame]) -> Scale:
@@ -177,11 +200,14 @@ def _over_axes(
     baseline, method, sampler = names
     ends = [scale.back(pair.common[[0, -1]]) for pair in pairs if len(pair.common)]
     start, end = np.mean(ends, axis=0).tolist() if ends else (None, None)
-    at_common, at_final = ([compare(pair) for pair in pairs] for compare in (_at_common, _at_final))
+    at_common = [_at_common(pair) for pair in pairs]
+    at_final = [] if method == baseline else [_at_final(pair) for pair in pairs]
     reached = [float(meet.ours[0]) for meet in at_final if meet.side != "<"]
     at = float(np.mean(reached)) if reached else None
 
     def over(axis: str, meets: Sequence[_Meet]) -> Ratio:
+        if not meets:
+            return Ratio(None, None, None, "missing", len(pairs))
         every = zip(pairs, meets, strict=True)
         return _over_seeds([_mean_log(costs, baseline, method, axis, pair.seed, meet) for pair, meet in every], meets)
 

@@ -131,6 +131,11 @@ class Benchmark:
         threads = self.spec.train.threads if step in ("train", "sample") else 1
         return given.model_copy(update={"cpus": max(given.cpus, threads)})
 
+    @property
+    def repeats(self) -> int:
+        """Samples of each thing that is asked for."""
+        return int(self.spec.sampling.streams) if self.spec.codec.repeats else 1
+
     def sampling(self, sampler: str) -> Settings:
         """Settings of `sample` with a sampler, beside the weights.
 
@@ -163,6 +168,7 @@ class Benchmark:
             "step": VERSIONS["evaluate"],
             "metrics": [metric.identity() for metric in metrics],
             "streams": self.spec.sampling.streams,
+            **({"repeats": self.repeats} if self.repeats > 1 else {}),  # in ids, which once lacked it
             "extractors": {name: settings.encoder(self.suite, self.dataset, name) for name in self.extractors},
             **({"folders": folders} if folders else {}),
         }

@@ -135,7 +135,7 @@ def _records(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any
     # Made once: metrics share computations by identity.
     parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(streams)]
     for metric in spec.metrics:
-        name = metric.id(n, streams)
+        name = metric.id(n, benchmark.repeats)
         if missing := [reason for folder in metric.folders() if (reason := spec.folders[folder].missing())]:
             none = {"kind": "none", "reason": missing[0]}
             records.append({**_record(metric, name, None, n, metric.plain(), none), "reason": missing[0]})

@@ -150,6 +150,7 @@ def test_every_setting_of_a_metric_is_in_its_id_and_its_heading(name):
         if key != "uses":
             other = type(metric)(**{**metric.plain(), key: another(field, getattr(metric, key))})
             assert other.id(100, 4) != metric.id(100, 4), key
+            assert other.id(100) != metric.id(100), key
             assert other.heading != metric.heading, key
 
 
@@ -162,12 +163,20 @@ def test_every_setting_of_a_metric_is_in_its_id_and_its_heading(name):
         ("kd", {"extractor": "clf", "subsets": 50, "subset_size": 200},
          "kd@clf+subsets=50+subset-size=200.v1-n1437"),
         ("masked-perplexity", {"at": 0.1}, "masked-perplexity@0.1.v1-n1437"),
-        ("designable", {"folder": "esmfold", "best": True}, "designable@esmfold-best.v1-n1437-k8"),
+        ("designable", {"folder": "esmfold", "best": True}, "designable@esmfold-best.v1-n1437"),
         ("designable", {"folder": "esmfold"}, "designable@esmfold.v1-n1437"),
+        ("elbo", {}, "elbo@native.v1-n1437"),
+        ("elbo", {"times": 9}, "elbo@native+times=9.v1-n1437"),
     ],
 )  # fmt: skip
 def test_an_id_says_the_settings_that_are_not_the_defaults(name, settings, id_):
-    assert make("metrics", name, **settings).id(1437, 8) == id_
+    assert make("metrics", name, **settings).id(1437) == id_
+
+
+@pytest.mark.parametrize("name", plugins.discover("metrics"))
+def test_another_number_of_samples_of_each_thing_is_another_id(name):
+    metric = make("metrics", name)
+    assert metric.id(128, 2) == f"{metric.id(128)}-k2"
 
 
 def test_another_number_of_reference_rows_is_another_id():

@@ -119,7 +119,7 @@ def test_masked_perplexity_names_the_times_that_there_are():
 def test_the_bound_weighs_times_by_their_expected_share_of_masks():
     # Chains of 6 and 4 residues; 1 - t is 3/4 and 1/4: (3 / .75 + 1 / .25) / 2 and (0 + 2 / .25) / 2, over 10 residues.
     seen = scored([0.25, 0.75], [[3.0, 1.0], [0.0, 2.0]], [[1, 1], [0, 1]])
-    assert measured("elbo", seen) == pytest.approx((4 + 4) / 10)
+    assert measured("elbo", seen, times=2) == pytest.approx((4 + 4) / 10)
 
 
 def test_the_bound_is_tight_for_a_law_without_neighbours():
@@ -129,10 +129,22 @@ def test_the_bound_is_tight_for_a_law_without_neighbours():
     assert measured("elbo", seen) == pytest.approx(math.log(20))
 
 
-def test_the_bound_is_refused_at_other_times_than_midpoints():
-    seen = scored([0.2, 0.8], [[3.0, 1.0]], [[1, 1]])
-    with pytest.raises(MetricError, match=r"^elbo@native: .* scored the native sequence at 0\.2, 0\.8; .* midpoints"):
-        measured("elbo", seen)
+@pytest.mark.parametrize(
+    ("times", "there"), [([0.2, 0.8], r"0\.2, 0\.8"), ([0.5], r"0\.5"), ([0.25, 0.5], r"0\.25, 0\.5")]
+)
+def test_the_bound_is_refused_at_other_times_than_its_own_midpoints(times, there):
+    seen = scored(times, [[1.0] * len(times)], [[1] * len(times)])
+    expected = rf"^elbo@native\+times=2: .* at {there}; set its scored_at to the midpoints .* \[0\.25, 0\.75\], or"
+    with pytest.raises(MetricError, match=expected):
+        measured("elbo", seen, times=2)
+
+
+def test_a_bound_of_another_quadrature_is_refused_before_anything_is_sampled():
+    find = plugins.discover
+    nine = [(i + 0.5) / 9 for i in range(9)]
+    samplers = {"a": find("samplers")["ancestral"](scored_at=nine)}
+    assert "midpoints of 5 equal parts" in find("metrics")["elbo"]().misfit(None, samplers)
+    assert find("metrics")["elbo"](times=9).misfit(None, samplers) is None
 
 
 @pytest.mark.parametrize(
@@ -180,4 +192,4 @@ def test_a_chain_without_a_residue_that_counts_is_refused():
 
 def test_a_score_that_is_not_finite_is_an_error():
     with pytest.raises(MetricError, match="not a finite number"):
-        measured("elbo", scored([0.5], [[math.inf]], [[1]]))
+        measured("elbo", scored([0.5], [[math.inf]], [[1]]), times=1)

@@ -123,5 +123,5 @@ def test_the_family_names_folder_and_statistic(name, settings, family):
     metric = plugins.discover("metrics")[name](folder="fake", **settings)
     assert metric.family == family
     assert metric.folders() == ("fake",)
-    assert metric.id(40, 8) == f"{family}.v1-n40" + ("-k8" if "best" in settings else "")
+    assert metric.id(40, 8) == f"{family}.v1-n40-k8"
     assert metric.least_n() == 1

@@ -30,7 +30,7 @@ def test_the_digest_has_one_line_per_method_at_its_last_step(three_seeds, facts)
     assert columns["method"] == ["REPA_x 50%", "SiT"]
     assert columns["step"] == ["400", "400"]
     assert columns["fd@x ↓"] == ["6.00 [3.52, 8.48]", "11.00 [8.52, 13.48]"]
-    assert columns["to SiT's final value, steps"] == ["2.00x", "1.00x"]
+    assert columns["to SiT's final value, steps"] == ["2.00x", "–"]
 
 
 def test_columns_select_and_order_metrics_and_the_csv_stays_whole(three_seeds, facts):
@@ -87,7 +87,7 @@ def test_a_method_that_is_slower_or_beyond_all_evaluations_is_shown_as_such(make
 def test_a_speed_up_on_a_metric_that_was_not_measured_is_a_dash_and_its_reason(three_seeds, lose, facts):
     found = compare(lose(three_seeds, "no folder", sampler="ode"), facts)
     assert set(found.table["reason"]) == {
-        "3 of 3 seeds: the metric was not measured: no folder; fd@x.v1-n64: no folder"
+        "left out 3 of 3 seeds (0 1 2), not measured at the last step: no folder; fd@x.v1-n64: no folder"
     }  # fmt: skip
     columns, lines = shown(found.source, facts), notes(found)
     for column in ("fd@x ↓", "speed-up, steps", "speed-up, seconds"):
@@ -96,6 +96,21 @@ def test_a_speed_up_on_a_metric_that_was_not_measured_is_a_dash_and_its_reason(t
     whole = digest(found)
     written = [markup.markdown(whole, "B", lines), markup.latex(whole, lines), as_csv(found.table)]
     assert not any(re.search(r"\bnan\b", text.lower()) for text in written)
+
+
+def test_a_seed_without_a_last_value_costs_the_others_no_speed_up_and_a_note_says_so(three_seeds, lose, facts):
+    found = compare(lose(three_seeds, "no folder", method="repa", step=400, seed=1), facts)
+    columns = shown(found.source, facts)
+    assert columns["to SiT's final value, steps"] == ["2.00x", "–"]
+    assert "REPA_x 50%: left out 1 of 3 seeds (1), not measured at the last step: no folder." in notes(found)
+
+
+def test_the_baseline_has_an_empty_cell_for_what_leads_to_its_own_final_value(make_source, facts):
+    table = compare(make_source({(m, 0): [40.0, 10.0, 10.0, 10.0] for m in ("sit", "repa")}), facts).table
+    own = table[table["method"] == "sit"]
+    assert own[["speedup_to_final", "speedup_to_final.low", "speedup_to_final.high"]].isna().all(axis=None)
+    assert (own["speedup_steps"] == 1).all()
+    assert (table.loc[table["method"] == "repa", "speedup_to_final"] > 1.3).all()
 
 
 @pytest.mark.parametrize(

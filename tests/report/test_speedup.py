@@ -1,11 +1,14 @@
 """The speed-up of hand-made curves, on every axis: symmetric around 1, censored and not dropped."""
 
+import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from reedbench.report.source import Source
 from reedbench.report.speedup import Ratio, Speedup, as_rows, speedups
 
 
@@ -17,6 +20,13 @@ def of(gains: list[Speedup], method: str, axis: str = "steps") -> Speedup:
 def straight(factor: float, start: float = 100.0) -> list[float]:
     """Values at steps 100 to 400 of a curve that falls as 1 / step: at equal value the steps have one ratio."""
     return [start / (factor * step) for step in (1, 2, 3, 4)]
+
+
+def taken(source: Source, where: dict[str, Any]) -> Source:
+    """Without the records of a cell."""
+    cell = (source.metrics[list(where)] == pd.Series(where)).all(axis=1)
+    assert cell.any()
+    return dataclasses.replace(source, metrics=source.metrics[~cell])
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.77, 1.0, 1.3, 2.0])
@@ -146,11 +156,13 @@ def test_a_final_value_reached_before_the_first_evaluation_is_a_bound(make_sourc
     assert (found.to_final.text, found.reached) == ("> 4.00x", 100)
 
 
-def test_a_baseline_that_gets_no_better_reaches_its_end_early(make_source):
-    source = make_source({("sit", 0): [40.0, 10.0, 10.0, 10.0]})
+def test_the_baseline_is_as_fast_as_itself_and_has_no_way_to_its_own_end(make_source):
+    """It was as good as at its end before that: a ratio there would say that it is faster than itself."""
+    source = make_source({("sit", k): [40.0, 10.0, 10.0, 10.0] for k in range(2)})
     found = of(speedups(source, "fd@x", "sit", ["sit"]), "sit")
-    assert found.ratio.value == 1.0
-    assert found.to_final.value > 1.3
+    assert (found.ratio.value, found.target, found.reason) == (1.0, 10.0, "")
+    assert (found.to_final.value, found.to_final.text, found.to_final.kind) == (None, "–", "missing")
+    assert found.reached is None
 
 
 def test_without_a_common_seed_there_is_a_reason(make_source):
@@ -166,14 +178,40 @@ def test_a_metric_where_higher_is_better_gives_the_same_speed_up(make_source):
     assert of(speedups(source, "fd@x", "sit", ["repa"]), "repa").ratio.value == pytest.approx(2.0, rel=1e-6)
 
 
-@pytest.mark.parametrize("where", [{"method": "sit", "step": 400}, {"method": "repa", "step": 100}])
-def test_a_value_that_was_not_measured_gives_its_reason_and_no_number(make_source, lose, where):
+@pytest.mark.parametrize("method", ["sit", "repa"])
+def test_a_last_value_that_was_not_measured_gives_its_reason_and_no_number(make_source, lose, method):
     whole = make_source({("sit", 0): straight(1.0), ("repa", 0): straight(2.0)})
-    found = of(speedups(lose(whole, "no folder", **where), "fd@x", "sit", ["repa"]), "repa")
+    found = of(speedups(lose(whole, "no folder", method=method, step=400), "fd@x", "sit", ["repa"]), "repa")
     assert found.ratio.value is None
-    assert found.sentence == "no speed-up: 1 of 1 seeds: the metric was not measured: no folder"
+    assert found.sentence == "no speed-up: left out 1 of 1 seeds (0), not measured at the last step: no folder"
     assert found.final_sentence == "not measured"
-    assert math.isnan(found.target) == (where["method"] == "sit")
+    assert math.isnan(found.target) == (method == "sit")
+
+
+@pytest.mark.parametrize("absent", [True, False])
+@pytest.mark.parametrize("method", ["sit", "repa"])
+def test_a_value_that_was_not_measured_on_the_way_is_one_point_less(make_source, lose, method, absent):
+    values = {(m, k): straight(f * (1 + k / 9)) for m, f in (("sit", 1.0), ("repa", 2.0)) for k in range(3)}
+    where = {"method": method, "step": 200, "seed": 1}
+    source = taken(make_source(values), where) if absent else lose(make_source(values), "killed", **where)
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    assert found.ratio.value == pytest.approx(2.0, rel=1e-6)
+    assert (found.ratio.seeds, found.ratio.kind, found.reason) == (3, "t95", "")
+
+
+@pytest.mark.parametrize(("absent", "why"), [(True, "no evaluation at step 400"), (False, "killed")])
+@pytest.mark.parametrize("method", ["sit", "repa"])
+def test_a_seed_without_its_last_value_is_left_out_and_said(make_source, lose, method, absent, why):
+    values = {(m, k): straight(f * (1 + k)) for m, f in (("sit", 1.0), ("repa", 2.0)) for k in range(3)}
+    where = {"method": method, "step": 400, "seed": 1}
+    source = taken(make_source(values), where) if absent else lose(make_source(values), "killed", **where)
+    found = of(speedups(source, "fd@x", "sit", ["repa"]), "repa")
+    rest = make_source({run: curve for run, curve in values.items() if run[1] != 1})
+    expected = of(speedups(rest, "fd@x", "sit", ["repa"]), "repa")
+    assert (found.ratio, found.to_final) == (expected.ratio, expected.to_final)
+    assert found.reason == f"left out 1 of 3 seeds (1), not measured at the last step: {why}"
+    if method == "sit":
+        assert found.target == expected.target
 
 
 @pytest.mark.parametrize(

@@ -172,10 +172,15 @@ def test_what_was_not_measured_has_its_reason_in_record_table_and_notes(here):
     assert "no/such/folder" in record["reason"]
     table = pd.read_csv(paths.table("folding"))
     assert len(table) == 8
-    assert table["sc-rmsd@esm.v1-n6"].isna().all()
-    assert table["reason"].str.contains("sc-rmsd@esm.v1-n6: ").all()
+    assert table["sc-rmsd@esm.v1-n6-k2"].isna().all()
+    assert table["reason"].str.contains("sc-rmsd@esm.v1-n6-k2: ").all()
     assert table.filter(like="recovery@state").notna().to_numpy().any()
     assert "sc-rmsd@esm was not measured: " in Path(paths.table("folding")).with_suffix(".md").read_text()
+
+
+def test_ids_say_how_many_samples_of_a_chain_there_are(here):
+    records = io.read_json(paths.metrics("folding", "reed", 0, 4, "ancestral"))["records"]
+    assert {record["metric"].rpartition("-n")[2] for record in records} == {"6-k2"}
 
 
 def test_the_floor_holds_the_limits_of_the_data(here):
@@ -208,6 +213,7 @@ def test_every_figure_can_be_drawn(here, figure):
         ({"sampling": {"count": 3, "streams": 1}}, "needs several samples of a chain"),
         ({"metrics": [{"uses": "masked-perplexity", "at": 0.4}]}, "does not score the native sequence at 0.4"),
         ({"samplers": {"a": {"uses": "ancestral", "scored_at": [0.2, 0.4]}}}, "set its scored_at to the midpoints"),
+        ({"metrics": [{"uses": "elbo", "times": 4}]}, "midpoints of 4 equal parts, [0.125, 0.375, 0.625, 0.875]"),
         ({"samplers": {"a": {"uses": "euler"}}}, "euler is for domain 'image'"),
         ({"codec": {"uses": "pixels"}}, "train.tokens"),
         ({"metrics": [{"uses": "plddt", "folder": "omega"}]}, "unknown folder 'omega'"),
