@@ -61,6 +61,16 @@ class Esm2(AbstractEncoder):
             raise ValueError(f"layers: {wrong[0]} has no attention; layers are counted from 1, and -1 is the last one")
         return self
 
+    @model_validator(mode="after")
+    def _only_what_has_an_effect(self) -> "Esm2":
+        if self.output == "residues":
+            self.refuse("maps", "layers", where="on output: residues")
+        else:
+            self.refuse("layer", "tokens", where="on output: pairs")
+        if self.maps == "contacts":
+            self.refuse("layers", where="on maps: contacts")
+        return self
+
     @property
     def kind(self) -> Kind:
         """As `output` says."""

@@ -60,6 +60,14 @@ class MaskedResidues(AbstractEncoder):
             raise ValueError(f"layer {self.layer} does not exist: there are {self.layers}")
         return self
 
+    @model_validator(mode="after")
+    def _only_what_has_an_effect(self) -> "MaskedResidues":
+        if self.output == "pairs":
+            self.refuse("layer", where="on output: pairs")
+        if not self.steps:
+            self.refuse("batch", "lr", where="on steps: 0")
+        return self
+
     @property
     def kind(self) -> Kind:
         """As `output` says."""

@@ -5,7 +5,7 @@ nothing says what is right.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -206,6 +206,12 @@ class FoldedMetric(DesignMetric):
     def folders(self) -> tuple[str, ...]:
         """The folder."""
         return (self.folder,)
+
+    def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
+        """The best of one."""
+        if self.best and sampling.streams == 1:
+            return "best has no effect on one sample of a chain: take it out, or set sampling.streams to 2 or more"
+        return None
 
     def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
         """With the number of samples that the best is of, `designable@esmfold-best.v1-n800-k8`."""
