@@ -28,7 +28,7 @@ MODELS = (
     "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D", "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D",
     "esm2_t48_15B_UR50D",
 )  # fmt: skip
-# Tokens of ESM: first the marks around a chain, then the 21 letters of `core.residues` in its order.
+# Tokens of ESM: first the marks around a chain, then the 21 letters of `nn.residues` in its order.
 START, PADDING, END = 0, 1, 2
 LETTERS = (5, 23, 13, 9, 18, 6, 21, 12, 15, 4, 20, 17, 14, 16, 10, 8, 11, 7, 22, 19, 24)
 

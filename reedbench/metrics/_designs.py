@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from reedbench.core.errors import MetricError
-from reedbench.core.residues import UNKNOWN
 from reedbench.domains import protein, superposition
 from reedbench.domains.rows import Rows
 from reedbench.domains.superposition import Folds
 from reedbench.metrics import AbstractMetric, Evidence, _votes
 from reedbench.metrics._votes import Statistic, Votes
+from reedbench.nn.residues import UNKNOWN
 
 ARRAYS = {"state": "tokens", "argmax": "argmax"}  # arrays of samples
 

@@ -70,7 +70,7 @@ class UnmaskingSampler(AbstractSampler):
         """Sum of -log p of native residues that are masked at each time, and their number."""
         import torch
 
-        from reedbench.core.residues import UNKNOWN
+        from reedbench.nn.residues import UNKNOWN
         from reedbench.nn.unmasking import corrupted
 
         tokens, mask = condition["tokens"], condition["mask"]

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from reedbench.core.residues import VOCABULARY
+from reedbench.nn.residues import VOCABULARY
 from reedbench.samplers._unmasking import UnmaskingSampler
 
 
