@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from reedbench.core import seeds
-from reedbench.core.residues import MASK, UNKNOWN, VOCABULARY
 from reedbench.domains.made_backbones import make
 from reedbench.nn.backbones.mpnn import Encoded, ProteinMPNN
+from reedbench.nn.residues import MASK, UNKNOWN, VOCABULARY
 from reedbench.nn.unmasking_samplers import Unmasked, ancestral, race, tempered, unmasking_grid
 
 TIE = 1e-5

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reedbench.backbones import AbstractBackbone
 
@@ -30,6 +30,12 @@ class ProteinMPNNBackbone(AbstractBackbone):
     """Probability of dropout in training."""
     padding: Literal["masked", "reference"] = "masked"
     """`masked`: batches do not change a protein; `reference`: padding joins the graph at the origin, as in REED."""
+
+    @model_validator(mode="after")
+    def _layers_that_follow(self) -> "ProteinMPNNBackbone":
+        if self.decoder_layers == 1:
+            self.refuse("edge_update", where="on decoder_layers: 1")
+        return self
 
     def blocks(self) -> int:
         """Number of decoder layers."""

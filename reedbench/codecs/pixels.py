@@ -9,7 +9,7 @@ from reedbench.domains import image
 
 
 class Pixels(ImageCodec):
-    """Pixel space, no compression."""
+    """Pixel space, no compression; sample i is asked for class i mod classes."""
 
     uses: Literal["pixels"] = "pixels"
 

@@ -9,16 +9,16 @@ import numpy as np
 from reedbench.codecs import AbstractCodec, Batch, Facts, Streams
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
-from reedbench.core.residues import MASK, UNKNOWN
 from reedbench.domains import protein, rows, sequence_pictures
 from reedbench.domains.rows import TEST, Rows
+from reedbench.nn.residues import MASK, UNKNOWN
 
 PREVIEW = 10  # chains that figures show
 NOTHING = 255  # token of a preview beyond the end of a chain
 
 
 class Residues(AbstractCodec):
-    """Padded coordinates and tokens; samples are asked for the chains of the test split, in order."""
+    """Padded coordinates and tokens; samples are asked for the first `count / streams` test chains, once per stream."""
 
     domain: ClassVar[str] = "protein"
     lengths_of: ClassVar[str | None] = "tokens"

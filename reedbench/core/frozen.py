@@ -18,6 +18,21 @@ class Frozen(BaseModel):
         """All fields as built-in types, for JSON."""
         return self.model_dump(mode="json")
 
+    def refuse(self, *names: str, where: str, cure: str = "take it out") -> None:
+        """Refuse settings that another one makes ineffective: they would give one experiment several keys.
+
+        Args:
+            names: of the fields.
+            where: at which value of the other one, for the message.
+            cure: what to do, for the message.
+
+        Raises:
+            ValueError: one of them is not the default.
+        """
+        for name in names:
+            if getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True):
+                raise ValueError(f"{name} has no effect {where}: {cure}")
+
     def identity(self) -> dict[str, Any]:
         """What keys are made of: the fields that differ from their defaults, as built-in types.
 

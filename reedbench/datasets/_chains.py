@@ -17,13 +17,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import io, paths, residues, seeds
+from reedbench.core import io, paths, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.datasets import AbstractDataset
 from reedbench.domains import clusters as families
 from reedbench.domains import peptide, protein
 from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.nn import residues
 
 VALID = "valid"
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no file in UTF-8 can hold it

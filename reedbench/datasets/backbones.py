@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from reedbench.core import residues, seeds
+from reedbench.core import seeds
 from reedbench.core.ragged import Ragged
 from reedbench.datasets import AbstractDataset
 from reedbench.domains import made_backbones, sequence_law
 from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.nn import residues
 
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the optimum of masked residues is told
 DRAWS = 16  # sets of masks per test chain and time

@@ -18,13 +18,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reedbench.core import io, residues
+from reedbench.core import io
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.datasets import _chains, _remarks, _tables
 from reedbench.datasets._chains import VALID, AbstractSharedOut, Chain, Source
 from reedbench.domains.protein import ATOMS
 from reedbench.domains.residue_names import GENETIC, X
 from reedbench.domains.rows import TEST, TRAIN
+from reedbench.nn import residues
 
 OWN_KEYS = ("name", "seq", "coords")  # they cannot say which chains are homologues
 MISSING = [math.nan] * 3

@@ -15,12 +15,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import checkpoint, io, residues
+from reedbench.core import checkpoint, io
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _chains, _tables
 from reedbench.datasets._chains import VALID, AbstractChains, Chain, Source
 from reedbench.domains.protein import ATOMS
 from reedbench.domains.rows import TEST, TRAIN
+from reedbench.nn import residues
 
 COLUMNS = ("CHAINID", "RESOLUTION", "CLUSTER", "SEQUENCE")
 CHAIN_ID = re.compile(r"([0-9a-z]{4,})_([0-9a-z]+)", re.IGNORECASE)  # it becomes a path

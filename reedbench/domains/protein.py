@@ -3,7 +3,7 @@
 The rows of a dataset have these arrays (see `rows.Rows`):
 
 `coordinates`  Ragged float32, rows (length, 4, 3): N, CA, C, O in Angstrom, NaN where an atom is missing
-`tokens`       Ragged uint8, rows (length,): the native sequence, 0..20 (`core.residues`)
+`tokens`       Ragged uint8, rows (length,): the native sequence, 0..20 (`nn.residues`)
 `chain`        Ragged uint8, rows (length,): 1-based number of the chain
 
 and any one-dimensional ones for the manifest, such as `cluster`. Samples are sequences for a backbone, with what the
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from reedbench.core import io, residues
+from reedbench.core import io
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
+from reedbench.nn import residues
 
 ATOMS = ("N", "CA", "C", "O")
 CHAIN_GAP = 100  # added to residue numbers at every change of chain, as in ProteinMPNN

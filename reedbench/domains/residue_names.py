@@ -8,7 +8,7 @@ what Amber, CHARMM and GROMACS mean.
 from functools import cache
 from typing import Any, NamedTuple
 
-from reedbench.core.residues import ALPHABET, AMINO_ACIDS, UNKNOWN
+from reedbench.nn.residues import ALPHABET, AMINO_ACIDS, UNKNOWN
 
 X = ALPHABET[UNKNOWN]
 CODES = "ALA CYS ASP GLU PHE GLY HIS ILE LYS LEU MET ASN PRO GLN ARG SER THR VAL TRP TYR".split()

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from reedbench.core import residues
+from reedbench.nn import residues
 
 LINES = 4  # pixels per chain, and one white one between chains
 WHITE = 255

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reedbench.core.plugins import Plugin
 from reedbench.core.ragged import Ragged
@@ -75,6 +75,12 @@ class AbstractEncoder(Plugin):
     """CPU threads of its training and use; another number rounds differently."""
     per_seed: bool = False
     """Train it anew for every training seed, so that intervals hold the variance of the target too."""
+
+    @model_validator(mode="after")
+    def _trained_per_seed(self) -> "AbstractEncoder":
+        if not self.pretrained and not self.reads_encoders():
+            self.refuse("per_seed", where=f"on {self.uses}, which is not trained here")
+        return self
 
     def reads_captions_of(self) -> str | None:
         """Name of the captioner whose texts it needs, if any."""

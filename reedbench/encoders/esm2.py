@@ -28,7 +28,7 @@ MODELS = (
     "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D", "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D",
     "esm2_t48_15B_UR50D",
 )  # fmt: skip
-# Tokens of ESM: first the marks around a chain, then the 21 letters of `core.residues` in its order.
+# Tokens of ESM: first the marks around a chain, then the 21 letters of `nn.residues` in its order.
 START, PADDING, END = 0, 1, 2
 LETTERS = (5, 23, 13, 9, 18, 6, 21, 12, 15, 4, 20, 17, 14, 16, 10, 8, 11, 7, 22, 19, 24)
 
@@ -59,6 +59,16 @@ class Esm2(AbstractEncoder):
     def _layers_exist(self) -> "Esm2":
         if wrong := [layer for layer in self.layers if layer == 0 or layer < -1]:
             raise ValueError(f"layers: {wrong[0]} has no attention; layers are counted from 1, and -1 is the last one")
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_has_an_effect(self) -> "Esm2":
+        if self.output == "residues":
+            self.refuse("maps", "layers", where="on output: residues")
+        else:
+            self.refuse("layer", "tokens", where="on output: pairs")
+        if self.maps == "contacts":
+            self.refuse("layers", where="on maps: contacts")
         return self
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reedbench.core import seeds
 from reedbench.domains import image
@@ -35,6 +35,12 @@ class InvariantPatches(AbstractEncoder):
     """Images per step."""
     lr: float = Field(3.0e-3, gt=0)
     """Peak learning rate of AdamW; 20 steps of warm-up, then a cosine."""
+
+    @model_validator(mode="after")
+    def _only_what_has_an_effect(self) -> "InvariantPatches":
+        if not self.steps:
+            self.refuse("batch", "lr", where="on steps: 0")
+        return self
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """A token per 2x2 patch, the last ones half empty where a side is odd."""

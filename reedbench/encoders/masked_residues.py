@@ -14,12 +14,12 @@ from pydantic import Field, model_validator
 
 from reedbench.core import seeds
 from reedbench.core.ragged import Ragged
-from reedbench.core.residues import AMINO_ACIDS
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
 from reedbench.encoders._chains import collected, on_device_of, passes
 from reedbench.encoders._descent import descend
+from reedbench.nn.residues import AMINO_ACIDS
 
 PAIRS = 2**19  # padded pairs of residues that one pass holds; memory grows with them
 SHARES = (0.15, 0.5)  # of a chain's residues that are masked in training, drawn uniformly per chain
@@ -58,6 +58,14 @@ class MaskedResidues(AbstractEncoder):
             raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}")
         if self.layer > self.layers:
             raise ValueError(f"layer {self.layer} does not exist: there are {self.layers}")
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_has_an_effect(self) -> "MaskedResidues":
+        if self.output == "pairs":
+            self.refuse("layer", where="on output: pairs")
+        if not self.steps:
+            self.refuse("batch", "lr", where="on steps: 0")
         return self
 
     @property

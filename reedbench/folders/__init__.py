@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import residues
 from reedbench.core.console import Track
 from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.core.ragged import Ragged
-from reedbench.core.residues import ALPHABET, UNKNOWN
 from reedbench.domains.rows import Rows
 from reedbench.domains.superposition import FULL_PLDDT, Folds
+from reedbench.nn import residues
+from reedbench.nn.residues import ALPHABET, UNKNOWN
 
 FOLDED_AS = "A"  # what X becomes, as in REED's evaluation, protein/fmif @0a4527e
 Prediction = tuple[np.ndarray, float]  # (length, 3, 3) N, CA, C in Angstrom; mean pLDDT, 0 to 100

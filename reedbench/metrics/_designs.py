@@ -5,19 +5,19 @@ nothing says what is right.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from reedbench.core.errors import MetricError
-from reedbench.core.residues import UNKNOWN
 from reedbench.domains import protein, superposition
 from reedbench.domains.rows import Rows
 from reedbench.domains.superposition import Folds
 from reedbench.metrics import AbstractMetric, Evidence, _votes
 from reedbench.metrics._votes import Statistic, Votes
+from reedbench.nn.residues import UNKNOWN
 
 ARRAYS = {"state": "tokens", "argmax": "argmax"}  # arrays of samples
 
@@ -206,6 +206,12 @@ class FoldedMetric(DesignMetric):
     def folders(self) -> tuple[str, ...]:
         """The folder."""
         return (self.folder,)
+
+    def misfit(self, sampling: Any, samplers: Mapping[str, Any]) -> str | None:
+        """The best of one."""
+        if self.best and sampling.streams == 1:
+            return "best has no effect on one sample of a chain: take it out, or set sampling.streams to 2 or more"
+        return None
 
     def designs(self, evidence: Evidence) -> Designs:
         """With predicted structures.

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.core.residues import ALPHABET
 from reedbench.metrics._designs import Designs, PooledMetric, SequenceMetric
+from reedbench.nn.residues import ALPHABET
 
 
 class BlosumRecovery(PooledMetric, SequenceMetric):

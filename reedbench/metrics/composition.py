@@ -4,9 +4,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.core.residues import VOCABULARY
 from reedbench.metrics._designs import Designs, SequenceMetric
 from reedbench.metrics._votes import Votes
+from reedbench.nn.residues import VOCABULARY
 
 
 class Composition(SequenceMetric):

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from reedbench.core.errors import MetricError
-from reedbench.core.residues import VOCABULARY
 from reedbench.metrics import _votes
 from reedbench.metrics._designs import Designs, SequenceMetric
 from reedbench.metrics._votes import Votes
+from reedbench.nn.residues import VOCABULARY
 
 
 class Diversity(SequenceMetric):

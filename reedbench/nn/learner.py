@@ -17,7 +17,7 @@ from reedbench.nn.schedules import Factor
 Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
 Streams = Callable[[str], RowStreams]  # name of a draw -> its streams at this step, one per row of the batch
 Kind = Literal["loss", "cosine"]  # what a term is, for figures; a cosine is shown without its minus
-PARTNERS = "neighbours"  # (b, entries, k): of a representation of pairs, batches have those of each entry with these
+PARTNERS = "partners"  # (b, entries, k): of a representation of pairs, those of each entry with these are read
 WHOLE = 0  # as `Learner.group`: all rows of a batch belong together
 DENOISE = "denoise"
 
@@ -120,7 +120,7 @@ class Learner(ABC):
 
         They are on the CPU and without representations. What a row gets comes from its own streams, so that it is the
         same on any number of ranks; what depends on other rows is for `completed`. An objective that reads
-        representations of pairs adds `neighbours`.
+        representations of pairs adds `partners`.
         """
         return batch
 

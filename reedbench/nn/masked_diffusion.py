@@ -11,10 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from reedbench.core.residues import MASK
 from reedbench.nn import unmasking
 from reedbench.nn.alignment import AlignedNetwork, Alignments, Tap, cosine
 from reedbench.nn.learner import DENOISE, PARTNERS, Batch, Learner, LossTerm, Streams
+from reedbench.nn.residues import MASK
 from reedbench.nn.schedules import Factor
 
 

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reedbench.core.residues import AMINO_ACIDS, MASK, VOCABULARY
 from reedbench.nn import draws
 from reedbench.nn.backbone_features import OTHER_CHAIN, REACH, with_virtual_cb
 from reedbench.nn.initialisation import GeneratorFor, fill, xavier_uniform
+from reedbench.nn.residues import AMINO_ACIDS, MASK, VOCABULARY
 
 SHELL, CROWD = 10.0, 16.0  # Angstrom; neighbours within the shell that count as one unit of the feature
 FAR, NOWHERE = 24, 25  # classes of distance

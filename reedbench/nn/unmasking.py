@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reedbench.core.residues import MASK
+from reedbench.nn.residues import MASK
 
 TimeWeight = Literal["constant", "schedule"]
 SCHEDULE_SCALE: Final = 4.605  # -log 0.01, as rounded by the reference

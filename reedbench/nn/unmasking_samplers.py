@@ -13,7 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from reedbench.core.residues import MASK, UNKNOWN, VOCABULARY
+from reedbench.nn.residues import MASK, UNKNOWN, VOCABULARY
 
 # (noisy (r, L) int64, rows (r,) int64) -> log-probabilities (r, L, 22) of the chains `rows` of the batch.
 Predict = Callable[[Tensor, Tensor], Tensor]

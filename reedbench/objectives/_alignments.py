@@ -39,9 +39,11 @@ class AbstractAlignment(Frozen, ABC):
         """Name of its loss term."""
 
     @model_validator(mode="after")
-    def _share_where_it_matters(self) -> "AbstractAlignment":
-        if self.norm != "spatial" and self.norm_share != 1.0:
-            raise ValueError(f"norm_share is for norm: spatial, and norm is {self.norm}")
+    def _only_what_has_an_effect(self) -> "AbstractAlignment":
+        if self.norm != "spatial":
+            self.refuse("norm_share", where=f"on norm: {self.norm}")
+        if self.projector == "conv":
+            self.refuse("projector_width", where="on projector: conv")
         return self
 
     def common(self) -> dict[str, Any]:
@@ -95,6 +97,13 @@ class AligningObjective(AbstractObjective):
         names = [alignment.term for alignment in self.alignments]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two alignments are called {twice[0]}: same encoder, same place; merge them into one")
+        return self
+
+    @model_validator(mode="after")
+    def _a_factor_of_something(self) -> "AligningObjective":
+        if not self.alignments:
+            cure = "take it out; where it comes from `base`, say align: {shape: constant}"
+            self.refuse("align", where="without alignments", cure=cure)
         return self
 
     def encoders(self) -> tuple[str, ...]:

@@ -18,11 +18,12 @@ class Schedule(Frozen):
     """Steps from one end of the ramp or decay to the other."""
 
     @model_validator(mode="after")
-    def _length_where_it_matters(self) -> "Schedule":
+    def _only_what_has_an_effect(self) -> "Schedule":
         if self.shape.endswith(("decay", "ramp")) and not self.length:
             raise ValueError(f"{self.shape} needs a length of at least 1 step")
-        if self.shape in ("constant", "stop") and self.length:
-            raise ValueError(f"length has no effect on shape {self.shape}; name another shape, or leave length out")
+        idle = {"constant": ("start", "length"), "stop": ("length",)}
+        cure = "name another shape, or take it out"
+        self.refuse(*idle.get(self.shape, ()), where=f"on shape {self.shape}", cure=cure)
         return self
 
     def factor(self) -> Any:

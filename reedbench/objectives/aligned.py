@@ -41,12 +41,14 @@ class Alignment(AbstractAlignment):
         return f"{self.encoder}@{self.depth}"
 
     @model_validator(mode="after")
-    def _window_of_the_cutoff(self) -> "Alignment":
+    def _weight_over_time(self) -> "Alignment":
         low, high = self.between
         if not 0.0 <= low < high <= 1.0:
             raise ValueError(f"between [{low}, {high}] must satisfy 0 <= low < high <= 1")
-        if self.time_weight != "cutoff" and self.between != (0.0, 1.0):
-            raise ValueError(f"between is for time_weight: cutoff, and time_weight is {self.time_weight}")
+        if self.time_weight != "cutoff":
+            self.refuse("between", where=f"on time_weight: {self.time_weight}")
+        if self.time_weight == "constant":
+            self.refuse("time_weighting", where="on time_weight: constant")
         return self
 
     def tap(self, shape: tuple[int, ...]) -> Any:
@@ -75,6 +77,13 @@ class Aligned(FlowObjective, AligningObjective):
     """None for SiT, one for REPA, several for REED."""
     reduce: Literal["sum", "mean"] = "sum"
     """Over alignments: REED sums, REPA averages."""
+
+    @model_validator(mode="after")
+    def _a_mean_of_several(self) -> "Aligned":
+        if len(self.alignments) < 2:
+            cure = "take it out; where it comes from `base`, say reduce: sum"
+            self.refuse("reduce", where="on fewer than two alignments", cure=cure)
+        return self
 
     def depths(self) -> tuple[int, ...]:
         """Tapped blocks."""

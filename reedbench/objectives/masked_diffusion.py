@@ -19,7 +19,7 @@ class ResidueAlignment(AbstractAlignment):
     site: Literal["node", "edge", "structure"] = "node"
     """`node` and `edge`: after a decoder layer; `structure`: after the encoder, which does not see the sequence."""
     depth: int = Field(1, ge=1)
-    """Decoder layer, 1-based; without meaning at `structure`."""
+    """Decoder layer, 1-based; refused at `structure`, where it has no effect."""
     projector: Literal["mlp"] = "mlp"
     """From hidden states to the representation."""
     norm: Literal["none", "batch", "reference", "spatial"] = "batch"
@@ -40,7 +40,9 @@ class ResidueAlignment(AbstractAlignment):
         return f"{self.encoder}@{self.site}" + ("" if self.site == "structure" else str(self.depth))
 
     @model_validator(mode="after")
-    def _spatial_of_residues(self) -> "ResidueAlignment":
+    def _fits_its_site(self) -> "ResidueAlignment":
+        if self.site == "structure":
+            self.refuse("depth", where="at site: structure")
         if self.site == "edge" and self.norm == "spatial":
             raise ValueError("norm: spatial is for residues, and site: edge has pairs of them")
         return self

@@ -22,10 +22,12 @@ class FlowSampler(AbstractSampler):
     """Times between which guidance is on, inclusive, in our time (REPA's guidance_high 0.7 is [0.3, 1] here)."""
 
     @model_validator(mode="after")
-    def _interval_is_ordered(self) -> "FlowSampler":
+    def _interval_of_the_guidance(self) -> "FlowSampler":
         low, high = self.interval
         if not 0.0 <= low <= high <= 1.0:
             raise ValueError(f"interval [{low}, {high}] must satisfy 0 <= low <= high <= 1")
+        if self.guidance == 1.0:
+            self.refuse("interval", where="at guidance: 1, which is off")
         return self
 
     def nfe(self) -> int:

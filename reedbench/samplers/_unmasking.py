@@ -22,7 +22,7 @@ class UnmaskingSampler(AbstractSampler):
     temperature: float = Field(0.1, gt=0)
     """Log-probabilities are divided by it before a residue is drawn."""
     least_time: float = Field(0.01, gt=0, lt=1)
-    """Where the grid begins; on `ancestral` it has no effect, whose chances are the same wherever it does."""
+    """Where the grid begins; refused on `ancestral`, whose chances are the same wherever it does."""
     allow_unknown: bool = False
     """Let the sampler draw X, which no design can contain; the reference does."""
     scored_at: tuple[Time, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -70,7 +70,7 @@ class UnmaskingSampler(AbstractSampler):
         """Sum of -log p of native residues that are masked at each time, and their number."""
         import torch
 
-        from reedbench.core.residues import UNKNOWN
+        from reedbench.nn.residues import UNKNOWN
         from reedbench.nn.unmasking import corrupted
 
         tokens, mask = condition["tokens"], condition["mask"]

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from reedbench.core.residues import VOCABULARY
+from pydantic import model_validator
+
+from reedbench.nn.residues import VOCABULARY
 from reedbench.samplers._unmasking import UnmaskingSampler
 
 
@@ -11,6 +13,11 @@ class Ancestral(UnmaskingSampler):
     """Residues are unmasked at random times and never masked again. Source: REED protein/fmif/fm_utils.py @0a4527e."""
 
     uses: Literal["ancestral"] = "ancestral"
+
+    @model_validator(mode="after")
+    def _the_same_from_any_time(self) -> "Ancestral":
+        self.refuse("least_time", where="on ancestral")
+        return self
 
     def run(self, predict: Any, weight: Any, uniforms: Callable[[int], Any]) -> Any:
         """One uniform number per token and step."""

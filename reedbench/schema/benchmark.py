@@ -87,11 +87,10 @@ class Sampling(Frozen):
     """How many samples are drawn from each checkpoint."""
 
     count: int = Field(50_000, ge=2, le=10_000_000)
-    """Samples per checkpoint. Images: sample i is asked for class i mod classes. Proteins: the first count / streams
-    chains of the test split, once per stream."""
+    """Samples per checkpoint; the codec says what each of them is asked to be."""
     streams: int = Field(1, ge=1, le=10_000)
-    """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none. Proteins:
-    designs per chain."""
+    """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none. The codec says
+    whether each part is asked for the same."""
     batch: int = Field(128, ge=1, le=1_000_000)
     """Samples per network call; changes nothing in the samples but rounding."""
 

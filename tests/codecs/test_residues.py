@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from reedbench.codecs.residues import NOTHING, Residues
-from reedbench.core import residues
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
-from reedbench.core.residues import MASK
 from reedbench.domains import protein, rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.nn import residues
+from reedbench.nn.residues import MASK
 
 LENGTHS = (5, 3, 4, 6)
 SPLITS = (TRAIN, TEST, TEST, TRAIN)

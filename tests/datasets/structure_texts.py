@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reedbench.core import residues
 from reedbench.datasets.pdb_folder import PdbFolder
+from reedbench.nn import residues
 
 BACKBONE = ("N", "CA", "C", "O")
 SHAPE = np.array([[0, 0, 0], [1.25, 0.75, 0], [2.5, 0, 0.25], [2.5, -1.25, 0.25]])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from reedbench.core.residues import AMINO_ACIDS
 from reedbench.datasets.backbones import TIMES, Backbones
 from reedbench.domains import sequence_law
 from reedbench.domains.protein import resolved
 from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.nn.residues import AMINO_ACIDS
 
 
 def few(**more) -> Backbones:

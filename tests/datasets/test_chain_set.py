@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from reedbench.core import residues
 from reedbench.core.errors import ConfigError
 from reedbench.datasets.chains_jsonl import ChainsJsonl
+from reedbench.nn import residues
 
 NODES = {"1abc.A": ["3.30.930", "1.10.8"], "2abc.A": ["3.30.930"], "3abc.B": ["2.40.50"], "4abc.A": ["1.20.5"]}
 LISTS = {"train": ["1abc.A", "2abc.A"], "validation": ["3abc.B"], "test": ["4abc.A", "9zzz.Z"], "cath_nodes": NODES}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from reedbench.core import residues
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _chains
 from reedbench.datasets.chains_jsonl import ChainsJsonl
 from reedbench.domains import rows
+from reedbench.nn import residues
 
 EVERYTHING = {"test_share": 0, "valid_share": 0}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reedbench.core import residues
 from reedbench.core.errors import ConfigError
 from reedbench.datasets.pdb_folder import PdbFolder
+from reedbench.nn import residues
 
 pytest.importorskip("biotite")
 DATA = Path(os.environ.get("REEDBENCH_DATA", Path(__file__).parents[2] / "../shared/data"))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from reedbench.core import residues
 from reedbench.core.errors import ConfigError
 from reedbench.datasets.proteinmpnn_set import ProteinmpnnSet
+from reedbench.nn import residues
 
 HEAD = "CHAINID,DEPOSITION,RESOLUTION,HASH,CLUSTER,SEQUENCE"
 LISTED = [  # chain, resolution, cluster, sequence

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from reedbench.core.residues import MASK
 from reedbench.domains import sequence_law
 from reedbench.domains.made_backbones import make
 from reedbench.domains.sequence_law import ENVIRONMENTS, SHAPES, Law, Native, burial, environments, optimum, shapes
 from reedbench.nn import backbone_features
+from reedbench.nn.residues import MASK
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from reedbench.core import residues
 from reedbench.domains import sequence_pictures as pictures
+from reedbench.nn import residues
 
 PAIRS = np.array([[residues.tokens("DKX"), residues.tokens("DEX")], [[0, 255, 255], [0, 255, 255]]], np.uint8)
 NEGATIVE, POSITIVE = (213, 94, 0), (0, 114, 178)

@@ -12,12 +12,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from reedbench.core import residues
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Material, esm2
 from reedbench.encoders.esm2 import Esm2
+from reedbench.nn import residues
 
 pytest.importorskip("esm", reason="fair-esm is not installed: pip install 'reedbench[protein]'")
 

@@ -17,7 +17,8 @@ STREAM = "pretrain/made/residues"
 
 
 def tiny(**more) -> MaskedResidues:
-    return MaskedResidues(**{"dim": 8, "layers": 2, "heads": 2, "steps": 2, "batch": 8, **more})
+    trained = {"steps": 2, "batch": 8} if more.get("steps", 2) else {}
+    return MaskedResidues(**{"dim": 8, "layers": 2, "heads": 2, **trained, **more})
 
 
 @pytest.fixture(scope="module")

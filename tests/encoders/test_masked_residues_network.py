@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from reedbench.core import seeds
-from reedbench.core.residues import MASK, UNKNOWN
 from reedbench.datasets.backbones import Backbones
 from reedbench.domains.protein import padded
 from reedbench.nn.masked_residues import (
@@ -17,6 +16,7 @@ from reedbench.nn.masked_residues import (
     pair_classes,
     residue_features,
 )
+from reedbench.nn.residues import MASK, UNKNOWN
 
 POINTS = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 0, 1]])
 

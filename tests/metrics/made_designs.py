@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from reedbench.core import residues
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.domains.superposition import Folds
+from reedbench.nn import residues
 
 NATIVE = {"one": "ACDEFG", "two": "KLMN"}
 IDS = ("one/0", "two/0", "one/1", "two/1")

@@ -8,11 +8,12 @@ import pytest
 from made_designs import NATIVE, Evidence, evidence, scored
 from pydantic import ValidationError
 
-from reedbench.core import plugins, residues
+from reedbench.core import plugins
 from reedbench.core.errors import MetricError
 from reedbench.core.ragged import Ragged
-from reedbench.core.residues import ALPHABET
 from reedbench.metrics._designs import Designs
+from reedbench.nn import residues
+from reedbench.nn.residues import ALPHABET
 
 SEQUENCE_METRICS = ("recovery", "chain-recovery", "blosum-recovery", "composition", "diversity")
 

@@ -11,8 +11,8 @@ pytest.importorskip("biotite")
 from reedbench.core import plugins
 from reedbench.core.errors import MetricError
 from reedbench.core.ragged import Ragged
-from reedbench.core.residues import UNKNOWN
 from reedbench.domains.superposition import Folds
+from reedbench.nn.residues import UNKNOWN
 
 
 def measured(name: str, seen: FoldedEvidence, **settings: Any) -> float:

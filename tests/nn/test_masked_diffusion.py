@@ -10,9 +10,10 @@ from torch import Tensor
 
 from reedbench.backbones.protein_mpnn import ProteinMPNNBackbone
 from reedbench.core import seeds
-from reedbench.core.residues import MASK
 from reedbench.nn import draws
+from reedbench.nn.learner import PARTNERS
 from reedbench.nn.masked_diffusion import DENOISE, DesignLearner
+from reedbench.nn.residues import MASK
 from reedbench.objectives._schedule import Schedule
 from reedbench.objectives.masked_diffusion import MaskedDiffusion, ResidueAlignment
 
@@ -91,7 +92,7 @@ def test_the_denoising_loss_has_its_smoothing_divisor_and_weights(smoothing, div
     one = learner(smoothing=smoothing, divisor=divisor, time_weight=time_weight, masked_only=masked_only)
     drawn = completed(one, one.draw(batch([6, 9, 8]), rows(3)))
     names = ("coordinates", "mask", "residue_index", "chain", "noisy")
-    logits, _ = one.network(*(drawn[name] for name in names), neighbours=drawn["neighbours"])
+    logits, _ = one.network(*(drawn[name] for name in names), neighbours=drawn[PARTNERS])
     log_p = logits.log_softmax(-1)
     label = torch.nn.functional.one_hot(drawn["tokens"], 22) + smoothing / 22
     loss = -(log_p * label / (1 + smoothing)).sum(-1)
@@ -136,7 +137,7 @@ def test_a_projector_is_as_wide_as_asked_or_twice_the_representation(asked, widt
 def test_padding_is_a_neighbour_at_the_origin_in_reference_mode_alone(aligned, padding):
     one = learner(*aligned, backbone={"padding": padding})
     # The first residue of the second chain is about 7 A from the origin, and the third one 8 A from it.
-    first, *others = completed(one, one.draw(batch([12, 3]), rows(2)))["neighbours"][1, 0].tolist()
+    first, *others = completed(one, one.draw(batch([12, 3]), rows(2)))[PARTNERS][1, 0].tolist()
     assert first == 0
     assert min(others) >= 3 if padding == "reference" else others[0] == 2
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from reedbench.core.residues import MASK, UNKNOWN
+from reedbench.nn.residues import MASK, UNKNOWN
 from reedbench.nn.unmasking import corrupted, cross_entropy, time_weight, times
 
 

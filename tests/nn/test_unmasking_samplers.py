@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from reedbench.core.residues import MASK, UNKNOWN, VOCABULARY
+from reedbench.nn.residues import MASK, UNKNOWN, VOCABULARY
 from reedbench.nn.unmasking_samplers import PURITY_DRAWS, Unmasked, ancestral, purity, race, unmasking_grid
 
 DRAWS = {"ancestral": VOCABULARY, "purity": PURITY_DRAWS, "purity without noise": PURITY_DRAWS}

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from reedbench.core.residues import UNKNOWN
 from reedbench.datasets.chains_jsonl import ChainsJsonl
 from reedbench.domains import protein
 from reedbench.domains.rows import Rows
 from reedbench.nn.backbones.stock_mpnn import StockMPNN
+from reedbench.nn.residues import UNKNOWN
 
 
 class Score(NamedTuple):

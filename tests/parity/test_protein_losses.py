@@ -12,10 +12,10 @@ import torch
 from named_weights import named_weight
 from torch import Tensor
 
-from reedbench.core.residues import MASK
 from reedbench.nn.alignment import AlignedNetwork, Projector
 from reedbench.nn.backbones.mpnn import ProteinMPNN
 from reedbench.nn.masked_diffusion import Denoising, DesignLearner, ResidueTap
+from reedbench.nn.residues import MASK
 from reedbench.nn.schedules import Factor
 
 HERE = Path(__file__).parent

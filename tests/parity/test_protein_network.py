@@ -15,10 +15,10 @@ import torch
 from named_weights import named_weight
 from torch import Tensor, nn
 
-from reedbench.core.residues import MASK
 from reedbench.datasets.chains_jsonl import ChainsJsonl
 from reedbench.nn.backbones.mpnn import ProteinMPNN
 from reedbench.nn.backbones.stock_mpnn import StockMPNN, load_stock
+from reedbench.nn.residues import MASK
 
 HERE = Path(__file__).parent
 GOLDEN = dict(np.load(HERE / "protein_reference.npz"))

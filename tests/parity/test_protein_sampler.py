@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reedbench.core.residues import MASK
+from reedbench.nn.residues import MASK
 from reedbench.nn.unmasking_samplers import ancestral
 
 STEPS = 6

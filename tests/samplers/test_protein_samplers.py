@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reedbench.core import seeds
-from reedbench.core.residues import MASK, UNKNOWN, VOCABULARY
+from reedbench.nn.residues import MASK, UNKNOWN, VOCABULARY
 from reedbench.samplers._unmasking import UnmaskingSampler
 from reedbench.samplers.ancestral import Ancestral
 from reedbench.samplers.purity import Purity

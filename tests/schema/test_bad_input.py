@@ -63,7 +63,7 @@ CASES = {
     "a window without a cutoff": (
         put("methods/repa/alignments/0/between", [0.2, 0.8]),
         "methods.repa.alignments.0",
-        ["between is for time_weight: cutoff"],
+        ["between has no effect on time_weight: constant: take it out"],
     ),
     "a method named like real data": (
         put("methods/floor", {"uses": "aligned", "label": "Floor"}),

@@ -13,6 +13,12 @@ CASES = {
     "pairs at a node": (f"{NODE}/encoder", "pairs", f"{SAID}.encoder", ["'pairs' gives pairs", "takes residues"]),
     "residues at an edge": (f"{NODE}/site", "edge", f"{SAID}.encoder", ["takes pairs"]),
     "a layer that is not there": (f"{NODE}/depth", 9, f"{SAID}.depth", ["9 is beyond the backbone"]),
+    "a depth at the structure": (
+        NODE,
+        {"encoder": "residues", "site": "structure", "depth": 2},
+        SAID,
+        ["depth has no effect at site: structure: take it out"],
+    ),
     "a batch beside tokens": ("train/batch", 32, "train.batch", ["no effect beside train.tokens"]),
     "a sampler of images": (
         "samplers/flow",
@@ -69,12 +75,6 @@ def test_one_mistake_is_one_line_with_key_and_what_is_allowed(proteins, reedbenc
     (line,) = [line for line in capsys.readouterr().err.splitlines() if f": {said}: " in line]
     assert f"{TINY}:" in line
     assert [word for word in words if word not in line] == []
-
-
-def test_a_depth_has_no_meaning_at_the_structure(proteins, reedbench, capsys):
-    proteins.set(NODE, {"encoder": "residues", "site": "structure", "depth": 9})
-    proteins.write()
-    assert reedbench("check") == 0
 
 
 def sampling_keys(files, sampler: str) -> set[str]:

@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from reedbench.core.residues import VOCABULARY
 from reedbench.nn.backbone_features import BackboneFeatures, gather_nodes, nearest, neighbour_distances
 from reedbench.nn.backbones.mpnn_layers import DecoderLayer, EncoderLayer
 from reedbench.nn.initialisation import GeneratorFor, fan_in_uniform, fill, xavier_uniform
+from reedbench.nn.residues import VOCABULARY
 from reedbench.nn.row_dropout import RowDropout
 
 Padding = Literal["masked", "reference"]

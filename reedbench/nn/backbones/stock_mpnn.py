@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from reedbench.core.residues import ALPHABET
 from reedbench.nn.backbone_features import gather_nodes
 from reedbench.nn.backbones.mpnn import Encoded, ProteinMPNN, StructureEncoder
 from reedbench.nn.backbones.mpnn_layers import DecoderLayer
+from reedbench.nn.residues import ALPHABET
 from reedbench.nn.row_dropout import RowDropout
 
 EXTENDED = ("W_s.weight", "W_out.weight", "W_out.bias")  # one row more in the denoiser, for the mask token
