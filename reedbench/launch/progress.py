@@ -44,7 +44,7 @@ def log_of(run: Run, i: int) -> Path:
 
 
 def look(run: Run) -> Progress:
-    """Read everything."""
+    """What a run's files say now."""
     published, store = _published(run), run.store
     began, event = written(store.lock), _last_event(store.events)
     if event.get("time", 0) < began:  # opening the lock dates it; rates of an earlier process say nothing

@@ -2,7 +2,7 @@
 
 A step that saves says so (`core.interruption.saved`). Its job notes in the submission's folder how far it has come: a
 job that is lost after that was not for nothing. The longest save is noted for all jobs of the same work (the segments
-of a run lie side by side), so that a first save that comes with the warning has been measured before.
+of a run lie side by side): a later job is warned in time for its very first save.
 """
 
 import math
@@ -42,21 +42,23 @@ def progress(submission: Path) -> int:
 
 
 def warning_seconds(desk: Path, minutes: int) -> int:
-    """How long before its time limit the next job of a desk has to be warned, by the saves of such jobs so far."""
+    """Seconds before its time limit at which the next job of a desk is warned, by the saves of such jobs so far."""
     known = _read(_of_work(desk))
     return warning(known.seconds if known else 0.0, minutes)
 
 
 def warning(seconds: float, minutes: int) -> int:
-    """How long before a time limit a job has to be warned that saves in so many seconds; half of its time at most.
+    """Seconds before its time limit at which a job is warned; at most half of its time.
 
-    Twice the save, because shared file systems have bad moments.
+    Args:
+        seconds: what its longest save takes; twice that is allowed for, as shared file systems have bad moments.
+        minutes: its time limit.
     """
     return min(max(WARNING_SECONDS, MARGIN_SECONDS + math.ceil(2 * seconds)), 30 * minutes)
 
 
 def is_too_long(seconds: float, minutes: int) -> bool:
-    """Whether a job of so many minutes cannot be warned in time."""
+    """Whether saves take so long that a job of so many minutes cannot be warned in time."""
     return MARGIN_SECONDS + 2 * seconds > 30 * minutes
 
 

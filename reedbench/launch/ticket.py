@@ -1,9 +1,10 @@
 """The ticket of a launched job: written before it is submitted, so that no crash loses a job or makes a second one.
 
-no live job, no outcome       never submitted, or lost: submit
-live job with this comment    submitted by an earlier launcher: wait for it
-outcome in the folder         ended while nobody waited: collect it
-live job with another comment its configuration is outdated: cancel it first
+no live job, no outcome        never submitted, or lost: submit
+live job with this comment     submitted by an earlier launcher: wait for it
+outcome, under this comment    ended while nobody waited: collect it
+live job with another comment  its configuration is outdated: cancel it, then submit
+outcome, under another comment outdated too: submit
 """
 
 import hashlib
@@ -45,8 +46,9 @@ class Ticket:
 def comment_of(key: str, step: Sequence[str]) -> str:
     """The comment that a job carries: workspace, key, and a hash of the step's words.
 
-    Among these words is `--expect`, which stands for configuration and step version. The workspace is there because
-    another clone's jobs are not ours to touch.
+    Among these words are the keys of what the result depends on: `--expect` of configuration and step version, and of
+    a run's jobs those that `schema.words` adds. The workspace is there because another clone's jobs are not ours to
+    touch.
     """
     here = hashlib.sha256(os.path.realpath(".").encode()).hexdigest()[:8]
     return f"reedbench:{here}:{key}:{hashlib.sha256(json.dumps(list(step)).encode()).hexdigest()[:12]}"

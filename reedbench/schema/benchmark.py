@@ -1,4 +1,4 @@
-"""The models of a benchmark file. Their field docstrings are the reference of the configuration."""
+"""The models of a benchmark file. The docstrings of their fields are the reference in config/README.md."""
 
 from functools import cache
 from types import GenericAlias

@@ -55,7 +55,7 @@ def _runs(benchmark: Benchmark) -> Iterator[Job]:
         for i, receipt in enumerate(run.receipts):
             yield Job("train", words.segment(*run.names, i), receipt)
     for cell in benchmark.cells(benchmark.shown()):
-        arguments = f"{words.run(*cell.run.names)} --step {cell.step} --sampler {cell.sampler}"
+        arguments = words.cell(*cell.run.names, cell.step, cell.sampler)
         yield Job("sample", arguments, cell.samples)
         yield Job("evaluate", arguments, cell.metrics)
 

@@ -314,6 +314,19 @@ class Cell:
         """Under which its samples must have been drawn."""
         return settings.key(self.sampling)
 
+    def check_planned(self, recipe: str, sampling: str = "") -> None:
+        """Refuse a job that was planned with other keys than today's; an empty one is not looked at.
+
+        Raises:
+            ConfigError: the configuration was edited since.
+        """
+        for what, planned, now in (("recipe", recipe, self.run.key), ("sampling", sampling, self.sampling_key)):
+            if planned not in ("", now):
+                raise ConfigError(
+                    f"{self.title}: the configuration changed since this job was planned ({what} {now}, planned "
+                    f"{planned}): run snakemake again"
+                )
+
     @property
     def segment(self) -> int:
         """The segment whose weights it samples.

@@ -1,7 +1,7 @@
-"""What the steps depend on that benchmarks share: datasets, captioners and encoders; and the key of any settings.
+"""Settings of what benchmarks share (datasets, captioners, encoders), and the key of any settings.
 
-Plain functions of the configuration; what belongs to a benchmark, a run or a cell, these values of `schema.runs` say
-themselves. Snakemake's input and params functions, the steps and `reedbench plan` all ask here and there.
+Settings are all that the result of a step depends on. Those of a benchmark, a run or a cell are said by these values of
+`schema.runs`. The workflow's functions, the steps and `reedbench plan` ask both.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What steps there are, with one integer each, and what figures.
+"""Versions of the steps, and the figures that there are.
 
 Raise a step's integer when its results change: it is how Snakemake sees a change of package code.
 """

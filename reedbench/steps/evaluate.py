@@ -42,7 +42,11 @@ def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made:
     if not arguments.floor and any(part is None for part in cell):
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
     with pinned(THREADS):
-        return _floor(benchmark) if arguments.floor else _cell(benchmark.cell(*cell))
+        if arguments.floor:
+            return _floor(benchmark)
+        found = benchmark.cell(*cell)
+        found.check_planned(arguments.recipe, arguments.sampling)
+        return _cell(found)
 
 
 def _cell(cell: Cell) -> Made:

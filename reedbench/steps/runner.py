@@ -16,6 +16,7 @@ from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
 
 Of = Any  # what a step works on: a run, a cell or a benchmark; the suite, of what benchmarks share
+NOT_RECORDED = ("verb", "config", "expect", "unless_fresh", "grid", "recipe", "sampling")  # arguments
 Step = Callable[[Of, argparse.Namespace], provenance.Made | None]  # nothing: another rank records it
 
 
@@ -69,11 +70,7 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     """The arguments as a command line, for the record."""
     words = [arguments.verb]
     for name, value in sorted(vars(arguments).items()):
-        if (
-            name not in ("verb", "config", "expect", "unless_fresh", "grid")
-            and value is not None
-            and value is not False
-        ):
+        if name not in NOT_RECORDED and value is not None and value is not False:
             words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return words
 
@@ -142,11 +139,14 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--extractor", help="write reference statistics")
     train = verb("train", "train one segment of a run", *cell, "segment")
     train.add_argument("--grid", default="", help="refuse to cut the run otherwise: <first>-<last step>-<save_every>")
-    verb("sample", "draw samples from a checkpoint", *cell, "step", "sampler")
+    sample = verb("sample", "draw samples from a checkpoint", *cell, "step", "sampler")
     evaluate = verb("evaluate", "score the samples of a checkpoint, or the floor", "benchmark")
     evaluate.add_argument("--floor", action="store_true", help="score one half of the training split against the other")
     for argument, kind in (("method", str), ("seed", natural), ("step", natural), ("sampler", str)):
         evaluate.add_argument(f"--{argument}", type=kind)
+    for sub in (sample, evaluate):
+        sub.add_argument("--recipe", default="", help="refuse to run if the run has another recipe (12 digits)")
+    evaluate.add_argument("--sampling", default="", help="refuse to run under other sampling settings (12 digits)")
     for name, text in (("tabulate", "make a table"), ("plot", "make a figure")):
         sub = verb(name, text, "benchmark")
         sub.add_argument("--cache", action="store_true", help="from the committed cache instead of from runs")

@@ -24,6 +24,7 @@ from reedbench.steps.device import device_of
 
 def sample(cell: Cell, arguments: Namespace) -> Made:
     """Draw the benchmark's number of samples from one checkpoint."""
+    cell.check_planned(arguments.recipe)
     run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
     codec, size = spec.codec, spec.sampling.batch
     device = device_of(benchmark, "sample")

@@ -1,6 +1,6 @@
-"""The processes that train one run together: which of them this one is, and the few words that they exchange.
+"""The processes that train one run together: which of them this one is, and the few numbers that they exchange.
 
-A launcher or `torchrun` starts them and says in the environment who each is. Words are numbers on the CPU and go over
+A launcher or `torchrun` starts them and says in the environment who each is. The numbers are on the CPU and go over
 gloo whatever the device, so that they never wait for a GPU; gradients go another way (`training.summed`).
 """
 
@@ -67,7 +67,7 @@ class Ranks:
         return tensor
 
     def agree(self, value: int) -> Callable[[], int]:
-        """Ask all ranks for a number; what is returned gives the largest, once all have asked, when it is called."""
+        """Begin to find the largest number of all ranks; call what is returned to wait for it."""
         if self.world == 1:
             return lambda: value
         largest = torch.tensor(int(value))

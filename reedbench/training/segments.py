@@ -1,9 +1,8 @@
 """Train one segment of a run: interruptible anywhere, ending in the same bytes.
 
-Order of writes (shared specification `segments`): at a save point the weights, the state that counts on them, and the
-record that says what both are; at the end hard links into the declared directory, then the receipt. What is missing is
-computed again from the newest usable state, and said so; what is there is not, whatever was trained in between: a
-segment whose weights and records are all in the store is collected.
+Order of writes: at a save point the weights, the state that counts on them, and the record that says what both are; at
+the end of the segment hard links into the declared directory, then the receipt. What the store lacks is computed again
+from the newest usable state, and said so. A segment whose weights and records are all there is published untrained.
 """
 
 import time
@@ -54,7 +53,7 @@ class Segment:
         return step % self.save_every == 0 or step in (self.start, self.stop)
 
     def keeps(self, step: int) -> bool:
-        """Whether the state is saved, asked or not."""
+        """Whether the state is saved here without being asked for."""
         return step % self.state_every == 0 or self.saves(step)
 
 
@@ -63,7 +62,7 @@ class Session:
     """The work of one process on a segment.
 
     Attributes:
-        under: which steps were trained under which numerics, since the last save point: `after` a step, the numerics.
+        under: numerics since the last save point, in spans: each is `after` a step, and the `numerics` from there on.
         missing: save points whose weights the store lacks; known to the first rank alone.
         begin: step of the state from which training goes on.
         goal: the last step to train; 0 where nothing is missing.
@@ -82,7 +81,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Trained:
-    """What is known of a segment when it is published; other ranks than the first know their own part in it alone."""
+    """What is known of a segment when it is published; ranks other than the first know only their own part."""
 
     costs: dict[str, float]
     """The run's until the end of the segment, those of all ranks."""

@@ -17,7 +17,7 @@ class Summed(DistributedDataParallel):
     the global batch.
 
     Attributes:
-        called: whether a forward pass went through it; gradients of any other are not summed.
+        called: whether a forward pass went through it; gradients of a pass around it are not summed.
     """
 
     def __init__(self, network: nn.Module) -> None:

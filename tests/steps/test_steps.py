@@ -342,6 +342,21 @@ def test_a_job_planned_under_other_settings_does_not_run(work, capfd):
     assert "planned 0123456789ab" in message
 
 
+@pytest.mark.parametrize(
+    ("verb", "planned", "said"),
+    [
+        ("sample", "--recipe 0123456789ab", "recipe"),
+        ("evaluate", "--recipe 0123456789ab", "recipe"),
+        ("evaluate", "--sampling 0123456789ab", "sampling"),
+    ],
+)
+def test_a_cell_planned_for_another_recipe_or_other_samples_does_not_run(work, capfd, verb, planned, said):
+    assert run(f"{verb} {CELL.format(m='sit')} {planned}") == 2
+    message = capfd.readouterr().err
+    assert f"the configuration changed since this job was planned ({said} " in message
+    assert "planned 0123456789ab" in message
+
+
 def test_a_job_planned_before_an_edit_of_its_method_does_not_run(work, capfd):
     planned = expected("repa")
     train = f"train --benchmark tiny --method repa --seed 0 --segment 0 --expect {planned}"

@@ -39,13 +39,16 @@ def test_the_plan_names_the_jobs_that_snakemake_would_run(shipped, benchmark):
     assert sorted(re.sub(r"--step 0*", "--step ", line) for line in theirs) == sorted(ours)
 
 
-def test_the_rule_of_training_says_the_words_that_status_looks_for(shipped):
-    benchmark = BENCHMARKS[0]
-    m, k = shipped.benchmark(benchmark).table[0], shipped.benchmark(benchmark).seeds[0]
-    target = paths.receipt(benchmark, m, k, 0)
+def test_the_rules_of_a_run_say_the_words_by_which_a_job_is_found_again(shipped):
+    b = BENCHMARKS[0]
+    spec = shipped.benchmark(b)
+    m, k, s, step = spec.table[0], spec.seeds[0], next(iter(spec.samplers)), spec.evaluate[0]
+    cell = runs.cell(shipped, b, m, k, step, s)
     command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
-    done = subprocess.run([*command, target], capture_output=True, text=True, check=True)
-    run = runs.of(shipped, benchmark, m, k)
-    key, grid = run.key, run.benchmark.grid(0)
-    assert f" --key {words.train_key(benchmark, m, k, 0)} --output " in done.stdout
-    assert f" -- {words.train(benchmark, m, k, 0, key, grid)} > " in done.stdout
+    done = subprocess.run([*command, cell.metrics], capture_output=True, text=True, check=True)
+    benchmark, recipe = cell.run.benchmark, cell.run.key
+    assert f" --key {words.train_key(b, m, k, 0)} --output " in done.stdout
+    assert f" -- {words.train(b, m, k, 0, recipe, benchmark.grid(0))} > " in done.stdout
+    named = words.cell(b, m, k, f"{step:07d}", s)
+    assert f" -- {words.sample(named, cell.sampling_key, recipe)} > " in done.stdout
+    assert f" -- {words.evaluate(named, benchmark.evaluation_key, recipe, cell.sampling_key)} > " in done.stdout

@@ -220,6 +220,17 @@ def test_a_step_refuses_settings_that_changed_after_it_was_planned(copy):
     assert (copy.folder / target).read_bytes() == before
 
 
+def test_the_recipe_in_the_words_of_a_cell_is_nothing_that_draws_or_scores_it_again(finished):
+    """Else all samples that people have would have been drawn again when these words came."""
+    files = (file for file in (finished.folder / ".snakemake/metadata").rglob("*") if file.is_file())
+    records = [record for record in map(json.loads, map(Path.read_text, files)) if record["rule"] in SAMPLED]
+    assert {record["rule"] for record in records} == set(SAMPLED)
+    for record in records:
+        recipe = re.search(r" --recipe (\w{12})", record["shellcmd"])[1]
+        assert recipe not in str(record["params"])
+
+
+SAMPLED = ("sample", "evaluate")
 LAUNCH_LINE = (
     "reedbench launch --where {resources.launcher} --gpus {resources.gpus} --nodes {resources.nodes}"
     " --tasks-per-node {resources.tasks_per_node} --cpus {threads} --mem-mb {resources.mem_mb}"

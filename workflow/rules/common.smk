@@ -34,6 +34,7 @@ try:
 except ReedbenchError as error:
     leave(error)
 
+CELL = words.cell("{wildcards.b}", "{wildcards.m}", "{wildcards.k}", "{wildcards.step}", "{wildcards.s}")
 LAST_LINES = 20  # of a failed step's log
 
 LAUNCHER = config.get("launcher", "inline")
@@ -224,6 +225,16 @@ def segment_receipt(wildcards):
 @once_per("b", "s")
 def sampling_settings(wildcards):
     return described(BENCHMARKS[wildcards.b].sampling(wildcards.s))
+
+
+# Keys that stand in a job's words alone. As functions of `input` their values are not what Snakemake compares: whether a
+# job runs again is up to its inputs and settings.
+def recipe_key(wildcards, input):
+    return run_of(wildcards).key
+
+
+def sampling_key(wildcards, input):
+    return sampling_settings(wildcards)["expect"]
 
 
 @once_per("b")

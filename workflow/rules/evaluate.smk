@@ -12,12 +12,13 @@ rule evaluate:
         **resources_of("evaluate"),
     params:
         step=evaluation_settings,
+        recipe=recipe_key,
+        sampling=sampling_key,
     shell:
         launch(
             "--key evaluate/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
             " --output {output}",
-            "step evaluate --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
-            " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]}",
+            words.evaluate(CELL, "{params.step[expect]}", "{params.recipe}", "{params.sampling}"),
         )
 
 

@@ -1,5 +1,7 @@
 # The receipt is the normal input and says that weights changed; the directory beside it is ancient, so that a segment
-# that was trained again with the same bytes is not sampled again.
+# that was trained again with the same bytes is not sampled again. Another save grid makes other receipts, and is: Snakemake
+# compares a receipt whole and deletes samples before the job could see that its own weights are the same; a receipt per
+# save point would tell, but a rule cannot declare outputs whose number depends on the benchmark.
 rule sample:
     input:
         data=data_index,
@@ -14,10 +16,10 @@ rule sample:
         **resources_of("sample"),
     params:
         step=sampling_settings,
+        recipe=recipe_key,
     shell:
         launch(
             "--key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
             " --output {output}",
-            "step sample --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
-            " --step {wildcards.step} --sampler {wildcards.s} --expect {params.step[expect]}",
+            words.sample(CELL, "{params.step[expect]}", "{params.recipe}"),
         )
