@@ -57,7 +57,8 @@ class Curve:
         phase = self._phase(step)
         if phase != self.entered:
             wall, cpu = time.monotonic(), time.process_time()
-            self.journal.rates.setdefault(str(phase), flops(step))
+            if str(phase) not in self.journal.rates:  # by an earlier process of this run
+                self.journal.rates[str(phase)] = flops(step)
             self.entered = phase
             self.wall, self.cpu = self.wall + time.monotonic() - wall, self.cpu + time.process_time() - cpu
 
