@@ -30,7 +30,6 @@ PACKAGES = (
     "numpy",
     "scipy",
     "scikit-learn",
-    "torch-fidelity",
     "timm",
     "rdkit",
     "fair-esm",
