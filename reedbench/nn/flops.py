@@ -1,5 +1,6 @@
 """Counts the floating-point operations of torch: two per multiply-add of products, convolutions and attention."""
 
+import inspect
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,8 +16,11 @@ def counter() -> "FlopCounterMode":
     anew.
     """
     # It brings the compiler of GPU kernels along, and most jobs count nothing.
-    from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+    from torch.utils import flop_counter
+    from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
 
+    if mode := getattr(flop_counter, "_FlopCounterMode", None):
+        _leave_compiler_out(mode.__torch_dispatch__)
     aten = torch.ops.aten
     attention = {
         aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: int(sdpa_flop_count(q, k, v)),
@@ -24,4 +28,14 @@ def counter() -> "FlopCounterMode":
             sdpa_backward_flop_count(gradient, q, k, v)
         ),
     }
-    return FlopCounterMode(display=False, custom_mapping=attention)
+    return flop_counter.FlopCounterMode(display=False, custom_mapping=attention)
+
+
+def _leave_compiler_out(wrapped: object) -> None:
+    """Keep a function that torch hides from its compiler from loading it, which takes longer than what is counted.
+
+    Before its first call torch asks the compiler for a hidden copy, and keeps it under this name; a torch that uses
+    another one loads the compiler, as if this had not been.
+    """
+    plain = inspect.unwrap(wrapped)  # type: ignore[arg-type]
+    plain.__dict__.setdefault("__dynamo_disable", plain)
