@@ -1,18 +1,44 @@
 """The base of every configuration model: immutable, no unknown keys, field docstrings become descriptions."""
 
-from collections.abc import Mapping
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class Frozen(BaseModel):
     """A plain, hashable, strictly checked piece of configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     """Fields that no key covers, beside those of the base classes: words, and what only rounds or divides work."""
+
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """What the docstrings below the fields say, by field; empty where there is none.
+
+        They are read from the source when they are asked for: pydantic would do so for every model in every job.
+        """
+        below: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            below |= _docstrings(base) if issubclass(base, Frozen) else {}
+        return {name: field.description or below.get(name, "") for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in cls.descriptions().items():
+            if text:
+                properties[name]["description"] = text
+        return schema
 
     def plain(self) -> dict[str, Any]:
         """All fields as built-in types, for JSON."""
@@ -57,3 +83,22 @@ def _identity(value: Any, dumped: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_identity(entry, plain) for entry, plain in zip(value, dumped, strict=True)]
     return dumped
+
+
+def _docstrings(model: type) -> dict[str, str]:
+    """Of the fields that a class itself declares."""
+    try:
+        source = inspect.getsource(model)
+    except (OSError, TypeError):  # made at run time
+        return {}
+    (definition,) = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(definition, ast.ClassDef)
+    return dict(_documented(definition.body))
+
+
+def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for statement, following in pairwise([*body, ast.Pass()]):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            said = following.value if isinstance(following, ast.Expr) else None
+            text = said.value if isinstance(said, ast.Constant) else None
+            yield statement.target.id, inspect.cleandoc(text) if isinstance(text, str) else ""

@@ -190,13 +190,15 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> "pa.Ta
     Raises:
         MissingArtefact: the file is absent or damaged, or lacks one of the columns.
     """
-    # pyarrow itself, not pandas on top: every training and sampling job starts here.
-    from pyarrow import ArrowException, parquet
+    # Every training and sampling job starts here: pyarrow's reader of one file, as that of many loads pandas.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     path = require(path)
     try:
-        return parquet.read_table(path, columns=None if columns is None else list(columns))
-    except (ArrowException, OSError) as error:
+        with ParquetFile(path) as file:
+            return file.read() if columns is None else file.read(list(columns)).select(list(columns))
+    except (ArrowException, OSError, KeyError) as error:  # KeyError: a column that is not there
         raise MissingArtefact(f"{path}: not a whole parquet file ({_line(error)}); delete it and rerun") from error
 
 

@@ -1,6 +1,7 @@
 """How encoders are trained in the suite: AdamW, twenty steps of warm-up, then a cosine."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reedbench.core.console import Track
@@ -30,22 +31,29 @@ def descend(
         weight_decay: decoupled.
         clip: largest norm of a gradient.
     """
-    import torch
     from torch import nn
 
-    optimiser = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
-    warm_up = torch.optim.lr_scheduler.LinearLR(optimiser, FIRST, total_iters=WARM_UP)
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    from reedbench.nn.adamw import AdamW
+
+    optimiser = AdamW(parameters, lr=lr, weight_decay=weight_decay)
     losses: list[float] = []
     with Track(title, steps) as track:
-        for step in range(steps):
+        for step, optimiser.lr in enumerate(rates(lr, steps), 1):
             loss = loss_of_next()
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, clip)
             optimiser.step()
-            cosine.step()
-            warm_up.step()
             losses.append(loss.item())
-            track.update(step + 1, loss=losses[-1])
+            track.update(step, loss=losses[-1])
     return losses
+
+
+def rates(peak: float, steps: int) -> Iterator[float]:
+    """Learning rate of every step, each from the one before, as torch's LinearLR and CosineAnnealingLR round them."""
+    rate = peak * FIRST
+    for done in range(1, steps + 1):
+        yield rate
+        rate *= (1 + math.cos(math.pi * done / steps)) / (1 + math.cos(math.pi * (done - 1) / steps))
+        if done <= WARM_UP:
+            rate *= 1 + (1 - FIRST) / (WARM_UP * FIRST + (done - 1) * (1 - FIRST))

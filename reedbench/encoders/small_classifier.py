@@ -41,6 +41,7 @@ class SmallClassifier(AbstractEncoder):
         import torch
         from torch.nn.functional import cross_entropy
 
+        from reedbench.nn.adamw import AdamW
         from reedbench.nn.draws import integers, normal
         from reedbench.nn.initialisation import as_torch_does
 
@@ -49,7 +50,7 @@ class SmallClassifier(AbstractEncoder):
         labels = torch.from_numpy(train.rows.arrays["labels"])
         network = self._network(images.shape, int(labels.max()) + 1)
         as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
-        optimiser = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
+        optimiser = AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
         draws = seeds.stream(stream, "batches")
         with Track(stream, self.steps) as track:
             for step in range(self.steps):

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from reedbench.core.constants import HALVES
 from reedbench.core.numerics import THEN
 from reedbench.report import clusters
 from reedbench.report.intervals import kind_of
-from reedbench.report.source import HALVES, Source
+from reedbench.report.source import Source
 from reedbench.report.tables import Comparison
 
 KINDS = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",

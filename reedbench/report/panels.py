@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from reedbench.core.constants import HALVES
 from reedbench.report import style
 from reedbench.report.intervals import Interval, interval, kind_of
-from reedbench.report.source import HALVES, Source
+from reedbench.report.source import Source
 
 BANDS = {"t95": "95 % t interval over {} seeds", "range": "range over {} seeds"}
 BESIDE = 32  # letters of a line beside a panel

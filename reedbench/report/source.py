@@ -22,7 +22,6 @@ from reedbench.core.errors import MetricError, MissingArtefact
 
 FLOOR = "floor"
 REAL, NAMES = "real", "names"  # keys of a preview that are no cell's
-HALVES = "training half vs half"  # what a floor is where its record does not say so
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has

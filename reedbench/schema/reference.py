@@ -5,10 +5,10 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reedbench.core import plugins
+from reedbench.core.frozen import Frozen
 from reedbench.core.plugins import Plugin
 from reedbench.schema import benchmark
 from reedbench.schema.suite import SuiteConfig
@@ -35,27 +35,28 @@ def markdown() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _section(title: str, model: type[BaseModel], *, level: int = 3, without: tuple[str, ...] = ()) -> str:
+def _section(title: str, model: type[Frozen], *, level: int = 3, without: tuple[str, ...] = ()) -> str:
     fields = {name: field for name, field in model.model_fields.items() if name not in without}
     head = f"{'#' * level} {title}\n\n{_first_line(model)}"
     if not fields:
         return head
-    rows = [_row(name, field) for name, field in fields.items()]
+    said = model.descriptions()
+    rows = [_row(name, field, said[name]) for name, field in fields.items()]
     return f"{head}\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
 
 
-def _first_line(model: type[BaseModel]) -> str:
+def _first_line(model: type[Frozen]) -> str:
     return " ".join((model.__doc__ or "").split("\n\n")[0].split())
 
 
-def _row(name: str, field: FieldInfo) -> str:
+def _row(name: str, field: FieldInfo, description: str) -> str:
     default = "required" if field.is_required() else _shown(field.default)
-    cells = [f"`{name}`", _type_name(field.annotation), default, " ".join((field.description or "").split())]
+    cells = [f"`{name}`", _type_name(field.annotation), default, " ".join(description.split())]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _shown(default: Any) -> str:
-    if isinstance(default, BaseModel):
+    if isinstance(default, Frozen):
         return "see below"
     if default in ((), {}, "", None):
         return "none"
@@ -79,18 +80,18 @@ def _type_name(annotation: Any) -> str:
         return ", ".join(shown)
     if isinstance(annotation, type) and issubclass(annotation, Plugin):
         return "plugin"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Frozen):
         return f"`{annotation.__name__}`"
     return {str: "text", int: "integer", float: "number", bool: "true or false"}.get(annotation, str(annotation))
 
 
-def _nested(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+def _nested(model: type[Frozen]) -> Iterator[tuple[str, type[Frozen]]]:
     """Models inside a model's fields, deepest last, plugins left out."""
-    seen: dict[str, type[BaseModel]] = {}
+    seen: dict[str, type[Frozen]] = {}
     waiting = [field.annotation for field in model.model_fields.values()]
     while waiting:
         annotation = waiting.pop(0)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if isinstance(annotation, type) and issubclass(annotation, Frozen):
             if not issubclass(annotation, Plugin) and annotation.__name__ not in seen:
                 seen[annotation.__name__] = annotation
                 waiting += [field.annotation for field in annotation.model_fields.values()]

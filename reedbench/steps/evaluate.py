@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from reedbench.core import io, paths, provenance, seeds
+from reedbench.core.constants import HALVES
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.metrics import AbstractMetric, FeatureMetric, Features
-from reedbench.report.source import HALVES
 from reedbench.schema.checks import RESERVED
 from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps.device import device_of

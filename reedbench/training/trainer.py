@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
 from reedbench.nn import flops
+from reedbench.nn.adamw import AdamW
 from reedbench.nn.learner import PARTNERS, Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.checkpoint import restore
@@ -88,7 +89,7 @@ class Trainer:
         self._known: dict[int, Phase] = {}
         self._move_average: Callable[..., Any] = get_ema_multi_avg_fn(settings.ema_decay)
         optimiser = settings.optimiser
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = AdamW(
             self.parameters.values(),
             lr=optimiser.lr,
             betas=optimiser.betas,
@@ -107,7 +108,7 @@ class Trainer:
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
         values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
         self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         self._move_average(list(self.average.values()), list(self.parameters.values()), None)
         return values
 
@@ -166,7 +167,7 @@ class Trainer:
             yield
         restore(self._constants(), constants, "")
         self.learner.restore(kept)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
 
     def _phase(self, step: int) -> Phase:
         begin = max(phase for phase in self.phases if phase <= step)

@@ -65,8 +65,8 @@ def test_the_class_says_in_its_first_line_what_it_is(kind, name):
 
 @every_plugin
 def test_every_field_is_described(kind, name):
-    fields = plugins.discover(kind)[name].model_fields
-    assert [key for key, field in fields.items() if key != "uses" and not field.description] == []
+    said = plugins.discover(kind)[name].descriptions()
+    assert [key for key, text in said.items() if key != "uses" and not text] == []
 
 
 @every_plugin

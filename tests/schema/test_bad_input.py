@@ -386,6 +386,8 @@ CASES = {
     "no samplers": (put("samplers", {}), "samplers", ["needs at least one sampler"]),
     "not YAML": (text("title: [1, 2\n"), "", ["not valid YAML"]),
     "tab in YAML": (text("title: x\n\ttable: []\n"), "", ["not valid YAML", "tiny.yaml:2:"]),
+    "nested beyond what Python reads": (text(f"title: {'[' * 900}{']' * 900}\n"), "", ["is nested too deeply"]),
+    "nested beyond what any reader takes": (text("title: " + "[" * 10**5), "", ["nest"]),
     "not text": (text(b"title: \xff\xfe\n"), "", ["is not UTF-8 text"]),
     "empty file": (text(""), "", ["must hold a mapping of keys to values", "is empty"]),
     "file that is a list": (text("- title\n- table\n"), "", ["must hold a mapping of keys to values", "holds a list"]),

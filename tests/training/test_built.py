@@ -37,5 +37,5 @@ def test_settings_of_the_optimiser_arrive(run):
     file.write_text(text.replace("optimiser: {", "optimiser: {" + given, 1))
     suite.load.cache_clear()
     trainer, _ = build(runs.of(suite.load(), "tiny", "sit", 0), Ranks.alone("cpu"))
-    (group,) = trainer.optimiser.param_groups
-    assert (tuple(group["betas"]), group["eps"], group["weight_decay"]) == ((0.7, 0.9), 0.003, 0.125)
+    given = trainer.optimiser
+    assert (tuple(given.betas), given.eps, given.weight_decay) == ((0.7, 0.9), 0.003, 0.125)
