@@ -102,10 +102,15 @@ def _lacks(plugin: type[Any]) -> str:
 def _words(plugin: type[Any], name: str) -> tuple[str, ...]:
     """Words of which a constant is one, where the kind says them: `ClassVar[Literal["lower", "higher"]]`."""
     for owner in reversed(plugin.__mro__):
-        hint = inspect.get_annotations(owner).get(name)
+        hint = _annotations(owner).get(name)
         if get_origin(hint) is ClassVar and get_origin(inside := get_args(hint)[0]) is Literal:
             return get_args(inside)
     return ()
+
+
+@cache
+def _annotations(owner: type) -> dict[str, Any]:
+    return inspect.get_annotations(owner)
 
 
 def _modules(kind: str) -> list[ModuleType]:

@@ -9,7 +9,7 @@ the seed of torch's generator on the CPU has 32 bits that count, and among 50,00
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,15 +30,19 @@ def stream(name: str, *parts: str | int) -> "np.random.Generator":
 
 def rows(rows: Iterable[int], name: str, *parts: str | int) -> "RowStreams":
     """One stream per row: what a row gets depends on its number and on no other row that is asked for with it."""
-    key = _key(name, *parts)
-    return RowStreams([_generator(key, int(row)) for row in rows])
+    return RowStreams(_key(name, *parts), [int(row) for row in rows])
 
 
 class RowStreams:
-    """A stream for each row of a batch; every draw takes the next numbers of all of them."""
+    """A stream for each row of a batch; every draw takes the next numbers of all of them.
 
-    def __init__(self, generators: "Sequence[np.random.Generator]") -> None:
-        self.generators = generators
+    One generator visits the rows: to make one for each took longer than most draws.
+    """
+
+    def __init__(self, key: "np.ndarray", rows: Sequence[int]) -> None:
+        self._visitor = _generator(key, 0)
+        begun = self._visitor.bit_generator.state
+        self._states = [begun | {"state": begun["state"] | {"counter": _counter(row)}} for row in rows]
 
     def normal(self, *shape: int, dtype: str = "float32", lengths: "Lengths | None" = None) -> "np.ndarray":
         """Standard normal numbers (rows, *shape).
@@ -58,17 +62,25 @@ class RowStreams:
         """One whole number of 62 bits per row, int64."""
         import numpy as np
 
-        return np.array([one.integers(2**62) for one in self.generators], np.int64)
+        return np.array([one.integers(2**62) for one in self._each()], np.int64)
 
     def _filled(
         self, shape: tuple[int, ...], dtype: str, lengths: "Lengths | None", fill: Callable[[Any, Any], Any]
     ) -> "np.ndarray":
         import numpy as np
 
-        out = np.zeros((len(self.generators), *shape), dtype)
-        for i, one in enumerate(self.generators):
+        out = np.zeros((len(self._states), *shape), dtype)
+        for i, one in enumerate(self._each()):
             fill(one, out[i : i + 1] if lengths is None else out[i, : int(lengths[i])])
         return out
+
+    def _each(self) -> "Iterator[np.random.Generator]":
+        """The generator at the place of every row, which it leaves where the next draw goes on."""
+        bits = self._visitor.bit_generator
+        for i, state in enumerate(self._states):
+            bits.state = state
+            yield self._visitor
+            self._states[i] = bits.state
 
 
 def _digest(name: str, *parts: str | int) -> bytes:
@@ -83,7 +95,14 @@ def _key(name: str, *parts: str | int) -> "np.ndarray":
 
 
 def _generator(key: "np.ndarray", row: int) -> "np.random.Generator":
-    """The stream of a row: 2^128 blocks of counters of its own."""
+    """The stream of a row."""
     import numpy as np
 
-    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, row, 0]))
+    return np.random.Generator(np.random.Philox(key=key, counter=_counter(row)))
+
+
+def _counter(row: int) -> "np.ndarray":
+    """Where the stream of a row begins: it has 2^128 blocks of counters of its own."""
+    import numpy as np
+
+    return np.array([0, 0, row, 0], np.uint64)
