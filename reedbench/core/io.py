@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+RERUN = "delete it and rerun"
+NOTHING: Mapping[str, type] = {}
+_KINDS: Mapping[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+}
+
 
 @contextmanager
 def atomic(path: Path | str, *, in_place: bool = False, shared: bool = False) -> Iterator[Path]:
@@ -112,7 +122,29 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # no JSON, or no text at all
-        raise MissingArtefact(f"{path}: not a JSON file ({error}); delete it and rerun") from error
+        raise MissingArtefact(f"{path}: not a JSON file ({error}); {RERUN}") from error
+
+
+def read_object(path: Path | str, kinds: Mapping[str, type] = NOTHING, *, cure: str = RERUN) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Args:
+        path: the file.
+        kinds: names that the object must have, and of which kind their values must be.
+        cure: a clause that says what to do about a wrong file.
+
+    Raises:
+        MissingArtefact: the file is absent, is not JSON, holds something else, or lacks one of the names.
+    """
+    read = read_json(path)
+    if not isinstance(read, dict):
+        raise MissingArtefact(f"{path}: holds {_KINDS.get(type(read), 'something else')}, not an object; {cure}")
+    if missing := [name for name in kinds if name not in read]:
+        raise MissingArtefact(f"{path}: has no {', '.join(missing)}; {cure}")
+    for name, kind in kinds.items():
+        if not isinstance(read[name], (int, float) if kind is float else kind):
+            raise MissingArtefact(f"{path}: its {name} is not {_KINDS[kind]}; {cure}")
+    return read
 
 
 def write_csv(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -145,7 +177,7 @@ def read_tensors(path: Path | str) -> dict[str, Any]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise MissingArtefact(f"{path}: not a whole safetensors file ({error}); delete it and rerun") from error
+        raise MissingArtefact(f"{path}: not a whole safetensors file ({error}); {RERUN}") from error
 
 
 def write_npz(path: Path | str, arrays: Mapping[str, Any], *, compressed: bool = False) -> None:
@@ -156,9 +188,7 @@ def write_npz(path: Path | str, arrays: Mapping[str, Any], *, compressed: bool =
         (np.savez_compressed if compressed else np.savez)(file, **arrays)
 
 
-def read_npz(
-    path: Path | str, names: Sequence[str] | None = None, *, cure: str = "delete it and rerun"
-) -> "dict[str, np.ndarray]":
+def read_npz(path: Path | str, names: Sequence[str] | None = None, *, cure: str = RERUN) -> "dict[str, np.ndarray]":
     """Read the named arrays of an npz file; all of them if none are named.
 
     Args:
@@ -199,7 +229,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> "pa.Ta
         with ParquetFile(path) as file:
             return file.read() if columns is None else file.read(list(columns)).select(list(columns))
     except (ArrowException, OSError, KeyError) as error:  # KeyError: a column that is not there
-        raise MissingArtefact(f"{path}: not a whole parquet file ({_line(error)}); delete it and rerun") from error
+        raise MissingArtefact(f"{path}: not a whole parquet file ({_line(error)}); {RERUN}") from error
 
 
 def _line(error: Exception) -> str:

@@ -23,6 +23,8 @@ from reedbench.core.numerics import Numerics
 from reedbench.core.staging import staged
 
 JOB_VARIABLE = "REEDBENCH_JOB"  # what a launcher knows about the job that this process is, as JSON
+SAID = {"step": str, "version": int, "settings": str, "sha256": str, "inputs": dict, "outputs": list, "command": list,
+        "notes": dict}  # what a sidecar says at least  # fmt: skip
 WITH_EDITS = " with edits"
 PACKAGES = (
     "reedbench",
@@ -118,8 +120,7 @@ def read(path: Path | str) -> dict[str, Any]:
     mark = sidecar(path)
     if not mark.exists():
         raise MissingArtefact(f"{path}: has no provenance file {mark.name}; run its step again")
-    record: dict[str, Any] = io.read_json(mark)
-    return record
+    return io.read_object(mark, SAID, cure=f"run the step again that makes {path}")
 
 
 def require(path: Path | str, settings_digest: str) -> None:
@@ -149,7 +150,7 @@ def fresh(path: Path | str, settings_digest: str, command: list[str]) -> bool:
             require(output, settings_digest)
         same_inputs = all(io.sha256(file) == digest for file, digest in record["inputs"].items())
         return record["command"] == command and same_inputs
-    except (MissingArtefact, KeyError):  # KeyError: not a whole sidecar
+    except MissingArtefact:
         return False
 
 
@@ -260,7 +261,7 @@ def _in_cache(path: str) -> str | None:
     record = Path(path).parent / Path(paths.cache_record(benchmark)).name
     if Path(path).parts[-4:] != Path(paths.cache(benchmark), name).parts or not record.exists():
         return None
-    digests: dict[str, str] = io.read_json(record).get("sha256", {})
+    digests: dict[str, str] = io.read_object(record, {"sha256": dict})["sha256"]
     return next((digest for file, digest in digests.items() if Path(file).name == name), None)
 
 

@@ -19,9 +19,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from reedbench.core import paths
+from reedbench.core import io, paths
 
+RECEIPT = {"key": str, "start": int, "stop": int, "parameters": int, "weights": dict}  # what a receipt says at least
 STEP = re.compile(r"step-(\d+)\.(safetensors|json)")
 
 
@@ -91,6 +93,15 @@ class Kept:
 def save_points(start: int, stop: int, every: int) -> list[int]:
     """Steps after `start` up to `stop` at which weights are saved: multiples of `every`."""
     return list(range(start // every * every + every, stop + 1, every))
+
+
+def receipt(file: Path | str) -> dict[str, Any]:
+    """The receipt of a segment.
+
+    Raises:
+        MissingArtefact: there is none, or it is damaged.
+    """
+    return io.read_object(file, RECEIPT, cure=f"publish its segment again: snakemake -f {file}")
 
 
 def every(root: Path | str = paths.WORK) -> Iterator[Kept]:

@@ -86,8 +86,7 @@ def index(folder: Path | str) -> dict[str, Any]:
     Raises:
         MissingArtefact: there is none, or it is damaged.
     """
-    read: dict[str, Any] = io.read_json(Path(folder) / "index.json")
-    return read
+    return io.read_object(Path(folder) / "index.json")
 
 
 def read(folder: Path | str, split: str) -> Rows:

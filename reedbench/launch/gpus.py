@@ -64,4 +64,4 @@ def hand_over(gpus: list[int], holder: Process, folder: Path | str = LEASES) -> 
 
 
 def _taken(file: Path) -> bool:
-    return file.exists() and Process(**io.read_json(file)).alive()
+    return file.exists() and Process(**io.read_object(file, {"host": str, "pid": int, "started": str})).alive()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, locks, paths
+from reedbench.core import locks, paths, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.launch.tail import tail, written
 from reedbench.schema.runs import Run
@@ -57,10 +57,10 @@ def _published(run: Run) -> int:
     for i, file in enumerate(run.receipts):
         start, stop = run.benchmark.span(i)
         try:
-            receipt = io.read_json(file)
+            receipt = stores.receipt(file)
         except (MissingArtefact, OSError):
             return start
-        if (receipt.get("key"), receipt.get("stop")) != (run.key, stop):
+        if (receipt["key"], receipt["stop"]) != (run.key, stop):
             return start
     return run.total
 

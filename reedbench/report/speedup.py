@@ -160,14 +160,14 @@ class _Runs:
 
     @classmethod
     def of(cls, own: pd.DataFrame, last: int) -> "_Runs":
-        measured, lost = {}, {}
-        for name, curve in own.sort_values("step").groupby("seed"):
-            seed, there = int(str(name)), curve.dropna(subset="value")
-            if len(there) and there["step"].iloc[-1] == last:
-                measured[seed] = there
-            else:
-                end = curve[curve["step"] == last]
-                lost[seed] = str(end["reason"].iloc[0]) if len(end) else f"no evaluation at step {last}"
+        there = own.dropna(subset="value").sort_values("step")
+        measured = {int(str(k)): run for k, run in there.groupby("seed") if run["step"].iloc[-1] == last}
+        ends = own[own["step"] == last].set_index("seed")
+        lost = {
+            int(k): str(ends.loc[k, "reason"]) if k in ends.index else f"no evaluation at step {last}"
+            for k in own["seed"].unique()
+            if k not in measured
+        }
         return cls(measured, lost)
 
 

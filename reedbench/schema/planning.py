@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import io, paths
+from reedbench.core import paths, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.schema import reports, words
 from reedbench.schema.runs import Benchmark, Run
@@ -88,11 +88,11 @@ def walk_backs(benchmark: Benchmark) -> list[str]:
 def is_published(run: Run, i: int) -> bool:
     """Whether the receipt of a segment is that of the present recipe, span and save points."""
     try:
-        receipt = io.read_json(run.receipt(i))
+        receipt = stores.receipt(run.receipt(i))
     except MissingArtefact:
         return False
     weights = {f"{paths.step_name(step)}.safetensors" for step in run.benchmark.save_points(i)}
-    found = (receipt.get("key"), receipt.get("start"), receipt.get("stop"), set(receipt.get("weights", ())))
+    found = (receipt["key"], receipt["start"], receipt["stop"], set(receipt["weights"]))
     return found == (run.key, *run.benchmark.span(i), weights)
 
 

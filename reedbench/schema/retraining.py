@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, provenance
+from reedbench.core import io, provenance, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.schema.runs import Benchmark, Run
 
@@ -85,10 +85,10 @@ def _receipts(run: Run) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Receipts of its segments that belong to another recipe."""
     for file in map(Path, run.receipts):
         try:
-            receipt = io.read_json(file)
+            receipt = stores.receipt(file)
         except MissingArtefact:
             continue
-        if isinstance(receipt, dict) and receipt.get("key") not in (None, run.key):
+        if receipt["key"] != run.key:
             yield file, receipt
 
 

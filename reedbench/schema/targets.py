@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reedbench.core import io, paths
-from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.errors import ConfigError
 from reedbench.schema import encoder_names, reports, runs, versions
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
@@ -124,12 +124,8 @@ def cached_ablations(b: str) -> list[str]:
     Raises:
         MissingArtefact: the record of the cache is damaged.
     """
-    record = io.read_json(paths.cache_record(b))
-    if not isinstance(record, dict) or "ablations" not in record:
-        raise MissingArtefact(
-            f"{paths.cache_record(b)}: names no ablations; restore it, or run: reedbench cache export {b}"
-        )
-    return list(record["ablations"])
+    cure = f"restore it, or run: reedbench cache export {b}"
+    return list(io.read_object(paths.cache_record(b), {"ablations": list}, cure=cure)["ablations"])
 
 
 def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reedbench.core import io, paths, provenance
+from reedbench.core import io, paths, provenance, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
 from reedbench.report import source as sources
@@ -54,7 +54,7 @@ def from_runs(benchmark: Benchmark, cells: Sequence[Cell], *, previews: bool) ->
     runs = list(dict.fromkeys(cell.run for cell in cells))
     for file in metric_files:
         provenance.require(file, benchmark.evaluation_key)
-    metrics = sources.records(io.read_json(file) for file in metric_files)
+    metrics = sources.records(io.read_object(file, {"method": str, "records": list}) for file in metric_files)
     curves = pd.concat([_curve(run) for run in runs], ignore_index=True)
     first = (benchmark.spec.seeds[0], next(iter(benchmark.spec.samplers)))
     shown = {f"{c.run.method}/{c.step}": c.preview for c in cells if (c.run.seed, c.sampler) == first}
@@ -103,7 +103,7 @@ def available(benchmark: Benchmark) -> list[Cell]:
 def _curve(run: Run) -> pd.DataFrame:
     for receipt in run.receipts:
         provenance.require(receipt, run.key)
-    read = [io.read_json(receipt) for receipt in run.receipts]
+    read = [stores.receipt(receipt) for receipt in run.receipts]
     constants = {
         "benchmark": run.benchmark.name, "method": run.method, "seed": run.seed,
         "params": read[0]["parameters"], **_one_off(run),

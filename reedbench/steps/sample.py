@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reedbench.core import io, paths, provenance, seeds
+from reedbench.core import io, paths, provenance, seeds, stores
 from reedbench.core.console import Track
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.provenance import Made
@@ -85,13 +85,13 @@ def _check_weights(cell: Cell) -> None:
         MissingArtefact: they are absent, or others.
     """
     receipt, file, name = cell.receipt, cell.weights, Path(cell.weights).name
-    said = io.read_json(receipt)
-    if (found := said.get("key")) != cell.run.key:
+    said = stores.receipt(receipt)
+    if (found := said["key"]) != cell.run.key:
         raise MissingArtefact(
             f"{receipt}: the weights belong to recipe {found}, the configuration's is {cell.run.key}; "
             f"train again: snakemake -f {receipt}"
         )
-    wanted = said.get("weights", {}).get(name)
+    wanted = said["weights"].get(name)
     if wanted is None:
         why = f"{receipt}: speaks of no {name} (train.save_every was edited since)"
     elif not Path(file).exists():

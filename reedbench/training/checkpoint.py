@@ -20,7 +20,9 @@ from reedbench.core.errors import MissingArtefact, RunAgain
 
 KEPT_WHILE_TRAINING = 2
 Record = dict[str, Any]
-RECORDED = {"weights", "state", "rows", "costs", "since"}  # what a whole record says, beside its numerics
+# What a whole record (beside its numerics) and the journal of a state say at least.
+RECORD = {"weights": str, "state": str, "rows": list, "costs": dict, "since": float}
+JOURNAL = {"rows": list, "pending": list, "costs": dict, "since": float, "rates": dict, "numerics": list}
 
 
 class Store(stores.Folder):
@@ -65,7 +67,8 @@ class Store(stores.Folder):
     def load_state(self, step: int) -> tuple[dict[str, Tensor], Any] | None:
         """A state and its journal, or nothing if either is damaged."""
         try:
-            return load_file(self.state_file(step)), io.read_json(self.state_file(step).with_suffix(".json"))
+            journal = io.read_object(self.state_file(step).with_suffix(".json"), JOURNAL)
+            return load_file(self.state_file(step)), journal
         except (OSError, SafetensorError, MissingArtefact) as error:
             say(f"state of step {step} is unusable ({error}); going back to an older one")
             return None
@@ -73,10 +76,9 @@ class Store(stores.Folder):
     def record(self, step: int) -> Record | None:
         """The record of a save point, if there is a whole one."""
         try:
-            record = io.read_json(self.record_file(step))
+            return io.read_object(self.record_file(step), RECORD)
         except (OSError, MissingArtefact):
             return None
-        return record if isinstance(record, dict) and record.keys() >= RECORDED else None
 
     def is_whole(self, step: int) -> bool:
         """Whether the weights of a save point are there, and are those that training wrote. Reads all of them."""

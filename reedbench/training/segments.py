@@ -127,15 +127,15 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
 def _check_previous(segment: Segment) -> None:
     if segment.previous is None:
         return
-    receipt = io.read_json(segment.previous)
-    if receipt.get("key") != segment.key:
+    receipt = stores.receipt(segment.previous)
+    if receipt["key"] != segment.key:
         raise ConfigError(
-            f"{segment.previous}: belongs to recipe {receipt.get('key')}, this run's is {segment.key}: "
+            f"{segment.previous}: belongs to recipe {receipt['key']}, this run's is {segment.key}: "
             "the configuration was edited since; train that segment again first (snakemake does)"
         )
-    if receipt.get("stop") != segment.start:
+    if receipt["stop"] != segment.start:
         raise ConfigError(
-            f"{segment.previous}: ends at step {receipt.get('stop')}, this segment begins at {segment.start}: "
+            f"{segment.previous}: ends at step {receipt['stop']}, this segment begins at {segment.start}: "
             "train.segment was edited since; run that segment again first (snakemake does; nothing is trained twice)"
         )
 

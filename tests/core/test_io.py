@@ -181,6 +181,31 @@ def test_a_damaged_json_file_is_named_in_one_line(tmp_path, content):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[1, 2]", "holds a list, not an object"),
+        ('"text"', "holds a text, not an object"),
+        ("null", "holds something else, not an object"),
+        ('{"key": "a"}', "has no stop, weights"),
+        ('{"key": "a", "stop": "10", "weights": {}}', "its stop is not a whole number"),
+        ('{"key": "a", "stop": 10, "weights": ["w"]}', "its weights is not an object"),
+    ],
+)
+def test_json_of_another_shape_is_one_line_with_what_is_missing(tmp_path, content, words):
+    file = tmp_path / "a.json"
+    file.write_text(content)
+    with pytest.raises(MissingArtefact) as caught:
+        io.read_object(file, {"key": str, "stop": int, "weights": dict}, cure="make it again")
+    assert str(caught.value) == f"{file}: {words}; make it again"
+
+
+def test_json_of_the_expected_shape_is_read_with_whatever_else_it_says(tmp_path):
+    value = {"seconds": 1, "more": None}
+    io.write_json(tmp_path / "a.json", value)
+    assert io.read_object(tmp_path / "a.json", {"seconds": float}) == value
+
+
 @pytest.mark.parametrize("size", [0, 4, 20, -3])
 def test_a_damaged_tensor_file_is_named_in_one_line(tmp_path, size):
     file = tmp_path / "a.safetensors"

@@ -165,9 +165,13 @@ def test_an_absent_artefact_is_refused(chain):
     assert not fresh("middle", DIGEST)
 
 
-def test_an_artefact_with_a_damaged_sidecar_is_not_fresh(chain):
-    provenance.sidecar("middle").write_text("{")
+@pytest.mark.parametrize("content", ["{", "[]", '"text"', "{}", '{"settings": "a"}'])
+def test_an_artefact_with_a_damaged_sidecar_is_not_fresh_and_says_so_in_one_line(chain, content):
+    provenance.sidecar("middle").write_text(content)
     assert not fresh("middle", DIGEST)
+    for ask in (lambda: provenance.require("middle", DIGEST), lambda: list(provenance.verify("middle"))):
+        with pytest.raises(MissingArtefact, match=r"^middle\.prov\.json: "):
+            ask()
 
 
 def test_an_artefact_whose_input_changed_is_accepted_but_not_fresh(chain):

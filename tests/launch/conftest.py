@@ -41,7 +41,8 @@ class Scene:
 
     def receipts(self, count: int, method: str = "sit", key: str | None = None) -> None:
         for i in range(count):
-            receipt = {"key": key or self.key(method), "start": 10 * i, "stop": 10 * (i + 1)}
+            span = {"start": 10 * i, "stop": 10 * (i + 1)}
+            receipt = {"key": key or self.key(method), **span, "parameters": 1, "weights": {}}
             io.write_json(paths.receipt("tiny", method, 0, i), receipt)
 
     def state(self, step: int, key: str | None = None) -> None:

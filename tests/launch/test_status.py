@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -46,6 +47,13 @@ def test_receipts_and_states_of_an_outdated_recipe_do_not_count(scene):
     scene.receipts(2, key=OUTDATED)
     scene.state(15, key=OUTDATED)
     assert (scene.run().state, scene.run().step) == ("waiting", 0)
+
+
+@pytest.mark.parametrize("content", ["[]", '"text"', "{}", '{"key": "a"}'])
+def test_a_receipt_of_another_shape_does_not_count(scene, content):
+    scene.receipts(2)
+    Path(paths.receipt("tiny", "sit", 0, 1)).write_text(content)
+    assert (scene.run().state, scene.run().step) == ("stopped", 10)
 
 
 def test_stopped_has_progress_and_nothing_that_lives(scene):

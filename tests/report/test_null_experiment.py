@@ -33,6 +33,17 @@ def test_identical_methods_are_shown_as_such_in_1000_benchmarks(experiment, worl
     assert found.failure == ""
 
 
+def test_identical_methods_on_a_plateau_are_shown_as_such_in_1000_benchmarks(experiment, world):
+    level = world.plateau()
+    noise = (level.own @ level.own.T).diagonal() ** 0.5
+    before, last = level.mean(level.steps)[-2:]
+    assert before - last < noise[-1]  # nobody could tell the last two evaluations of a run apart
+    found = experiment.run(level, 1.0, 3, 1000)
+    assert 0.99 <= found.mean <= 1.01
+    assert 0.03 <= found.excludes_one <= 0.07
+    assert (found.bounds, found.failure) == (0, "")
+
+
 @pytest.mark.parametrize(("true", "off"), [(0.77, 0.02), (2.0, 0.03)])
 @pytest.mark.parametrize("paired", [True, False])
 def test_a_true_speed_up_is_shown_within_its_claim(experiment, world, true, off, paired):

@@ -24,9 +24,11 @@ def leave(m, seconds):
     io.write_json(paths.recipe("tiny", m, 0), recipe)
     for i in range(2):
         receipt = paths.receipt("tiny", m, 0, i)
-        io.write_json(receipt, {"key": settings.key(recipe), "start": 10 * i, "stop": 10 * (i + 1)})
+        io.write_json(receipt, {"key": settings.key(recipe), "start": 10 * i, "stop": 10 * (i + 1),
+                               "parameters": 1, "weights": {}})  # fmt: skip
         costs = {"device_seconds": seconds * (i + 1) / 2, "cpu_seconds": 1.0, "flops": 1e9 * (i + 1)}
-        io.write_json(provenance.sidecar(receipt), {"notes": {"run_costs": costs}})
+        made = {"step": "train", "version": 1, "settings": "", "sha256": "", "inputs": {}, "outputs": [], "command": []}
+        io.write_json(provenance.sidecar(receipt), {**made, "notes": {"run_costs": costs}})
 
 
 @pytest.fixture

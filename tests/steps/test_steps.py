@@ -217,6 +217,18 @@ def test_sampling_from_weights_that_the_receipt_does_not_name_is_refused(work, c
     assert "snakemake -f results/runs/tiny/sit/seed0/segment-0.json" in said
 
 
+SHAPES = ["[]", '"text"', "{}", '{"key": null, "start": 0, "stop": 10, "parameters": 1, "weights": []}']
+
+
+@pytest.mark.parametrize("content", SHAPES)
+def test_a_receipt_of_another_shape_is_one_line_that_names_it(work, capfd, content):
+    receipt = Path(paths.receipt("tiny", "sit", 0, 0))
+    receipt.write_text(content)
+    assert sample() == 3
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if str(receipt) in line)
+    assert f"publish its segment again: snakemake -f {receipt}" in line
+
+
 def test_evaluation_without_samples_is_a_missing_artefact(work, capfd):
     assert evaluate() == 3
     assert f"{samples()}: no such file" in capfd.readouterr().err

@@ -105,6 +105,28 @@ def test_a_damaged_state_is_not_used(run, capfd):
     assert outcome() == run
 
 
+@pytest.mark.parametrize("content", ["[]", '"text"', '{"rows": [], "pending": []}'])
+def test_a_state_whose_journal_has_another_shape_is_not_used(run, capfd, content):
+    assert train(0) == 0
+    (journal,) = Path("work").rglob("state/step-0000010.json")
+    journal.write_text(content)
+    assert train(1) == 0
+    assert "state of step 10 is unusable" in capfd.readouterr().err
+    assert outcome() == run
+
+
+@pytest.mark.parametrize("content", ["[]", '"text"', '{"key": "a"}'])
+def test_a_segment_after_a_receipt_of_another_shape_is_refused_in_one_line(run, capfd, content):
+    assert train(0) == 0
+    receipt = Path(paths.receipt("tiny", "reed", 0, 0))
+    receipt.write_text(content)
+    capfd.readouterr()
+    assert train(1) == 3
+    (line,) = capfd.readouterr().err.splitlines()
+    assert str(receipt) in line
+    assert line.endswith(f"publish its segment again: snakemake -f {receipt}")
+
+
 def test_a_finished_segment_is_collected_and_not_trained_again(run, capfd):
     train_both()
     shutil.rmtree(paths.segment("tiny", "reed", 0, 1))
