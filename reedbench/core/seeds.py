@@ -41,7 +41,7 @@ class RowStreams:
 
     def __init__(self, key: "np.ndarray", rows: Sequence[int]) -> None:
         self._visitor = _generator(key, 0)
-        begun = self._visitor.bit_generator.state
+        begun: dict[str, Any] = dict(self._visitor.bit_generator.state)
         self._states = [begun | {"state": begun["state"] | {"counter": _counter(row)}} for row in rows]
 
     def normal(self, *shape: int, dtype: str = "float32", lengths: "Lengths | None" = None) -> "np.ndarray":
@@ -80,7 +80,7 @@ class RowStreams:
         for i, state in enumerate(self._states):
             bits.state = state
             yield self._visitor
-            self._states[i] = bits.state
+            self._states[i] = dict(bits.state)
 
 
 def _digest(name: str, *parts: str | int) -> bytes:
