@@ -16,13 +16,15 @@ def here(tmp_path, monkeypatch):
     interruption.answered()
 
 
-def fill(parts, *, until=None, rank=0, world=1):
+def fill(parts, *, until=None, leave=None, rank=0, world=1):
     done = []
     for number, path in parts.make(rank, world):
         if number == until:
             raise KeyboardInterrupt
         path.write_text(f"part {number}")
         done.append(number)
+        if number == leave:
+            interruption.ask(interruption.LEAVE)
     return done
 
 
@@ -52,13 +54,9 @@ def test_processes_share_the_parts_and_together_make_each_once():
 
 
 def test_asked_to_leave_it_finishes_its_part_and_says_what_is_left():
-    parts, made = Parts(NAMES, "settings", 3), []
+    parts = Parts(NAMES, "settings", 3)
     with pytest.raises(Paused, match=r"^represent/digits/patches: paused, 2 of 3 parts left; run again to go on$"):
-        for number, path in parts.make():
-            path.write_text("whole")
-            made.append(number)
-            interruption.ask(interruption.LEAVE)
-    assert made == [0]
+        fill(parts, leave=0)
     assert parts.missing() == [1, 2]
 
 
