@@ -6,20 +6,25 @@ parts (settings, inputs, cuts); a part that is there is whole and right. When al
 the output's folder, and the private folder goes once the step has recorded its outputs.
 
     work/parts/<verb>/<names>/<digest>/part-00000.safetensors
+    work/parts/<verb>/<names>/<digest>/part-00000.json          what the part took; written before the part
+    work/parts/<verb>/<names>/<digest>/lock                     held while somebody makes parts
 """
 
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reedbench.core import faults, interruption, io, paths
-from reedbench.core.errors import Paused
+from reedbench.core import faults, interruption, io, locks, paths
+from reedbench.core.errors import Paused, RunAgain
 
 BYTES = 64 << 20
 """What a part holds, about: large enough for disks, small enough that little is lost with one."""
+LOCK = "lock"
+DIGEST = re.compile(r"[0-9a-f]{12}")
 
 
 class Parts:
@@ -33,6 +38,32 @@ class Parts:
     def file(self, number: int) -> Path:
         """Where a part lies."""
         return self.folder / f"part-{number:05d}{self.suffix}"
+
+    def beside(self, number: int, suffix: str) -> Path:
+        """A small file that belongs to a part; it has to be written before the part itself is there."""
+        return self.file(number).with_suffix(suffix)
+
+    def files(self) -> list[Path]:
+        """All parts, in order."""
+        return [self.file(number) for number in range(self.count)]
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever makes them."""
+        return self.folder / LOCK
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from making them, and from deleting them, inside the block.
+
+        Raises:
+            RunAgain: somebody else makes them now.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lock.open("a") as lock:
+            if not locks.taken(lock):
+                raise RunAgain(f"{'/'.join(self.names)}: another process makes it now (it holds {self.lock})")
+            yield
 
     def missing(self, rank: int = 0, world: int = 1) -> list[int]:
         """Parts of one of `world` processes that are not there yet."""
@@ -78,15 +109,26 @@ class Parts:
             parent.rmdir()
 
 
-def cuts(row_bytes: Sequence[int], limit: int = BYTES) -> list[slice]:
-    """Consecutive rows of at most `limit` bytes together; a row that is larger is alone. At least one, if empty."""
-    found, begin, size = [], 0, 0
+def every() -> Iterator[tuple[str, Path]]:
+    """All private folders of a working directory, with the names of their outputs."""
+    root = Path(paths.parts())
+    for folder in sorted(root.glob("*/**/")):
+        if DIGEST.fullmatch(folder.name) and (folder / LOCK).exists():
+            yield str(folder.parent.relative_to(root)), folder
+
+
+def cuts(row_bytes: Iterable[int], limit: int = BYTES, most: int | None = None) -> list[slice]:
+    """Consecutive rows of at most `limit` bytes together, and at most `most`; a row that is larger is alone.
+
+    At least one, if empty.
+    """
+    found, begin, size, row = [], 0, 0, -1
     for row, more in enumerate(row_bytes):
-        if row > begin and size + more > limit:
+        if row > begin and (size + more > limit or row - begin == most):
             found.append(slice(begin, row))
             begin, size = row, 0
         size += more
-    return [*found, slice(begin, len(row_bytes))]
+    return [*found, slice(begin, row + 1)]
 
 
 def even_cuts(rows: int, row_bytes: int, limit: int = BYTES) -> list[slice]:

@@ -6,6 +6,7 @@ layout read here (8-byte header length, JSON header, raw little-endian data) is 
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,24 @@ def write_parts(folder: Path | str, parts: Iterable[Mapping[str, Any]]) -> None:
     """Write one shard per part, as they come: only one of them need be in memory."""
     with io.atomic_directory(folder) as whole:
         for number, arrays in enumerate(parts):
-            io.write_tensors(whole / f"shard-{number:05d}.safetensors", _tensors(arrays))
+            write_part(whole / f"shard-{number:05d}.safetensors", arrays)
+
+
+def write_part(file: Path, arrays: Mapping[str, Any]) -> None:
+    """Write one shard."""
+    io.write_tensors(file, _tensors(arrays))
+
+
+def row_bytes(arrays: Mapping[str, Any]) -> np.ndarray:
+    """(n,) int64: bytes of every row in all of the arrays."""
+    total: np.ndarray | int = 0
+    for rows in arrays.values():
+        if isinstance(rows, Ragged):
+            entry = math.prod(rows.values.shape[1:]) * rows.dtype.itemsize
+            total = total + rows.lengths * entry
+        else:
+            total = total + np.full(len(rows), math.prod(rows.shape[1:]) * rows.dtype.itemsize, np.int64)
+    return np.asarray(total, np.int64)
 
 
 def _tensors(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -75,9 +93,22 @@ class Shards:
         """Shape of one row of the array `name`; -1 where rows differ."""
         return tuple(self.maps[0][name].shape[1:])
 
+    def sizes(self) -> np.ndarray:
+        """(n,) int64: bytes of every row in all arrays."""
+        return np.concatenate([row_bytes(shard) for shard in self.maps])
+
     def lengths(self, name: str) -> np.ndarray:
         """(n,) int64: lengths of the rows of a ragged array."""
         return np.concatenate([shard[name].lengths for shard in self.maps])
+
+    def unlike(self) -> str:
+        """What tells one shard's arrays from those of the first; nothing where all are alike."""
+        first, *others = ({name: (rows.dtype, rows.shape[1:]) for name, rows in shard.items()} for shard in self.maps)
+        for number, other in enumerate(others, 1):
+            if other != first:
+                name = next(n for n in sorted({*first, *other}) if first.get(n) != other.get(n))
+                return f"'{name}' is {_words(first.get(name))} in the first, {_words(other.get(name))} in number {number + 1}"
+        return ""
 
     def read(self, name: str, rows: Any = None) -> Any:
         """Rows of the array `name` in the order asked for (an array, or `Ragged`); all rows if none are named."""
@@ -103,6 +134,10 @@ class Shards:
         found = [self.maps[s][name][int(row - self.starts[s])] for s, row in zip(shard_of, rows, strict=True)]
         values = np.concatenate(found) if found else np.asarray(self.maps[0][name].values[:0])
         return Ragged(values, np.array([len(row) for row in found], np.int64))
+
+
+def _words(array: tuple[Any, tuple[int, ...]] | None) -> str:
+    return "absent" if array is None else f"{array[0]} {array[1]}"
 
 
 def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
