@@ -7,6 +7,7 @@ layout read here (8-byte header length, JSON header, raw little-endian data) is 
 
 import json
 import math
+import mmap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,18 @@ class Shards:
         files = sorted(io.require(folder).glob("shard-*.safetensors"))
         if not files:
             raise MissingArtefact(f"{folder}: holds no shard; delete the folder and rerun the step that makes it")
-        self.maps = [_checked(file) for file in files]
+        self._open(files)
+
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> "Shards":
+        """Of single files, in their order."""
+        store = cls.__new__(cls)
+        store._open(files)
+        return store
+
+    def _open(self, files: Iterable[Path]) -> None:
+        mapped = [_checked(file) for file in files]
+        self.files, self.maps = [file for file, _ in mapped], [rows for _, rows in mapped]
         self.starts = np.cumsum([0] + [len(next(iter(shard.values()))) for shard in self.maps])
 
     def __len__(self) -> int:
@@ -93,6 +105,11 @@ class Shards:
         """Shape of one row of the array `name`; -1 where rows differ."""
         return tuple(self.maps[0][name].shape[1:])
 
+    def dtype(self, name: str) -> np.dtype:
+        """Of the array `name`."""
+        found: np.dtype = self.maps[0][name].dtype
+        return found
+
     def sizes(self) -> np.ndarray:
         """(n,) int64: bytes of every row in all arrays."""
         return np.concatenate([row_bytes(shard) for shard in self.maps])
@@ -104,10 +121,11 @@ class Shards:
     def unlike(self) -> str:
         """What tells one shard's arrays from those of the first; nothing where all are alike."""
         first, *others = ({name: (rows.dtype, rows.shape[1:]) for name, rows in shard.items()} for shard in self.maps)
-        for number, other in enumerate(others, 1):
+        for number, other in enumerate(others, 2):
             if other != first:
                 name = next(n for n in sorted({*first, *other}) if first.get(n) != other.get(n))
-                return f"'{name}' is {_words(first.get(name))} in the first, {_words(other.get(name))} in number {number + 1}"
+                one, another = _words(first.get(name)), _words(other.get(name))
+                return f"'{name}' is {one} in the first, {another} in number {number}"
         return ""
 
     def read(self, name: str, rows: Any = None) -> Any:
@@ -123,6 +141,11 @@ class Shards:
             here = shard_of == number
             out[here] = self.maps[number][name][rows[here] - self.starts[number]]
         return out
+
+    def release(self) -> None:
+        """Let go of what was read of the files: it would count as this process's memory, though it needs none."""
+        for file in self.files:
+            file.madvise(mmap.MADV_DONTNEED)
 
     def row(self, name: str, row: int) -> np.ndarray:
         """One row as it lies in the file, of which only what is looked at is read."""
@@ -149,24 +172,28 @@ def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _checked(file: Path) -> dict[str, Any]:
+def _checked(file: Path) -> tuple[mmap.mmap, dict[str, Any]]:
     try:
-        return _rows(_map(file))
+        opened, tensors = _map(file)
+        return opened, _rows(tensors)
     except (ValueError, KeyError, OverflowError, TypeError) as error:
         what = f"{type(error).__name__}: {error}"
         raise MissingArtefact(f"{file}: not a whole safetensors file ({what}); delete it and rerun") from error
 
 
-def _map(file: Path) -> dict[str, np.ndarray]:
+def _map(file: Path) -> tuple[mmap.mmap, dict[str, np.ndarray]]:
     with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > file.stat().st_size:
-            raise ValueError("its header is longer than the file")
-        header = json.loads(stream.read(length))
+        opened = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    length = int.from_bytes(opened[:8], "little")
+    if length > len(opened):
+        raise ValueError("its header is longer than the file")
+    header = json.loads(opened[8 : 8 + length])
     header.pop("__metadata__", None)
+    data = np.frombuffer(opened, np.uint8)[8 + length :]
     arrays = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        raw = np.memmap(file, np.uint8, "r", offset=8 + length + begin, shape=(end - begin,))
-        arrays[name] = raw.view(TYPES[entry["dtype"]]).reshape(entry["shape"])
-    return arrays
+        if end > len(data):
+            raise ValueError(f"{name} ends beyond the file")
+        arrays[name] = data[begin:end].view(TYPES[entry["dtype"]]).reshape(entry["shape"])
+    return opened, arrays

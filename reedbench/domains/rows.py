@@ -92,7 +92,7 @@ class _Stored(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self:
             raise KeyError(name)
-        return self.store.read(name, self.places)
+        return self._read([name], self.places)[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self.store.names
@@ -105,7 +105,12 @@ class _Stored(Mapping[str, Any]):
 
     def read(self, rows: np.ndarray) -> dict[str, Any]:
         """Some of the rows."""
-        return {name: self.store.read(name, self.places[rows]) for name in self.store.names}
+        return self._read(self.store.names, self.places[rows])
+
+    def _read(self, names: Sequence[str], places: np.ndarray) -> dict[str, Any]:
+        found = {name: self.store.read(name, places) for name in names}
+        self.store.release()
+        return found
 
 
 def ids_digest(ids: Sequence[str]) -> str:

@@ -1,17 +1,16 @@
 """prepare: rows of a dataset -> results/data/<dataset>/."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reedbench.core import console, io, paths
-from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
+from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.parts import Parts
 from reedbench.core.provenance import Made
 from reedbench.datasets import AbstractDataset
 from reedbench.domains import rows
-from reedbench.domains.rows import Rows
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled

@@ -58,9 +58,7 @@ def filled(
         yield
 
 
-def _make(
-    parts: Parts, ranks: Ranks, make: Callable[[int, Path], object], sizes: Sequence[int], unit: str
-) -> None:
+def _make(parts: Parts, ranks: Ranks, make: Callable[[int, Path], object], sizes: Sequence[int], unit: str) -> None:
     done, total = 0, sum(sizes[number] for number in parts.missing(ranks.rank, ranks.world))
     with Track("/".join(parts.names), total, unit=unit) as track:
         for number, part in parts.make(ranks.rank, ranks.world):
