@@ -39,11 +39,11 @@ def say(message: str) -> None:
 def muted() -> Iterator[None]:
     """Say nothing and show no progress inside: another process speaks for this one."""
     global _quiet
-    _quiet = True
+    before, _quiet = _quiet, True
     try:
         yield
     finally:
-        _quiet = False
+        _quiet = before
 
 
 class Track:

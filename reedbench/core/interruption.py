@@ -39,11 +39,11 @@ def answered(request: int = LEAVE) -> None:
 def deferred() -> Iterator[None]:
     """While this block runs, it looks at `wanted` itself."""
     global _deferring
-    _deferring = True
+    before, _deferring = _deferring, True
     try:
         yield
     finally:
-        _deferring = False
+        _deferring = before
 
 
 def listen(listener: Callable[[int, float], None] | None) -> None:

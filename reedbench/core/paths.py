@@ -94,6 +94,11 @@ def store(benchmark: str, method: str, seed: int | str, key: str) -> str:
     return f"{WORK}/{benchmark}/{method}/seed{seed}/{key}"
 
 
+def parts(*names: str) -> str:
+    """Private folder of the finished parts of a step that has not ended yet."""
+    return "/".join((WORK, "parts", *names))
+
+
 def job(key: str) -> str:
     """Private folder of a launched job: its ticket, and one folder per submission with logs and staged outputs."""
     return f"{WORK}/jobs/{key}"

@@ -20,6 +20,7 @@ from reedbench.core import io, numerics, paths
 from reedbench.core.clock import Stopwatch
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.numerics import Numerics
+from reedbench.core.parts import Parts
 from reedbench.core.staging import staged
 
 JOB_VARIABLE = "REEDBENCH_JOB"  # what a launcher knows about the job that this process is, as JSON
@@ -61,6 +62,8 @@ class Made:
     notes: dict[str, Any] = field(default_factory=dict)
     numerics: Numerics | None = None
     """Under which the outputs were computed, where that was not all here."""
+    kept: Parts | None = None
+    """What a repetition would go on from: needed no more once the outputs are recorded."""
 
 
 def cpu_seconds() -> float:

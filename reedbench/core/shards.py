@@ -6,6 +6,8 @@ layout read here (8-byte header length, JSON header, raw little-endian data) is 
 """
 
 import json
+import math
+import mmap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,24 @@ def write_parts(folder: Path | str, parts: Iterable[Mapping[str, Any]]) -> None:
     """Write one shard per part, as they come: only one of them need be in memory."""
     with io.atomic_directory(folder) as whole:
         for number, arrays in enumerate(parts):
-            io.write_tensors(whole / f"shard-{number:05d}.safetensors", _tensors(arrays))
+            write_part(whole / f"shard-{number:05d}.safetensors", arrays)
+
+
+def write_part(file: Path, arrays: Mapping[str, Any]) -> None:
+    """Write one shard."""
+    io.write_tensors(file, _tensors(arrays))
+
+
+def row_bytes(arrays: Mapping[str, Any]) -> np.ndarray:
+    """(n,) int64: bytes of every row in all of the arrays."""
+    total: np.ndarray | int = 0
+    for rows in arrays.values():
+        if isinstance(rows, Ragged):
+            entry = math.prod(rows.values.shape[1:]) * rows.dtype.itemsize
+            total = total + rows.lengths * entry
+        else:
+            total = total + np.full(len(rows), math.prod(rows.shape[1:]) * rows.dtype.itemsize, np.int64)
+    return np.asarray(total, np.int64)
 
 
 def _tensors(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -60,7 +79,18 @@ class Shards:
         files = sorted(io.require(folder).glob("shard-*.safetensors"))
         if not files:
             raise MissingArtefact(f"{folder}: holds no shard; delete the folder and rerun the step that makes it")
-        self.maps = [_checked(file) for file in files]
+        self._open(files)
+
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> "Shards":
+        """Of single files, in their order."""
+        store = cls.__new__(cls)
+        store._open(files)
+        return store
+
+    def _open(self, files: Iterable[Path]) -> None:
+        mapped = [_checked(file) for file in files]
+        self.files, self.maps = [file for file, _ in mapped], [rows for _, rows in mapped]
         self.starts = np.cumsum([0] + [len(next(iter(shard.values()))) for shard in self.maps])
 
     def __len__(self) -> int:
@@ -75,9 +105,28 @@ class Shards:
         """Shape of one row of the array `name`; -1 where rows differ."""
         return tuple(self.maps[0][name].shape[1:])
 
+    def dtype(self, name: str) -> np.dtype:
+        """Of the array `name`."""
+        found: np.dtype = self.maps[0][name].dtype
+        return found
+
+    def sizes(self) -> np.ndarray:
+        """(n,) int64: bytes of every row in all arrays."""
+        return np.concatenate([row_bytes(shard) for shard in self.maps])
+
     def lengths(self, name: str) -> np.ndarray:
         """(n,) int64: lengths of the rows of a ragged array."""
         return np.concatenate([shard[name].lengths for shard in self.maps])
+
+    def unlike(self) -> str:
+        """What tells one shard's arrays from those of the first; nothing where all are alike."""
+        first, *others = ({name: (rows.dtype, rows.shape[1:]) for name, rows in shard.items()} for shard in self.maps)
+        for number, other in enumerate(others, 2):
+            if other != first:
+                name = next(n for n in sorted({*first, *other}) if first.get(n) != other.get(n))
+                one, another = _words(first.get(name)), _words(other.get(name))
+                return f"'{name}' is {one} in the first, {another} in number {number}"
+        return ""
 
     def read(self, name: str, rows: Any = None) -> Any:
         """Rows of the array `name` in the order asked for (an array, or `Ragged`); all rows if none are named."""
@@ -93,6 +142,11 @@ class Shards:
             out[here] = self.maps[number][name][rows[here] - self.starts[number]]
         return out
 
+    def release(self) -> None:
+        """Let go of what was read of the files: it would count as this process's memory, though it needs none."""
+        for file in self.files:
+            file.madvise(mmap.MADV_DONTNEED)
+
     def row(self, name: str, row: int) -> np.ndarray:
         """One row as it lies in the file, of which only what is looked at is read."""
         shard = int(np.searchsorted(self.starts, row, side="right")) - 1
@@ -105,6 +159,10 @@ class Shards:
         return Ragged(values, np.array([len(row) for row in found], np.int64))
 
 
+def _words(array: tuple[Any, tuple[int, ...]] | None) -> str:
+    return "absent" if array is None else f"{array[0]} {array[1]}"
+
+
 def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Arrays of rows, as they were given to `write`."""
     plain = {name: array for name, array in tensors.items() if not name.endswith(LENGTHS)}
@@ -114,24 +172,28 @@ def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _checked(file: Path) -> dict[str, Any]:
+def _checked(file: Path) -> tuple[mmap.mmap, dict[str, Any]]:
     try:
-        return _rows(_map(file))
+        opened, tensors = _map(file)
+        return opened, _rows(tensors)
     except (ValueError, KeyError, OverflowError, TypeError) as error:
         what = f"{type(error).__name__}: {error}"
         raise MissingArtefact(f"{file}: not a whole safetensors file ({what}); delete it and rerun") from error
 
 
-def _map(file: Path) -> dict[str, np.ndarray]:
+def _map(file: Path) -> tuple[mmap.mmap, dict[str, np.ndarray]]:
     with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > file.stat().st_size:
-            raise ValueError("its header is longer than the file")
-        header = json.loads(stream.read(length))
+        opened = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    length = int.from_bytes(opened[:8], "little")
+    if length > len(opened):
+        raise ValueError("its header is longer than the file")
+    header = json.loads(opened[8 : 8 + length])
     header.pop("__metadata__", None)
+    data = np.frombuffer(opened, np.uint8)[8 + length :]
     arrays = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        raw = np.memmap(file, np.uint8, "r", offset=8 + length + begin, shape=(end - begin,))
-        arrays[name] = raw.view(TYPES[entry["dtype"]]).reshape(entry["shape"])
-    return arrays
+        if end > len(data):
+            raise ValueError(f"{name} ends beyond the file")
+        arrays[name] = data[begin:end].view(TYPES[entry["dtype"]]).reshape(entry["shape"])
+    return opened, arrays

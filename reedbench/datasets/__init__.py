@@ -1,7 +1,8 @@
 """Datasets: one file each. A dataset yields rows with splits; the `prepare` step writes them to disk."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +29,15 @@ class AbstractDataset(Plugin):
     @abstractmethod
     def rows(self) -> Rows:
         """All rows of all splits, in a fixed order."""
+
+    def parts(self) -> Sequence[Callable[[], Rows]]:
+        """The same rows in consecutive parts, each made when it is called; by one of several processes, or again.
+
+        What `prepare` asks for. A data set that does not fit in memory makes each part by itself, of some 64 MB, and
+        `rows` of all of them; how many there are follows from its settings and files alone. Here `rows` is cut up.
+        """
+        whole = self.rows()
+        return [partial(whole.take, range(cut.start, cut.stop)) for cut in whole.cuts()]
 
     def declared(self) -> dict[str, Any]:
         """What the index will say, as far as the settings alone tell it.

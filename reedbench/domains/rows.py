@@ -1,17 +1,24 @@
-"""Rows of a dataset: ids, splits and named arrays, and their folder on disk (index.json, manifest.parquet, shards/)."""
+"""Rows of a dataset: ids, splits and named arrays, and their folder on disk (index.json, manifest.parquet, shards/).
+
+Only the manifest (ids, splits, labels) is ever whole in memory; arrays are read for the rows that are asked for.
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reedbench.core import io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.parts import BYTES, cuts
 from reedbench.core.ragged import Ragged
 from reedbench.core.staging import staged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TRAIN, TEST = "train", "test"
 
@@ -41,6 +48,70 @@ class Rows:
         """The rows of one split, in manifest order."""
         return self.take(np.flatnonzero(np.asarray(self.split) == split))
 
+    def sizes(self) -> np.ndarray:
+        """(n,) int64: bytes of every row."""
+        return shards.row_bytes(self.arrays)
+
+    def lengths(self) -> np.ndarray:
+        """(n,) int64: entries of every row, 1 where all rows have the same number."""
+        ragged = (array.lengths for array in self.arrays.values() if isinstance(array, Ragged))
+        return next(ragged, np.ones(len(self), np.int64))
+
+    def cuts(self, limit: int = BYTES) -> list[slice]:
+        """Consecutive parts of which none holds much."""
+        return cuts(self.sizes().tolist(), limit, shards.ROWS_PER_SHARD)
+
+
+class StoredRows(Rows):
+    """Rows that stay on disk: `take` reads those that it is asked for, and `arrays[name]` reads all of one array."""
+
+    arrays: "_Stored"
+
+    def take(self, rows: Any) -> Rows:
+        """The given rows, in that order, in memory."""
+        ids, split = ([of[i] for i in rows] for of in (self.ids, self.split))
+        return Rows(ids, split, self.arrays.read(np.asarray(rows, np.int64)))
+
+    def sizes(self) -> np.ndarray:
+        """(n,) int64: bytes of every row."""
+        return self.arrays.store.sizes()[self.arrays.places]
+
+    def lengths(self) -> np.ndarray:
+        """(n,) int64: entries of every row, 1 where all rows have the same number."""
+        store = self.arrays.store
+        ragged = next((name for name in store.names if -1 in store.shape(name)), None)
+        return np.ones(len(self), np.int64) if ragged is None else store.lengths(ragged)[self.arrays.places]
+
+
+class _Stored(Mapping[str, Any]):
+    """Arrays of some rows of a store."""
+
+    def __init__(self, store: shards.Shards, places: np.ndarray) -> None:
+        self.store, self.places = store, places
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            raise KeyError(name)
+        return self._read([name], self.places)[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.store.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.store.names)
+
+    def __len__(self) -> int:
+        return len(self.store.names)
+
+    def read(self, rows: np.ndarray) -> dict[str, Any]:
+        """Some of the rows."""
+        return self._read(self.store.names, self.places[rows])
+
+    def _read(self, names: Sequence[str], places: np.ndarray) -> dict[str, Any]:
+        found = {name: self.store.read(name, places) for name in names}
+        self.store.release()
+        return found
+
 
 def ids_digest(ids: Sequence[str]) -> str:
     """Names an ordered list of ids: representations are paired with data by it, never by position alone."""
@@ -48,31 +119,91 @@ def ids_digest(ids: Sequence[str]) -> str:
 
 
 def write(folder: Path | str, rows: Rows, facts: Mapping[str, Any]) -> list[str]:
-    """Write a dataset folder; the index comes last. Returns the outputs in that order.
+    """Write a dataset folder of rows that are in memory; the index comes last. Returns the outputs in that order.
 
     Raises:
-        ConfigError: there is no training row.
+        ConfigError: there is no training row, or two rows have the same id.
     """
-    import pyarrow as pa
+    folder, pieces = Path(folder), [rows.take(range(cut.start, cut.stop)) for cut in rows.cuts()]
+    table = _joined([manifest(piece) for piece in pieces])
+    _check(folder.name, table)
+    shards.write_parts(folder / "shards", (piece.arrays for piece in pieces))
+    return _described(folder, table, facts)
+
+
+def write_piece(shard: Path, listed: Path, rows: Rows) -> None:
+    """Write one part of a dataset: its shard, and before it its part of the manifest."""
     from pyarrow import parquet
 
+    with io.atomic(listed, shared=True) as part:
+        parquet.write_table(manifest(rows), part)
+    shards.write_part(shard, rows.arrays)
+
+
+def publish(folder: Path | str, pieces: Sequence[tuple[Path, Path]], facts: Mapping[str, Any]) -> list[str]:
+    """Make a dataset folder of parts (shard, manifest) as `write_piece` wrote them; the shards get a second name.
+
+    Returns what `write` does.
+
+    Raises:
+        ConfigError: there is no training row, two rows have the same id, or parts have different arrays.
+    """
     folder = Path(folder)
-    splits = {name: int(np.sum(np.asarray(rows.split) == name)) for name in sorted(set(rows.split))}
-    if not splits.get(TRAIN):
-        raise ConfigError(f"{folder.name}: the dataset is empty: no row in split '{TRAIN}' (rows by split: {splits})")
-    shards.write(folder / "shards", rows.arrays)
-    manifest: dict[str, Any] = {"id": list(rows.ids), "split": list(rows.split)}
+    table = _joined([io.read_table(listed) for _, listed in pieces])
+    _check(folder.name, table)
+    with io.atomic_directory(folder / "shards") as whole:
+        for number, (shard, _) in enumerate(pieces):
+            io.link(shard, whole / f"shard-{number:05d}.safetensors")
+        if unlike := shards.Shards(whole).unlike():
+            raise ConfigError(f"{folder.name}: the dataset's parts differ: {unlike}; all need the same arrays")
+    return _described(folder, table, facts)
+
+
+def manifest(rows: Rows) -> "pa.Table":
+    """Id, split, arrays of one number per row, and a digest of every row."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {"id": list(rows.ids), "split": list(rows.split)}
     for name, array in rows.arrays.items():
         if not isinstance(array, Ragged) and array.ndim == 1:
-            manifest["label" if name == "labels" else name] = array
-    manifest["sha256"] = [_row_digest(rows, i) for i in range(len(rows))]
+            columns["label" if name == "labels" else name] = array
+    columns["sha256"] = [_row_digest(rows, i) for i in range(len(rows))]
+    return pa.table(columns)
+
+
+def _joined(tables: "Sequence[pa.Table]") -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _check(name: str, table: "pa.Table") -> None:
+    splits = _splits(table)
+    if not splits.get(TRAIN):
+        raise ConfigError(f"{name}: the dataset is empty: no row in split '{TRAIN}' (rows by split: {splits})")
+    counts = table["id"].value_counts()
+    if len(counts) < len(table):
+        twice = next(one["values"] for one in counts.to_pylist() if one["counts"] > 1)
+        raise ConfigError(f"{name}: two rows have the id '{twice}'; ids pair rows with their captions and more")
+
+
+def _splits(table: "pa.Table") -> dict[str, int]:
+    """Rows by split."""
+    return dict(sorted((one["values"], one["counts"]) for one in table["split"].value_counts().to_pylist()))
+
+
+def _described(folder: Path, table: "pa.Table", facts: Mapping[str, Any]) -> list[str]:
+    """Write manifest and index of shards that are there."""
+    from pyarrow import compute, parquet
+
     with io.atomic(folder / "manifest.parquet") as part:
-        parquet.write_table(pa.table(manifest), part)
+        parquet.write_table(table, part)
+    store = shards.Shards(staged(folder / "shards"))
     index = {
-        "rows": len(rows),
-        "splits": splits,
-        "train_ids": ids_digest(rows.where(TRAIN).ids),
-        "shapes": {name: list(array.shape[1:]) for name, array in rows.arrays.items()},
+        "rows": len(table),
+        "splits": _splits(table),
+        "train_ids": ids_digest(table.filter(compute.equal(table["split"], TRAIN))["id"].to_pylist()),
+        "shapes": {name: list(store.shape(name)) for name in store.names},
         "shards": io.sha256(staged(folder / "shards")),
         **facts,
     }
@@ -89,19 +220,19 @@ def index(folder: Path | str) -> dict[str, Any]:
     return io.read_object(Path(folder) / "index.json")
 
 
-def read(folder: Path | str, split: str) -> Rows:
-    """All rows of one split, in memory.
+def read(folder: Path | str, split: str) -> StoredRows:
+    """The rows of one split; their arrays stay on disk until they are asked for.
 
     Raises:
         MissingArtefact: a file is absent or damaged, or manifest and shards have different numbers of rows.
     """
-    manifest = io.read_table(Path(folder) / "manifest.parquet", ["id", "split"]).to_pydict()
-    keep = np.flatnonzero(np.asarray(manifest["split"]) == split)
+    listed = io.read_table(Path(folder) / "manifest.parquet", ["id", "split"])
     store = shards.Shards(Path(folder) / "shards")
-    if len(store) != (rows := len(manifest["id"])):
+    if len(store) != (rows := len(listed)):
         raise MissingArtefact(f"{folder}: {len(store)} rows in the shards, {rows} in the manifest; prepare it again")
-    ids = [manifest["id"][i] for i in keep]
-    return Rows(ids, [split] * len(ids), {name: store.read(name, keep) for name in store.names})
+    places = np.flatnonzero(np.asarray(listed["split"].combine_chunks().to_numpy(zero_copy_only=False) == split))
+    ids = listed["id"].take(places).to_pylist()
+    return StoredRows(ids, [split] * len(ids), _Stored(store, places))
 
 
 def first_of(folder: Path | str, split: str, labels: Sequence[int]) -> Rows:

@@ -5,7 +5,7 @@ in one benchmark.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,19 +32,45 @@ def of_datum(kind: Kind, stored: Sequence[int]) -> tuple[int, ...]:
     return (-1, *stored) if kind == "pairs" else tuple(stored)
 
 
+class Represented(Mapping[str, Any]):
+    """Representations of rows by other encoders, each made when it is asked for."""
+
+    def __init__(self, encoders: Mapping[str, Callable[[Rows], np.ndarray | Ragged]], rows: Rows) -> None:
+        self.encoders, self.rows = encoders, rows
+        self._made: dict[str, np.ndarray | Ragged] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray | Ragged:
+        if name not in self._made:
+            self._made[name] = self.encoders[name](self.rows)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.encoders)
+
+    def __len__(self) -> int:
+        return len(self.encoders)
+
+
 @dataclass(frozen=True)
 class Material:
-    """What an encoder may look at: rows, their captions, and other encoders' representations of the same rows."""
+    """What an encoder may look at: rows, their captions, and other encoders' representations of the same rows.
+
+    All of a split's material stays on disk, and representations are not made, until an encoder asks for them; what
+    `take` gives is in memory. An encoder of a large data set takes part after part.
+    """
 
     rows: Rows
-    captions: list[str] | None = None
-    representations: Mapping[str, np.ndarray] = field(default_factory=dict)
+    captions: Sequence[str] | None = None
+    representations: Mapping[str, Any] = field(default_factory=dict)
 
     def take(self, rows: Sequence[int]) -> "Material":
         """Some rows, in the order given."""
         captions = None if self.captions is None else [self.captions[i] for i in rows]
+        taken, others = self.rows.take(rows), self.representations
+        if isinstance(others, Represented):
+            return Material(taken, captions, Represented(others.encoders, taken))
         index = np.asarray(rows, np.int64)
-        return Material(self.rows.take(rows), captions, {name: x[index] for name, x in self.representations.items()})
+        return Material(taken, captions, {name: x[index] for name, x in others.items()})
 
 
 @dataclass(frozen=True)
@@ -102,7 +128,10 @@ class AbstractEncoder(Plugin):
         return None
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
-        """Train on the training split; `test` serves quality figures only. `stream` names its randomness."""
+        """Train on the training split; `test` serves quality figures only. `stream` names its randomness.
+
+        How much of the material is in memory at once is the encoder's to bound: it takes what it needs.
+        """
         return Pretrained({}, {})
 
     def files(self) -> tuple[Path, ...]:
@@ -116,7 +145,8 @@ class AbstractEncoder(Plugin):
     def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """`represent` for any part of the material.
 
-        Encoders that read a file of weights, or that can tell by all rows that they will fail, do so here, once.
+        Encoders that read a file of weights, or that can tell by all rows that they will fail, do so here, once in
+        each process. The material stays on disk: `material.rows.arrays[name]` reads all of one array.
         `device` is `cpu`, or `cuda` for an encoder that is `on_gpu`.
         """
         return partial(self.represent, weights)

@@ -1,9 +1,9 @@
 """What lies in a working directory that no configuration asks for: `reedbench clean` lists it, and deletes it if told.
 
-Listed are stores of other recipes, results of benchmarks, methods and seeds that no file names, and folders of their
-launched jobs. Never listed: what a process holds or a launcher waits for, the present recipe's store, and the store
-with a run's newest state, be its recipe the present one or not (an edit may be taken back). The committed cache, data
-sets and encoders are left alone too.
+Listed are stores of other recipes, results of benchmarks, methods and seeds that no file names, folders of their
+launched jobs, and parts of steps that have not ended and that nobody is at. Never listed: what a process holds or a
+launcher waits for, the present recipe's store, and the store with a run's newest state, be its recipe the present one
+or not (an edit may be taken back). The committed cache, data sets and encoders are left alone too.
 """
 
 import math
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import locks, paths, stores
+from reedbench.core import locks, parts, paths, stores
 from reedbench.core.console import say
 from reedbench.launch import ticket
 from reedbench.launch.processes import Process
@@ -51,7 +51,16 @@ class Leftover:
 def leftovers(suite: Suite) -> list[Leftover]:
     """Everything of the kind, stores first."""
     named = _configured(suite)
-    return [*other_stores(suite), *_results(named), *_jobs(named)]
+    return [*other_stores(suite), *_results(named), *_jobs(named), *unfinished()]
+
+
+def unfinished() -> list[Leftover]:
+    """Parts of steps that have not ended, whose next attempt would go on from them."""
+    return [
+        _of(folder, "parts of an unfinished step", folder / parts.LOCK)
+        for names, folder in parts.every()
+        if not locks.held(folder / parts.LOCK) and not _waited_for(Path(paths.job(names)) / "ticket.json")
+    ]
 
 
 def other_stores(suite: Suite) -> list[Leftover]:
@@ -155,7 +164,7 @@ def _jobs(runs: Runs) -> Iterator[Leftover]:
 
 
 def _waited_for(file: Path) -> bool:
-    """Whether a launcher holds the job, or one may still come to collect it."""
+    """Whether a launcher holds the job of a ticket, or one may still come to collect it."""
     one = ticket.read(file)
     if one is not None and one.state == ticket.SUBMITTED:
         return one.process is None or Process(**one.process).alive()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
-from reedbench.launch.leftovers import other_stores, size_words, total
+from reedbench.launch.leftovers import other_stores, size_words, total, unfinished
 from reedbench.launch.progress import Progress, held, log_of, look
 from reedbench.launch.tail import last_line, written
 from reedbench.launch.ticket import comment_of
@@ -57,7 +57,7 @@ class Report:
     note: str
     """What could not be found out; mostly empty."""
     kept: str = ""
-    """How much is kept for recipes that no configuration asks for; mostly empty."""
+    """How much is kept for recipes that no configuration asks for, and of unfinished steps; mostly empty."""
 
 
 class Status:
@@ -84,11 +84,13 @@ class Status:
         return Report([*shown, *others], note, self._kept())
 
     def _kept(self) -> str:
-        others = other_stores(self.suite)
-        if not others:
-            return ""
-        count = f"{len(others)} store{'' if len(others) == 1 else 's'} of other recipes"
-        return f"{count}: {size_words(total(others))}; reedbench clean lists what nothing asks for"
+        kept = [("store", "of other recipes", other_stores(self.suite)), ("step", "kept in parts", unfinished())]
+        words = [
+            f"{len(found)} {what}{'' if len(found) == 1 else 's'} {how}: {size_words(total(found))}"
+            for what, how, found in kept
+            if found
+        ]
+        return "; ".join([*words, "reedbench clean lists what nothing asks for"]) if words else ""
 
     def _concerns(self, key: str) -> bool:
         """Keys name their benchmark or dataset."""

@@ -37,6 +37,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
     return [document.problem(key, message) for key, message in findings]
 
 
+DIVIDED = ("prepare", "caption", "represent", "train")  # over processes
 SHARED_STEPS = ("prepare", "caption", "pretrain", "represent")  # made once for all benchmarks on a dataset
 
 
@@ -251,10 +252,10 @@ def _resources(b: Any) -> Iterator[Finding]:
             )
         if 0 < resources.gpus < resources.tasks_per_node:
             yield (*key, "tasks_per_node"), f"each process needs a GPU of its own, and gpus is {resources.gpus}"
-        if processes > 1 and step != "train":
+        if processes > 1 and step not in DIVIDED:
             several = "nodes" if resources.nodes > 1 else "tasks_per_node"
-            yield (*key, several), "only train runs on several processes so far; leave it out"
-        elif processes > 1 and b.train.tokens is None and b.train.batch < least:
+            yield (*key, several), f"only {', '.join(DIVIDED)} run on several processes so far; leave it out"
+        if processes > 1 and step == "train" and b.train.tokens is None and b.train.batch < least:
             yield (
                 ("train", "batch"),
                 f"{b.train.batch} rows are too few for {processes} processes with train.accumulation "

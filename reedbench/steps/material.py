@@ -1,8 +1,9 @@
 """Gathers what an encoder may look at: rows, captions of the same rows, representations of the same rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -10,13 +11,13 @@ from reedbench.core import io, paths, provenance
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.encoders import Material
+from reedbench.encoders import AbstractEncoder, Material, Represented
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 
 
 def gather(suite: Suite, dataset: str, encoder: str, split: str) -> tuple[Material, list[str]]:
-    """The material of a split for an encoder, and the files that were read.
+    """The material of a split for an encoder, which stays on disk, and the files that it is read from.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
@@ -28,25 +29,29 @@ def gather(suite: Suite, dataset: str, encoder: str, split: str) -> tuple[Materi
     if (captioner := suite.encoder(dataset, encoder).reads_captions_of()) is not None:
         file = paths.captions(dataset, captioner)
         provenance.require(file, settings.key(settings.captioner(suite, dataset, captioner)))
-        captions = _captions_of(file, chosen.ids)
+        captions = Captions(file, chosen.ids)
         inputs.append(file)
     representations, read = by_others(suite, dataset, encoder, chosen)
     return Material(chosen, captions, representations), inputs + read
 
 
-def by_others(suite: Suite, dataset: str, encoder: str, chosen: Rows) -> tuple[dict[str, Any], list[str]]:
-    """Representations of rows by the encoders that an encoder reads, and the files that were read.
+def by_others(suite: Suite, dataset: str, encoder: str, chosen: Rows) -> tuple[Represented, list[str]]:
+    """Representations of rows by the encoders that an encoder reads, and the files that they need.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
     """
-    representations: dict[str, Any] = {}
+    encoders: dict[str, Callable[[Rows], Any]] = {}
     inputs: list[str] = []
     for name, filed in suite.read_by(dataset, encoder).items():
         weights, read = weights_of(suite, dataset, filed)
-        representations[name] = suite.encoder(dataset, filed).represent(weights, Material(chosen))
+        encoders[name] = partial(_represented, suite.encoder(dataset, filed), weights)
         inputs += read
-    return representations, inputs
+    return Represented(encoders, chosen), inputs
+
+
+def _represented(encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], some: Rows) -> Any:
+    return encoder.represent(weights, Material(some))
 
 
 def weights_of(suite: Suite, dataset: str, name: str) -> tuple[Mapping[str, np.ndarray], list[str]]:
@@ -64,10 +69,43 @@ def weights_of(suite: Suite, dataset: str, name: str) -> tuple[Mapping[str, np.n
     return io.read_tensors(file), [file, *outside]
 
 
-def _captions_of(file: Path | str, ids: Any) -> list[str]:
-    table = io.read_table(file, ["id", "text"]).to_pydict()
-    texts = dict(zip(table["id"], table["text"], strict=True))
-    missing = [name for name in ids if name not in texts]
-    if missing:
-        raise MissingArtefact(f"{file}: no caption for {missing[0]} ({len(missing)} of {len(ids)} rows); caption again")
-    return [texts[name] for name in ids]
+class Captions(Sequence[str]):
+    """Texts of rows, paired by id with those of a file.
+
+    Raises:
+        MissingArtefact: a row has none, or the file is absent or damaged.
+    """
+
+    def __init__(self, file: Path | str, ids: Sequence[str]) -> None:
+        from pyarrow import compute
+
+        table = io.read_table(file, ["id", "text"])
+        self.texts = table["text"]
+        found = compute.index_in(_array(ids), table["id"].combine_chunks())
+        if found.null_count:
+            missing = ids[compute.indices_nonzero(found.is_null())[0].as_py()]
+            raise MissingArtefact(
+                f"{file}: no caption for {missing} ({found.null_count} of {len(ids)} rows); caption again"
+            )
+        self.places = found.to_numpy()
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        """One text, or several."""
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        return str(self.texts[int(self.places[row])])
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def _array(ids: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(ids, pa.string())

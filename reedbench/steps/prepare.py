@@ -1,27 +1,68 @@
 """prepare: rows of a dataset -> results/data/<dataset>/."""
 
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from reedbench.core import console, paths
+from reedbench.core import console, io, paths
 from reedbench.core.errors import ConfigError, place_outside
+from reedbench.core.parts import Parts
 from reedbench.core.provenance import Made
+from reedbench.datasets import AbstractDataset
 from reedbench.domains import rows
+from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
+from reedbench.steps.work import timed
+
+LISTED = ".parquet"  # the manifest of a part, beside its shard
 
 
-def prepare(suite: Suite, arguments: Namespace) -> Made:
-    """Write shards, manifest and index of a dataset.
+def prepare(suite: Suite, arguments: Namespace) -> Made | None:
+    """Write shards, manifest and index of a dataset, part by part.
 
     Raises:
         ConfigError: the training split is empty, or the settings do not fit the data.
     """
     dataset = suite.dataset(arguments.dataset)
-    try:
-        made = dataset.rows()
-        facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
-    except ValueError as error:  # what a library says of settings that do not fit the data
-        raise ConfigError(f"dataset {dataset.id}: {error}{place_outside(error)}") from error
-    outputs = rows.write(paths.data(dataset.id), made, facts)
+    files = [str(file) for file in dataset.files()]
+    with company("cpu") as ranks:
+        with timed() as begun, _blamed(dataset):
+            pieces = dataset.parts()
+        decides = [settings.key(settings.dataset(suite, dataset.id)), {file: io.sha256(file) for file in files}]
+        parts = Parts(("prepare", dataset.id), decides, len(pieces))
+
+        def make(number: int, shard: Path) -> None:
+            with _blamed(dataset):
+                rows.write_piece(shard, parts.beside(number, LISTED), pieces[number]())
+
+        with filled(parts, ranks, make, [1] * len(pieces), unit="part"):
+            seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
+            if not ranks.first:
+                return None
+            outputs = _published(dataset, parts)
     for line in dataset.remarks():
         console.say(f"{dataset.id}: {line}")
-    return Made(outputs, [str(file) for file in dataset.files()])
+    return Made(outputs, files, device_seconds=seconds, cpu_seconds=cpu, kept=parts)
+
+
+def _published(dataset: AbstractDataset, parts: Parts) -> list[str]:
+    with _blamed(dataset):
+        facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
+    try:
+        return rows.publish(
+            paths.data(dataset.id), [(parts.file(i), parts.beside(i, LISTED)) for i in range(parts.count)], facts
+        )
+    except ConfigError:
+        parts.discard()  # of data that cannot be used: other settings make others
+        raise
+
+
+@contextmanager
+def _blamed(dataset: AbstractDataset) -> Iterator[None]:
+    """What a library says of settings that do not fit the data."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"dataset {dataset.id}: {error}{place_outside(error)}") from error

@@ -1,87 +1,159 @@
 """represent: encode the training split -> results/representations/<dataset>/<encoder>/, or, for an extractor, take its
-reference statistics -> results/statistics/<dataset>/<extractor>.npz."""
+reference statistics -> results/statistics/<dataset>/<extractor>.npz.
+
+Both go part by part. A part is cut by what it reads and writes, and within it rows go through the encoder pass by pass,
+so that what an encoder holds does not grow with the data; neither depends on how many processes share the parts.
+"""
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from reedbench.core import io, paths, provenance, shards
-from reedbench.core.console import Track
+from reedbench.core import archives, console, io, paths, provenance, shards
+from reedbench.core.archives import Stream
 from reedbench.core.errors import ConfigError
+from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
 from reedbench.core.ragged import Ragged
 from reedbench.core.staging import staged
 from reedbench.domains import rows
+from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Encode, Material
 from reedbench.metrics import Features
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import extract
-from reedbench.steps.material import by_others, gather, weights_of
+from reedbench.steps.material import gather, weights_of
+from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
 
 LARGE_KINDS = ("residues", "pairs")  # of which a row may take megabytes
 FEW_ROWS = 256
+PASS = BYTES // 2  # bytes that go into an encoder and come out of it at once: in float32 they are several times as many
 
 
-def represent(suite: Suite, arguments: Namespace) -> Made:
+def represent(suite: Suite, arguments: Namespace) -> Made | None:
     """Only training rows are represented: an alignment target never sees the test split."""
     if arguments.extractor:
         return _statistics(suite, arguments.dataset, arguments.extractor)
     dataset, name = arguments.dataset, arguments.encoder
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
-    device = device_of_encoder(suite, dataset, name)
-    with timed(device) as work:  # gathering runs the encoders that this one reads
-        material, inputs = gather(suite, dataset, name, rows.TRAIN)
-        weights, read = weights_of(suite, dataset, name)
-        out = paths.representation(dataset, name)
-        encode = encoder.prepared(weights, material, device)
-        shards.write_parts(paths.shards(out), _parts(encoder, encode, material))
+    with company(device_of_encoder(suite, dataset, name)) as ranks:
+        with timed(ranks.device) as begun:
+            material, inputs = gather(suite, dataset, name, rows.TRAIN)
+            weights, read = weights_of(suite, dataset, name)
+            encode = encoder.prepared(weights, material, ranks.device)
+            coded = Coded(encoder, encode, material)
+        files = inputs + read
+        decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), coded.plain]
+        parts = Parts(("represent", dataset, name), decides, len(coded.parts))
 
-    def again(some: list[int]) -> None:
-        part = material.take(some)
-        by_others(suite, dataset, name, part.rows)
-        encode(part)
+        def make(number: int, shard: Path) -> None:
+            shards.write_part(shard, {"representation": coded.part(number)})
 
-    flops = operations_per_row(again, material.rows)
+        with filled(parts, ranks, make, coded.rows):
+            seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
+            if not ranks.first:
+                return None
+            made = _published(suite, dataset, name, parts, material.rows)
+        flops = operations_per_row(lambda some: encode(material.take(some)), material.rows)
+    return Made(made, files, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu, flops=flops, kept=parts)
+
+
+def _published(suite: Suite, dataset: str, name: str, parts: Parts, represented: Rows) -> list[str]:
+    out = paths.representation(dataset, name)
+    with io.atomic_directory(paths.shards(out)) as whole:
+        parts.link(whole)
     index = {
         "encoder": name,
-        "kind": encoder.kind,
-        "rows": len(material.rows),
+        "kind": suite.encoder(dataset, name).kind,
+        "rows": len(represented),
         "shape": list(shards.Shards(staged(paths.shards(out))).shape("representation")),
-        "train_ids": rows.ids_digest(material.rows.ids),
+        "train_ids": rows.ids_digest(represented.ids),
         "shards": io.sha256(staged(paths.shards(out))),
     }
     io.write_json(paths.index(out), index)
-    made = [paths.shards(out), paths.index(out)]
-    return Made(made, inputs + read, device=device, device_seconds=work.seconds, flops=flops)
+    return [paths.shards(out), paths.index(out)]
 
 
-def _parts(encoder: AbstractEncoder, encode: Encode, material: Material) -> Iterator[dict[str, np.ndarray | Ragged]]:
-    """The representation shard by shard, in half precision.
+def _digests(files: Sequence[str]) -> dict[str, str]:
+    return {file: io.sha256(file) for file in files}
 
-    Raises:
-        ConfigError: a value does not fit, or parts differ in shape.
+
+class Coded:
+    """The representation of all rows, cut into parts by their bytes.
+
+    The first row says how large those of the others are.
+
+    Attributes:
+        shape: of the rows, as `Shards` has it.
+        parts: rows of each part.
     """
-    count = len(material.rows)
-    size = FEW_ROWS if encoder.kind in LARGE_KINDS else shards.ROWS_PER_SHARD
-    shape = None
-    with Track(f"represent by {encoder.uses}", count, unit="row") as track:
-        for begin in range(0, count, size):
-            part = material.take(range(begin, min(begin + size, count)))
-            found = _halved(encode(part), part.rows.ids, encoder)
-            shape = shape or found.shape[1:]
-            if found.shape[1:] != shape:
-                raise ConfigError(
-                    f"encoder {encoder.uses}: gives rows of shape {found.shape[1:]} from '{part.rows.ids[0]}' on, and "
-                    f"of {shape} before; all rows need the same"
-                )
-            yield {"representation": found}
-            track.update(begin + len(part.rows))
+
+    def __init__(self, encoder: AbstractEncoder, encode: Encode, material: Material) -> None:
+        self.encoder, self.encode, self.material = encoder, encode, material
+        with console.muted():
+            first = _halved(encode(material.take([0])), material.rows.ids[:1], encoder)
+        self.shape = first.shape[1:]
+        read, entry = material.rows.sizes(), shards.row_bytes({"": first})[0]
+        if isinstance(first, Ragged):
+            lengths = material.rows.lengths()
+            entries = lengths**2 if encoder.kind == "pairs" else lengths
+            written = entries * (entry // max(int(first.lengths[0]), 1))
+        else:
+            written = np.full(len(read), entry)
+        self.sizes = read, written
+        most = FEW_ROWS if encoder.kind in LARGE_KINDS else shards.ROWS_PER_SHARD
+        self.parts = cuts(np.maximum(read, written).tolist(), BYTES, most)
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of each part."""
+        return [part.stop - part.start for part in self.parts]
+
+    @property
+    def plain(self) -> list[list[int]]:
+        """The cut, as a plain value."""
+        return [[part.start, part.stop] for part in self.parts]
+
+    def part(self, number: int) -> np.ndarray | Ragged:
+        """One of them, in half precision.
+
+        Raises:
+            ConfigError: a value does not fit, or rows have other shapes than the first one.
+        """
+        return _together([self._passed(some) for some in passes(self.parts[number], *self.sizes)])
+
+    def _passed(self, some: range) -> np.ndarray | Ragged:
+        part = self.material.take(some)
+        found = _halved(self.encode(part), part.rows.ids, self.encoder)
+        if found.shape[1:] != self.shape:
+            raise ConfigError(
+                f"encoder {self.encoder.uses}: gives rows of shape {found.shape[1:]} from '{part.rows.ids[0]}' on, and "
+                f"of {self.shape} before; all rows need the same"
+            )
+        return found
+
+
+def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
+    """Rows that go through an encoder together: what they read and write stays below `PASS`."""
+    begin = part.start
+    return [range(begin + one.start, begin + one.stop) for one in cuts((read + written)[part].tolist(), PASS)]
+
+
+def _together(found: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:
+    """Arrays of rows as one."""
+    if len(found) == 1:
+        return found[0]
+    ragged = [one for one in found if isinstance(one, Ragged)]
+    if ragged:
+        return Ragged(np.concatenate([one.values for one in ragged]), np.concatenate([one.lengths for one in ragged]))
+    return np.concatenate([np.asarray(one) for one in found])
 
 
 def _halved(found: np.ndarray | Ragged, ids: Sequence[str], encoder: AbstractEncoder) -> np.ndarray | Ragged:
@@ -92,31 +164,68 @@ def _halved(found: np.ndarray | Ragged, ids: Sequence[str], encoder: AbstractEnc
     """
     with np.errstate(over="ignore"):
         half = found.astype(np.float16)
-    for name, row in zip(ids, half, strict=True):
-        if not np.isfinite(row).all():
-            raise ConfigError(
-                f"encoder {encoder.uses}: row '{name}' has a value beyond {np.finfo(np.float16).max:.0f}, the largest "
-                "in half precision, or one that is no number; scale what it gives"
-            )
+    if not np.isfinite(half.values if isinstance(half, Ragged) else half).all():
+        name = next(name for name, row in zip(ids, half, strict=True) if not np.isfinite(row).all())
+        raise ConfigError(
+            f"encoder {encoder.uses}: row '{name}' has a value beyond {np.finfo(np.float16).max:.0f}, the largest "
+            "in half precision, or one that is no number; scale what it gives"
+        )
     return half
 
 
-def _statistics(suite: Suite, dataset: str, name: str) -> Made:
+def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
     data = paths.index(paths.data(dataset))
     provenance.require(data, settings.key(settings.dataset(suite, dataset)))
-    features, inputs = extract(suite, dataset, name, rows.read(paths.data(dataset), rows.TRAIN))
-    out = paths.statistics(dataset, name)
-    write_features(out, features)
-    return Made([out], [data, *inputs])
+    with company("cpu") as ranks:
+        with timed() as begun:
+            train = rows.read(paths.data(dataset), rows.TRAIN)
+            (first, inputs), read = extract(suite, dataset, name, train.take([0])), train.sizes()
+            written = np.full(len(train), first.features.nbytes)
+        files = [data, *inputs]
+        cut = cuts(np.maximum(read, written).tolist(), BYTES, shards.ROWS_PER_SHARD)
+        decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), [one.stop for one in cut]]
+        parts = Parts(("statistics", dataset, name), decides, len(cut))
+
+        def make(number: int, part: Path) -> None:
+            seen = [extract(suite, dataset, name, train.take(some))[0] for some in passes(cut[number], read, written)]
+            io.write_tensors(part, {key: np.concatenate([_arrays(one)[key] for one in seen]) for key in _arrays(first)})
+
+        with filled(parts, ranks, make, [one.stop - one.start for one in cut]):
+            seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
+            if not ranks.first:
+                return None
+            out = paths.statistics(dataset, name)
+            write_features(out, parts.files())
+    return Made([out], files, device_seconds=seconds, cpu_seconds=cpu, kept=parts)
 
 
-def write_features(path: str, features: Features) -> None:
-    """Features, and of a classifier the classes that rows have and those that it sees, as npz."""
+def _arrays(features: Features) -> dict[str, np.ndarray]:
+    """Features, and of a classifier the classes that rows have and those that it sees."""
     arrays = {"features": features.features, "labels": features.labels, "predicted": features.predicted}
-    io.write_npz(path, {name: array for name, array in arrays.items() if array is not None})
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def write_features(path: str, parts: Sequence[Path]) -> None:
+    """Reference features as one npz, from parts that hold some of the rows each (safetensors); one at a time is read.
+
+    Of several parts arrays lie so that maps of them are aligned.
+    """
+    first, rows_of = shards.Shards.of(parts[:1]), [len(shards.Shards.of([part])) for part in parts]
+    arrays = {
+        name: Stream(sum(rows_of), first.shape(name), first.dtype(name), _pieces(parts, name))
+        for name in ("features", "labels", "predicted")
+        if name in first.names
+    }
+    archives.write(path, arrays, aligned=len(parts) > 1)
+
+
+def _pieces(parts: Sequence[Path], name: str) -> Iterator[np.ndarray]:
+    for part in parts:
+        yield shards.Shards.of([part]).read(name)  # whose map goes with it
 
 
 def read_features(path: str) -> Features:
-    """Reference features, as `write_features` wrote them."""
-    arrays = io.read_npz(path)
+    """Reference features, as `write_features` wrote them: memory maps, where they are large."""
+    large = io.require(path).stat().st_size > BYTES
+    arrays = archives.mapped(path) if large else io.read_npz(path)
     return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"))

@@ -57,6 +57,8 @@ def _run(arguments: argparse.Namespace) -> None:
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
     if (made := function(of, arguments)) is not None:
         recorder.record(made)
+        if made.kept is not None:
+            made.kept.discard()
 
 
 def _is_fresh(of: Of, a: argparse.Namespace, digest: str, command: list[str]) -> bool:

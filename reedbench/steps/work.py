@@ -13,7 +13,6 @@ import numpy as np
 
 from reedbench.core import console
 from reedbench.core.clock import Stopwatch
-from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Material
 from reedbench.nn import flops
@@ -52,7 +51,7 @@ def operations_per_row(what: Callable[[list[int]], object], rows: Rows) -> float
         what: the map of some rows, whose numbers it is given.
         rows: all of them.
     """
-    lengths = next((array.lengths for array in rows.arrays.values() if isinstance(array, Ragged)), np.ones(len(rows)))
+    lengths = rows.lengths()
     if not (count := min(FEW_ROWS, len(rows))):
         return 0.0
     chosen = np.argsort(lengths, kind="stable")[(2 * np.arange(count) + 1) * len(rows) // (2 * count)]
@@ -68,7 +67,7 @@ def operations_of_training(encoder: AbstractEncoder, train: Material, test: Mate
     """
     steps = int(getattr(encoder, "steps", 0))
     every = 1 if 0 < steps <= LAST else max(1, len(train.rows) // SOME_ROWS)
-    few, others = (material.take(range(0, len(material.rows), every)) for material in (train, test))
+    few, others = (_at_hand(material.take(range(0, len(material.rows), every))) for material in (train, test))
 
     def of(count: int) -> float:
         short = encoder if count == steps else encoder.model_copy(update={"steps": count})
@@ -80,3 +79,8 @@ def operations_of_training(encoder: AbstractEncoder, train: Material, test: Mate
     first, last = of(FIRST), of(LAST)
     per_step = (last - first) / (LAST - FIRST)
     return (first - FIRST * per_step) * scale + steps * per_step
+
+
+def _at_hand(material: Material) -> Material:
+    """With what other encoders say of it, which is no work of the training."""
+    return Material(material.rows, material.captions, dict(material.representations))

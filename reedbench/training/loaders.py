@@ -28,7 +28,7 @@ class TrainingData:
     def __init__(self, data: Path | str, representations: Mapping[str, Path | str], codec: AbstractCodec) -> None:
         self.facts = rows.index(data)
         train = rows.read(data, rows.TRAIN)
-        self.codec, self.arrays, self.size = codec, train.arrays, len(train)
+        self.codec, self.arrays, self.size = codec, dict(train.arrays), len(train)
         self.lengths = train.arrays[codec.lengths_of].lengths if codec.lengths_of else None
         self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
         indices = {name: rows.index(folder) for name, folder in representations.items()}

@@ -78,12 +78,12 @@ CASES = {
     "several nodes for a step that uses one": (
         put("resources/sample", {"nodes": 2}),
         "resources.sample.nodes",
-        ["only train runs on several processes"],
+        ["only prepare, caption, represent, train run on several processes"],
     ),
     "several processes for a step that is one": (
         put("resources/evaluate", {"tasks_per_node": 2}),
         "resources.evaluate.tasks_per_node",
-        ["only train runs on several processes"],
+        ["only prepare, caption, represent, train run on several processes"],
     ),
     "more processes than GPUs": (
         put("resources/train", {"tasks_per_node": 4, "gpus": 2}),

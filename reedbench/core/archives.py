@@ -1,0 +1,92 @@
+"""npz files larger than memory: written part by part, read through memory maps.
+
+An npz is a zip of npy files (numpy.lib.format), and numpy stores them as they are: an array in it is a stretch of the
+file. What is written here is byte for byte what `numpy.savez` writes, unless it is asked to put arrays where maps of
+them are aligned.
+"""
+
+import struct
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from reedbench.core import io
+from reedbench.core.errors import MissingArtefact
+
+ALIGNED = 64
+LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: lengths of its name and of what else stands before its data
+ZIP64 = 20  # bytes that zipfile adds to a header for sizes above 4 GB
+PADDING = 0xD935  # mark of a header field that is there for alignment (as in Android's zipalign)
+FIELD = struct.Struct("<HH")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An array that comes in consecutive pieces along its first axis."""
+
+    rows: int
+    row_shape: tuple[int, ...]
+    dtype: np.dtype
+    pieces: Iterable[np.ndarray]
+
+
+def write(path: Path | str, arrays: Mapping[str, Stream], *, aligned: bool = False) -> None:
+    """Write named arrays one after the other, atomically; one piece at a time is in memory.
+
+    Raises:
+        ValueError: the pieces of an array are not what it says.
+    """
+    with io.atomic(path) as part, part.open("wb") as whole, zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+        for name, stream in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            if aligned:
+                before = whole.tell() + LOCAL_HEADER.size + len(member.filename) + ZIP64 + FIELD.size
+                member.extra = FIELD.pack(PADDING, -before % ALIGNED) + bytes(-before % ALIGNED)
+            with archive.open(member, "w", force_zip64=True) as file:
+                _write(file, stream)
+
+
+def _write(file: IO[bytes], stream: Stream) -> None:
+    shape, written = (stream.rows, *stream.row_shape), 0
+    header = {"descr": npy.dtype_to_descr(stream.dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(file, header)
+    for piece in stream.pieces:
+        if (piece.dtype, piece.shape[1:]) != (stream.dtype, stream.row_shape):
+            raise ValueError(f"a piece of {piece.dtype} {piece.shape} in {stream.dtype} {shape}")
+        file.write(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+        written += len(piece)
+    if written != stream.rows:
+        raise ValueError(f"{written} rows of {stream.rows}")
+
+
+def mapped(path: Path | str) -> dict[str, np.ndarray]:
+    """The arrays of an uncompressed npz as memory maps, of which only what is looked at is read.
+
+    Raises:
+        MissingArtefact: the file is absent or damaged, or its arrays are compressed.
+    """
+    path, found = io.require(path), {}
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            for member in archive.infolist():
+                if member.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"{member.filename} is compressed")
+                file.seek(member.header_offset)
+                file.seek(sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))), 1)
+                found[member.filename.removesuffix(".npy")] = _mapped(path, file)
+    except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError) as error:
+        raise MissingArtefact(f"{path}: not a whole npz file ({error}); delete it and rerun") from error
+    return found
+
+
+def _mapped(path: Path, file: IO[bytes]) -> np.ndarray:
+    npy.read_magic(file)
+    shape, fortran, dtype = npy.read_array_header_1_0(file)
+    if 0 in shape:  # which no map can be
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")

@@ -1,0 +1,88 @@
+"""A heavy step as a stream of parts: processes share them, a finished one outlives a kill, the first process records.
+
+What a part took is kept beside it, so that a step that was killed ten times costs what its parts cost.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+
+from reedbench.core import interruption, io
+from reedbench.core.console import Track
+from reedbench.core.errors import Paused
+from reedbench.core.parts import Parts
+from reedbench.core.provenance import cpu_seconds
+from reedbench.steps.work import timed
+from reedbench.training.ranks import Ranks, joined
+
+COST = ".json"
+
+
+@contextmanager
+def company(device: str) -> Iterator[Ranks]:
+    """The processes that share the step; asked to leave inside, they finish the parts that they are at."""
+    with joined(device) as ranks, interruption.deferred():
+        yield ranks
+
+
+@contextmanager
+def filled(
+    parts: Parts, ranks: Ranks, make: Callable[[int, Path], object], sizes: Sequence[int], unit: str = "row"
+) -> Iterator[None]:
+    """Make the parts that are missing, each process its own; inside the block all of them are there.
+
+    Nobody else makes or deletes them until the block ends.
+
+    Args:
+        parts: of the output.
+        ranks: the processes.
+        make: makes one part, given its number and the path to write it to.
+        sizes: of each part, for the progress that is shown.
+        unit: of sizes.
+
+    Raises:
+        Paused: asked to leave; on all processes.
+        RunAgain: somebody else makes the same parts.
+    """
+    with ExitStack() as stack:
+        ranks.lead(lambda: bool(stack.enter_context(parts.held())))  # the first process holds the lock for all
+        left, at_the_end, paused = parts.missing(), ranks.patient(), None
+        ranks.barrier()  # nobody makes one before all have seen which are missing
+        try:
+            _make(parts, ranks.device, left[ranks.rank :: ranks.world], make, sizes, unit)
+        except Paused as error:
+            paused = error
+        if at_the_end(paused is not None):
+            raise ranks.together(paused or Paused(f"{'/'.join(parts.names)}: paused; run again to go on"))
+        yield
+
+
+def _make(
+    parts: Parts,
+    device: str,
+    mine: Sequence[int],
+    make: Callable[[int, Path], object],
+    sizes: Sequence[int],
+    unit: str,
+) -> None:
+    done = 0
+    with Track("/".join(parts.names), sum(sizes[number] for number in mine), unit=unit) as track:
+        for number, part in parts.make(only=mine):
+            with timed(device) as work:
+                make(number, part)
+            cost = io.canonical_json({"device_seconds": work.seconds})
+            io.write_text(parts.beside(number, COST), cost, in_place=True, shared=True)
+            track.update(done := done + sizes[number])
+
+
+def device_seconds(parts: Parts, ranks: Ranks, before: float = 0.0) -> float:
+    """What all parts took, whichever process made them and when, and what each process of today did `before` them."""
+    begun = ranks.total(torch.tensor([before], dtype=torch.float64)).item()
+    return begun + sum(io.read_json(parts.beside(number, COST))["device_seconds"] for number in range(parts.count))
+
+
+def all_cpu_seconds(ranks: Ranks) -> float:
+    """CPU time of all processes."""
+    return float(ranks.total(torch.tensor([cpu_seconds()], dtype=torch.float64)).item())
