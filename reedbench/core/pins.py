@@ -1,7 +1,7 @@
 """Pinned weights, as plugins find them: files from outside that the suite names, fetched to results/weights/<name>/.
 
-A plugin's field of the type `Weights` takes the name of such weights, or a path to a file or folder of one's own. What is
-a path has a / or ends like a file of weights; everything else is a name. Keys hold the sha256 of what a name stands for.
+A plugin's field of the type `Weights` takes the name of such weights, or a path to a file or folder of one's own. What
+is a path has a / or ends like a file of weights; everything else is a name. Keys hold the sha256 of what it stands for.
 """
 
 from dataclasses import dataclass

@@ -42,8 +42,8 @@ class Esm2(AbstractEncoder):
     uses: Literal["esm2"] = "esm2"
 
     weights: Annotated[str, pins.Pin(MODELS)] = MODELS[0]
-    """A name of config/weights.yaml; a .pt file of fair-esm (from the working directory or $REEDBENCH_DATA); or the name
-    of a model, which lies in torch's hub folder. Nothing is downloaded."""
+    """A name of config/weights.yaml; a .pt file of fair-esm (from the working directory or $REEDBENCH_DATA); or the
+    name of a model, which lies in torch's hub folder. Nothing is downloaded."""
     output: Literal["residues", "pairs"] = "residues"
     """Hidden states of residues, or maps of pairs of residues."""
     layer: int = Field(-1, ge=-1)

@@ -46,7 +46,7 @@ class Weight(Frozen):
     path: str | None = None
     """A folder, from the working directory or $REEDBENCH_DATA, from which they are copied."""
     files: dict[str, Sha256] = Field(min_length=1)
-    """Files in the source with their sha256; they are kept under their last names. What reads one file reads the first."""
+    """Files in the source with their sha256, kept under their last names. What reads one file reads the first."""
     unpack: bool = False
     """The file is a zip archive, and what it holds is kept in its place."""
     size_mb: int = Field(ge=1)
@@ -62,7 +62,9 @@ class Weight(Frozen):
     def _is_one_source(self) -> "Weight":
         given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one source of {', '.join(SOURCES)}; it has {' and '.join(given) or 'none'}")
+            raise ValueError(
+                f"needs exactly one source of {', '.join(SOURCES)}; it has {' and '.join(given) or 'none'}"
+            )
         if len(self.names) < len(self.files):
             raise ValueError("files: two have the same last name, under which they are kept")
         if self.unpack and len(self.files) > 1:
