@@ -55,7 +55,7 @@ def file(text: str) -> Path:
     """
     if not is_name(text):
         return paths.external(text)
-    return folder(text) / card(text)["files"][0]["file"]
+    return folder(text) / str(card(text)["files"][0]["file"])
 
 
 def folder(text: str) -> Path:

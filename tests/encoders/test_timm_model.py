@@ -94,7 +94,7 @@ def test_channels_are_standardised_over_the_training_tokens():
     np.testing.assert_allclose(flat.std(0), 1, atol=1e-3)
     raw = encoder.model_copy(update={"standardise": False})
     made_raw = raw.pretrain(material(), material(20), "x").weights
-    assert np.abs(raw.represent(made_raw, material()).reshape(-1, 32).mean(0)).max() > 0.05
+    assert np.abs(raw.represent(made_raw, material()).reshape(-1, 32).mean(0)).max() > 0.01
 
 
 def test_moments_can_be_measured_on_some_images():

@@ -1,4 +1,4 @@
-"""Weights from outside: fetched by one step after their digest was checked, or refused in one line with nothing left."""
+"""Weights from outside: fetched by one step once their digest is checked, or refused in a line with nothing left."""
 
 import errno
 import hashlib
