@@ -12,6 +12,7 @@ from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.material import require_pinned
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
 
@@ -22,6 +23,8 @@ def caption(suite: Suite, arguments: Namespace) -> Made | None:
     data = paths.index(paths.data(dataset))
     provenance.require(data, settings.key(settings.dataset(suite, dataset)))
     captioner = suite.captioner(dataset, name)
+    require_pinned(suite, captioner)
+    inputs = [data, *(str(file) for file in captioner.files())]
     with company("cpu") as ranks:
         with timed() as begun:
             splits = [rows.read(paths.data(dataset), split) for split in (rows.TRAIN, rows.TEST)]
@@ -40,7 +43,7 @@ def caption(suite: Suite, arguments: Namespace) -> Made | None:
                 return None
             out = _joined(dataset, name, parts)
         flops = sum(operations_per_row(partial(_again, captioner, split), split) for split in splits)
-    return Made([out], [data], device_seconds=seconds, cpu_seconds=cpu, flops=flops, kept=parts)
+    return Made([out], inputs, device_seconds=seconds, cpu_seconds=cpu, flops=flops, kept=parts)
 
 
 def _write(captioner: AbstractCaptioner, some: Rows, file: Path) -> None:

@@ -22,6 +22,7 @@ from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
 from reedbench.steps.features import extract
+from reedbench.steps.material import require_pinned
 from reedbench.steps.represent import read_features
 from reedbench.steps.threads import pinned
 
@@ -64,7 +65,7 @@ def _cell(cell: Cell) -> Made:
         samples,
         asked,
         lambda name: _features(benchmark, name, samples, inputs),
-        lambda name: _folds(benchmark, name, samples),
+        lambda name: _folds(benchmark, name, samples, inputs),
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
@@ -83,8 +84,10 @@ def _features(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str])
     return generated, reference
 
 
-def _folds(benchmark: Benchmark, name: str, samples: Rows) -> Any:
+def _folds(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) -> Any:
     folder = benchmark.spec.folders[name]
+    require_pinned(benchmark.suite, folder)
+    inputs += map(str, folder.files())
     with pinned(folder.threads):
         return folder.fold(samples, device_of(benchmark, "evaluate"))
 
@@ -174,7 +177,7 @@ def _protocol(benchmark: Benchmark, metric: AbstractMetric, reference: Features 
         key = benchmark.encoder_key(metric.extractors()[0])
         protocol |= {"n_reference": len(reference), "extractor_settings": key}
     for name in metric.folders():
-        protocol["folder_settings"] = benchmark.spec.folders[name].identity()
+        protocol["folder_settings"] = benchmark.folder_identity(name)
     return protocol
 
 

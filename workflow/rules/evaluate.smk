@@ -3,6 +3,7 @@ rule evaluate:
         samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
         data=data_index,
         statistics=reference_statistics,
+        weights=judges_weights,
     output:
         paths.metrics("{b}", "{m}", "{k}", "{step}", "{s}"),
     log:
@@ -27,6 +28,7 @@ rule floor:
     input:
         data=data_index,
         statistics=reference_statistics,
+        weights=judges_weights,
     output:
         paths.floor("{b}"),
     log:
