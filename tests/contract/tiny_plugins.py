@@ -24,6 +24,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("datasets", "proteinmpnn-set"): {"folder": "x"},
     ("encoders", "invariant-patches"): {"dim": 8, "steps": 2, "batch": 16},
     ("encoders", "small-classifier"): {"dim": 4, "steps": 3, "batch": 16},
+    ("encoders", "conv-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
