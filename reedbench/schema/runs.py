@@ -154,6 +154,11 @@ class Benchmark:
         used = {name for metric in self.spec.metrics for name in metric.extractors()}
         return [name for name in self.spec.extractors if name in used]
 
+    @property
+    def looks_inside(self) -> bool:
+        """Whether some metric asks for hidden states, so that scoring needs weights."""
+        return any(metric.blocks() for metric in self.spec.metrics)
+
     @cached_property
     def evaluation(self) -> Settings:
         """Settings of `evaluate`."""

@@ -61,6 +61,13 @@ def each(kind: str, *leave_out: str, domain: str | None = "image"):
     return pytest.mark.parametrize("name", [name for name in names if name not in leave_out])
 
 
+def _features_under_test() -> list[str]:
+    return [name for name in under_test("metrics") if name in of_features()]
+
+
+each_of_features = pytest.mark.parametrize("name", _features_under_test())
+
+
 def make(kind: str, name: str, **more: Any) -> Any:
     """A tiny instance of a plugin: required fields take their first example, unless MINIMAL has better ones."""
     plugin = plugins.discover(kind)[name]
