@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Typical values in sRGB, as in HTML and X11; a mean over pixels is duller than paint, so bright ones have a dull fellow.
+# Typical values in sRGB, as in HTML and X11; means over pixels are duller than paint, so there are dull ones too.
 TYPICAL = {
     "black": ((0, 0, 0), (35, 35, 35)),
     "grey": ((85, 85, 85), (128, 128, 128), (175, 175, 175)),

@@ -192,9 +192,9 @@ def test_fewer_images_than_a_probe_asks_for_are_an_error(here, capfd):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"extractors": {"judge": {"extractor": "patches"}}}, "'patches', which is an encoder: a metric must not judge"),
+        ({"extractors": {"judge": {"extractor": "patches"}}}, "reads 'patches', which is an encoder: a metric"),
         ({"extractors": {"judge": {"extractor": "pixel"}}}, "unknown extractor 'pixel'; did you mean 'pixels'?"),
-        ({"extractors": {"judge": {"extractor": "sharp-judge"}}}, "reads 'sharp-judge', which is itself or itself reads"),
+        ({"extractors": {"judge": {"extractor": "sharp-judge"}}}, "reads 'sharp-judge', which is itself or"),
         ({"metrics": [{"uses": "fd", "extractor": "pixels"}, {"uses": "probe", "depth": 4}]},
          "metrics.1.depth: 4 is beyond the backbone, which has 3 blocks"),
     ],
