@@ -82,6 +82,40 @@ def schema(
         print(schema_texts()[paths.SCHEMA], end="")
 
 
+@app.command()
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Weights, by their names in config/weights.yaml.")] = None,
+    benchmark: Annotated[str, typer.Option(help="All that this benchmark reads.")] = "",
+    config: Config = paths.CONFIG,
+) -> None:
+    """Take weights from outside to results/weights/, where there is a network; what is there and whole stays."""
+    from reedbench import steps
+    from reedbench.schema import runs
+    from reedbench.schema.suite import load
+
+    suite = load(config)
+    wanted = [*(names or ()), *(runs.benchmark(suite, benchmark).weights if benchmark else ())]
+    if not (names or benchmark):
+        raise ConfigError(f"name weights ({', '.join(suite.weights) or 'there are none'}), or a benchmark: --benchmark")
+    for name in wanted:
+        suite.weight(name)
+    for name in dict.fromkeys(wanted):
+        card = paths.card(paths.pinned(name))
+        words = ["--weights", name, "--config", config, "--unless-fresh", card]
+        if code := steps.main(["fetch", *words]):
+            raise typer.Exit(code)
+        console.say(f"{card}: here")
+
+
+@app.command()
+def weights(config: Config = paths.CONFIG) -> None:
+    """List the weights from outside: what they are for, their size and licence, and whether they are here."""
+    from reedbench.schema import listing
+    from reedbench.schema.suite import load
+
+    console.console().print(_as_rich(listing.weights(load(config))))
+
+
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def step(context: typer.Context) -> None:
     """Run one step here, without Snakemake."""

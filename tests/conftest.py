@@ -14,7 +14,7 @@ from reedbench.schema import suite
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # What whoever runs the tests has set for their own runs and terminal.
-KEPT = ("REEDBENCH_DATA", "REEDBENCH_PROTEINMPNN")
+KEPT = ("REEDBENCH_DATA", "REEDBENCH_WEIGHTS")
 for name in [name for name in os.environ if name.startswith("REEDBENCH_") and name not in KEPT]:
     del os.environ[name]
 for name in ("TERM", "FORCE_COLOR", "TTY_COMPATIBLE", "WORLD_SIZE"):

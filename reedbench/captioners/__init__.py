@@ -1,6 +1,7 @@
 """Captioners: datum -> text, the second modality that REED reads from each image. One file each."""
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import ClassVar
 
 from reedbench.core.plugins import Plugin
@@ -11,6 +12,10 @@ class AbstractCaptioner(Plugin):
     """Writes one caption per row."""
 
     domain: ClassVar[str]
+
+    def files(self) -> tuple[Path, ...]:
+        """Files from outside that it reads: their digests are part of the provenance."""
+        return ()
 
     @abstractmethod
     def captions(self, rows: Rows) -> list[str]:

@@ -36,6 +36,10 @@ class AbstractCodec(Plugin):
         """The settings that change what a network is trained on."""
         return self.identity()
 
+    def files(self) -> tuple[Path, ...]:
+        """Files from outside that it reads: their digests are part of the provenance."""
+        return ()
+
     @abstractmethod
     def shape(self, facts: Facts) -> tuple[int, ...]:
         """Shape of one datum in the backbone's space; -1 where data differ."""

@@ -35,3 +35,26 @@ def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
         raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read; {how}") from error
     except Exception as error:  # damaged files raise whatever the reader stumbles on
         raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {how}") from error
+
+
+def tensors(file: Path, how: str) -> dict[str, Any]:
+    """What a file of weights holds, on the CPU: .safetensors, or as torch saved it.
+
+    Raises:
+        MissingArtefact: there is no such file.
+        ConfigError: it is damaged, asks for code, or holds no dict.
+    """
+    if file.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if not file.is_file():
+            raise MissingArtefact(f"{file}: no such file; {how}")
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise ConfigError(f"{file}: damaged or cut short ({error}); {how}") from error
+    found = load(file, how)
+    if not isinstance(found, dict):
+        raise ConfigError(f"{file}: holds a {type(found).__name__}, and no dict of tensors; {how}")
+    return found

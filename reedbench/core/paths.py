@@ -10,6 +10,8 @@ RESULTS = "results"
 CONFIG = "config/config.yaml"
 SCHEMA = "config/benchmark.schema.json"
 SUITE_SCHEMA = "config/suite.schema.json"
+PINS = "config/weights.yaml"
+PINS_SCHEMA = "config/weights.schema.json"
 GUIDE = "config/README.md"
 WORK = "work"
 
@@ -37,6 +39,16 @@ def shards(folder: str) -> str:
 def manifest(folder: str) -> str:
     """Rows of a dataset folder: id, split, label, sha256."""
     return f"{folder}/manifest.parquet"
+
+
+def pinned(name: str) -> str:
+    """Folder of fetched weights: card.json, files/."""
+    return f"{RESULTS}/weights/{name}"
+
+
+def pinned_files(name: str) -> str:
+    """Fetched weights as they were published."""
+    return f"{pinned(name)}/files"
 
 
 def captions(dataset: str, captioner: str) -> str:

@@ -10,14 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from reedbench.core import checkpoint, paths
-from reedbench.core.console import Track, say
-from reedbench.core.errors import ConfigError, MissingArtefact, unknown
+from reedbench.core import checkpoint, pins
+from reedbench.core.console import Track
+from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material
@@ -41,9 +41,9 @@ class Esm2(AbstractEncoder):
     on_gpu: ClassVar[bool] = True
     uses: Literal["esm2"] = "esm2"
 
-    weights: str = "esm2_t6_8M_UR50D"
-    """A .pt file of fair-esm (from the working directory or $REEDBENCH_DATA), or the name of a model, which is taken
-    from torch's hub folder and downloaded into it once."""
+    weights: Annotated[str, pins.Pin(MODELS)] = MODELS[0]
+    """A name of config/weights.yaml; a .pt file of fair-esm (from the working directory or $REEDBENCH_DATA); or the
+    name of a model, which lies in torch's hub folder. Nothing is downloaded."""
     output: Literal["residues", "pairs"] = "residues"
     """Hidden states of residues, or maps of pairs of residues."""
     layer: int = Field(-1, ge=-1)
@@ -82,7 +82,7 @@ class Esm2(AbstractEncoder):
 
         Raises:
             ConfigError: fair-esm is not installed, a row has several chains, or the weights file is not one of ESM-2.
-            MissingArtefact: the weights are not there and cannot be downloaded.
+            MissingArtefact: the weights are not there.
         """
         rows = material.rows
         if several := [i for i, chain in enumerate(rows.arrays["chain"]) if len(np.unique(chain)) > 1]:
@@ -162,52 +162,30 @@ class Esm2(AbstractEncoder):
         if not self._wants_contacts():
             return None
         beside = _regression_of(file)
-        address = f"{URL}/regression/{beside.name}"
-        if not beside.is_file() and _is_name(self.weights):
-            _download(address, beside)
-        return checkpoint.load(beside, f"contacts need it beside the model: get {address}")
+        return checkpoint.load(beside, f"contacts need it beside the model: get {URL}/regression/{beside.name}")
 
 
 def _regression_of(file: Path) -> Path:
     return file.with_name(f"{file.stem}-contact-regression.pt")
 
 
-def _is_name(weights: str) -> bool:
-    return not weights.endswith(".pt") and Path(weights).name == weights
-
-
 def _file(weights: str) -> Path:
-    """The weights file that is meant; one that has a name is downloaded if need be.
+    """The weights file that is meant.
 
     Raises:
-        ConfigError: there is no model of that name.
-        MissingArtefact: the file is not there, and cannot be downloaded.
+        MissingArtefact: the file is not there.
     """
-    if not _is_name(weights):
-        return paths.external(weights)
     if weights not in MODELS:
-        raise ConfigError(unknown("model of ESM-2", weights, MODELS) + "; a path must end in .pt")
+        return pins.file(weights)
     import torch
 
     file = Path(torch.hub.get_dir()) / "checkpoints" / f"{weights}.pt"
     if not file.is_file():
-        _download(f"{URL}/models/{weights}.pt", file)
-    return file
-
-
-def _download(address: str, file: Path) -> None:
-    """Fetch a file. fair-esm's own download would also unpickle it."""
-    import torch
-
-    say(f"{address} -> {file}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(address, str(file), progress=False)
-    except OSError as error:  # no network, no such address, no place
         raise MissingArtefact(
-            f"{file}: not there, and not to be downloaded ({error}); get {address} where there is a network, and put "
-            "it there or give `weights` its path"
-        ) from error
+            f"{file}: no such file; get {URL}/models/{weights}.pt where there is a network and put it there, or name "
+            "weights of config/weights.yaml (its sha256 and that address) and run: snakemake fetch"
+        )
+    return file
 
 
 def _existing(layer: int, model: Any) -> int:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import checkpoint, paths
+from reedbench.core import checkpoint, pins
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
@@ -20,8 +20,8 @@ from reedbench.encoders import AbstractEncoder, Kind, Material
 from reedbench.encoders._chains import collected, on_device_of, passes
 
 HOW = (
-    "get v_48_020.pt (or another one) from https://github.com/dauparas/ProteinMPNN, folder vanilla_model_weights, and "
-    "give `weights` its path"
+    "say `weights: proteinmpnn-v48-020`, or get v_48_020.pt (or another one) from "
+    "https://github.com/dauparas/ProteinMPNN, folder vanilla_model_weights, and give `weights` its path"
 )
 
 
@@ -34,15 +34,15 @@ class MpnnStructure(AbstractEncoder):
     on_gpu: ClassVar[bool] = True
     uses: Literal["mpnn-structure"] = "mpnn-structure"
 
-    weights: str
-    """A .pt file of the published (vanilla) weights, from the working directory or $REEDBENCH_DATA. It also says how
-    many neighbours a residue has."""
+    weights: pins.Weights
+    """A name of config/weights.yaml, or a .pt file of the published (vanilla) weights, from the working directory or
+    $REEDBENCH_DATA. It also says how many neighbours a residue has."""
     tokens: int = Field(4096, ge=1)
     """Padded residues of a pass; a longer chain is a pass of its own."""
 
     def files(self) -> tuple[Path, ...]:
         """The weights."""
-        return (paths.external(self.weights),)
+        return (pins.file(self.weights),)
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
         """Plain values of the network, float32."""

@@ -5,6 +5,7 @@ A folder that cannot run here says why (`missing`), and metrics that need it car
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +31,10 @@ class AbstractFolder(Plugin):
 
     threads: int = Field(1, ge=1)
     """CPU threads of its use; part of its settings because sums in another order round differently."""
+
+    def files(self) -> tuple[Path, ...]:
+        """Files or folders from outside that it reads, where it can run: their digests are part of the provenance."""
+        return ()
 
     @abstractmethod
     def missing(self) -> str | None:

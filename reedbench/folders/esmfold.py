@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from reedbench.core import paths
+from reedbench.core import pins
+from reedbench.core.errors import MissingArtefact
 from reedbench.domains.superposition import FULL_PLDDT
 from reedbench.folders import AbstractFolder, Prediction
 
@@ -24,9 +25,9 @@ class EsmFold(AbstractFolder):
 
     uses: Literal["esmfold"] = "esmfold"
 
-    weights: str = "facebook/esmfold_v1"
-    """A folder with config.json and the weights (from the working directory or $REEDBENCH_DATA), or a name on the
-    Hugging Face hub that is in the local cache."""
+    weights: pins.Weights = "facebook/esmfold_v1"
+    """A name of config/weights.yaml; a folder with config.json and the weights (from the working directory or
+    $REEDBENCH_DATA), with a / in it; or a name on the Hugging Face hub that is in the local cache."""
     chunk: int = Field(128, ge=1)
     """Rows of the pair representation that attention takes at a time; fewer need less memory and more time."""
 
@@ -34,12 +35,20 @@ class EsmFold(AbstractFolder):
         """transformers or the weights are not there."""
         if find_spec("transformers") is None:
             return "ESMFold needs the package transformers, and it is not installed: pip install transformers"
-        if self._source() is None:
+        try:
+            source = self._source()
+        except MissingArtefact as error:
+            return f"ESMFold: {error}"
+        if source is None:
             return (
                 f"ESMFold weights not found: {self.weights} is neither a folder of config.json and weights nor in the "
                 f"Hugging Face cache; give `weights` a folder, or fetch them once: hf download {self.weights}"
             )
         return None
+
+    def files(self) -> tuple[Path, ...]:
+        """The folder of the weights, where they are pinned: of others the digest would be taken anew each time."""
+        return (pins.folder(self.weights),) if pins.is_name(self.weights) else ()
 
     def predict(self, sequences: Sequence[str], device: str) -> Iterator[Prediction]:
         """One sequence at a time, so that padding and batches change nothing."""
@@ -60,8 +69,12 @@ class EsmFold(AbstractFolder):
         return model.float() if device == "cpu" else model  # half precision is slow on a CPU
 
     def _source(self) -> str | None:
-        """The folder of the weights."""
-        if _whole(folder := paths.external(self.weights)):
+        """The folder of the weights.
+
+        Raises:
+            MissingArtefact: the weights of config/weights.yaml that it names have not been fetched.
+        """
+        if _whole(folder := pins.folder(self.weights)):
             return str(folder)
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, get_args
 
+from reedbench.core import pins
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import EXTRACTED, Kind
 from reedbench.schema.benchmark import Resources
@@ -74,6 +75,27 @@ def check_shared_steps(benchmarks: Mapping[str, Any], documents: Mapping[str, Do
                 )
                 problems.append(documents[name].problem(("resources", step), message))
     return problems
+
+
+def check_pins(
+    benchmarks: Mapping[str, Any], documents: Mapping[str, Document], weights: Mapping[str, Any]
+) -> list[Problem]:
+    """Weights that are named must be pinned."""
+    problems: list[Problem] = []
+    for name, benchmark in benchmarks.items():
+        for key, plugin in _readers(benchmark):
+            for field, wanted in pins.named(plugin).items():
+                if wanted not in weights:
+                    message = unknown("weights", wanted, [*weights, *pins.words(plugin, field)])
+                    problems.append(documents[name].problem((*key, field), f"{message}; a path has a /"))
+    return problems
+
+
+def _readers(b: Any) -> Iterator[tuple[Key, Any]]:
+    """What may read weights from outside, and where it stands."""
+    yield ("codec",), b.codec
+    for section in ("captioners", "encoders", "extractors", "folders"):
+        yield from (((section, name), plugin) for name, plugin in getattr(b, section).items())
 
 
 def _sizes(b: Any) -> Iterator[Finding]:

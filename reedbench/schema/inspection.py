@@ -27,9 +27,10 @@ def inspect(config_file: str, chosen: Sequence[str] = ()) -> list[str]:
     files = suites.benchmark_files(config_file)
     asked = {file.stem: file for file in (_file(name, folder, files) for name in chosen)} or files
     # The chosen ones come last: what they say differently from others is their problem.
-    reading = suites.read({**{name: file for name, file in files.items() if name not in asked}, **asked})
-    suite, wanted = Suite(reading.benchmarks), {str(file) for file in asked.values()}
-    problems = [problem for problem in reading.problems if problem.file in wanted]
+    reading = suites.read({**{name: file for name, file in files.items() if name not in asked}, **asked}, config_file)
+    suite = Suite(reading.benchmarks, reading.weights)
+    others = {str(file) for file in files.values()} - {str(file) for file in asked.values()}
+    problems = [problem for problem in reading.problems if problem.file not in others]
     for name in asked:
         if name in reading.benchmarks:
             problems += _fit(suite, name, reading)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from reedbench.core import plugins
+from reedbench.core import pins, plugins
+from reedbench.core.errors import MissingArtefact
+from reedbench.schema import runs
 from reedbench.schema import targets as targets_of
 from reedbench.schema.suite import Suite
 
@@ -32,9 +34,27 @@ def targets(suite: Suite) -> Iterator[str]:
 
     Of seeds, steps and segments those of the benchmarks' own tables; others can be asked for as well.
     """
-    yield from ("all", "tables", "figures", "images", "smoke")
+    yield from ("all", "tables", "figures", "images", "fetch", "smoke")
     for pattern in targets_of.patterns(suite):
         yield from pattern.expanded()
+
+
+def weights(suite: Suite) -> list[list[str]]:
+    """Rows of a table of the pinned weights: name, purpose, size, licence, who reads them, whether they are here."""
+    rows = [["weights", "for", "MB", "licence", "read by", "here"]]
+    users = {b: runs.benchmark(suite, b).weights for b in suite.benchmarks}
+    for name, weight in suite.weights.items():
+        readers = ", ".join(b for b, names in users.items() if name in names)
+        rows.append([name, weight.purpose, str(weight.size_mb), weight.licence, readers, _here(name)])
+    return rows
+
+
+def _here(name: str) -> str:
+    try:
+        pins.card(name)
+    except MissingArtefact:
+        return "no"
+    return "yes"
 
 
 OF_SUITE: dict[str, Callable[[Suite], Iterator[str]]] = {

@@ -32,6 +32,8 @@ def jobs(benchmark: Benchmark) -> list[Job]:
 
 def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     suite, d = benchmark.suite, benchmark.dataset
+    for name in benchmark.weights:
+        yield Job("fetch", f"--weights {name}", paths.card(paths.pinned(name)))
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     used = dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values())
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())

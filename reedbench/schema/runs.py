@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from reedbench.core import paths, stores
+from reedbench.core import paths, pins, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema import settings
 from reedbench.schema.benchmark import Resources
@@ -145,7 +145,7 @@ class Benchmark:
             "sampler": self.spec.samplers[sampler].identity(),
             "count": asked.count,
             **({"streams": asked.streams} if codec.repeats else {}),
-            "codec": codec.identity(),
+            "codec": settings.identity(self.suite, codec),
         }
 
     @property
@@ -159,11 +159,35 @@ class Benchmark:
         """Whether some metric asks for hidden states, so that scoring needs weights."""
         return any(metric.blocks() for metric in self.spec.metrics)
 
+    def folder_identity(self, name: str) -> Settings:
+        """Which folder, with which weights."""
+        return settings.identity(self.suite, self.spec.folders[name])
+
+    @property
+    def folders(self) -> list[str]:
+        """Folders that some metric uses, each once."""
+        return list(dict.fromkeys(name for metric in self.spec.metrics for name in metric.folders()))
+
+    @property
+    def judges(self) -> list[str]:
+        """Cards of the pinned weights that scoring reads."""
+        read = [other for name in self.extractors for other in self.spec.extractors[name].reads_encoders()]
+        extractors = [self.spec.extractors[name] for name in [*self.extractors, *read]]
+        return settings.pinned(*extractors, *(self.spec.folders[name] for name in self.folders))
+
+    @property
+    def weights(self) -> list[str]:
+        """Names of all pinned weights that its file asks for."""
+        spec = self.spec
+        sections = (spec.captioners, spec.encoders, spec.extractors, spec.folders)
+        readers = [spec.codec, *(plugin for section in sections for plugin in section.values())]
+        return list(dict.fromkeys(name for plugin in readers for name in pins.named(plugin).values()))
+
     @cached_property
     def evaluation(self) -> Settings:
         """Settings of `evaluate`."""
         metrics = self.spec.metrics
-        folders = {name: self.spec.folders[name].identity() for metric in metrics for name in metric.folders()}
+        folders = {name: self.folder_identity(name) for metric in metrics for name in metric.folders()}
         return {
             "step": VERSIONS["evaluate"],
             "metrics": [metric.identity() for metric in metrics],
@@ -218,7 +242,7 @@ class Run:
             "seed": self.seed,
             "step": VERSIONS["train"],
             "dataset": settings.dataset(suite, dataset),
-            "codec": spec.codec.recipe(),
+            "codec": settings.identity(suite, spec.codec, spec.codec.recipe()),
             "backbone": spec.backbone.identity(),
             "objective": self.objective.identity(),
             "encoders": {name: settings.encoder(suite, dataset, filed) for name, filed in self.encoders.items()},

@@ -7,7 +7,7 @@ themselves. Snakemake's input and params functions, the steps and `reedbench pla
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths
+from reedbench.core import io, paths, pins
 from reedbench.core.errors import ConfigError
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import VERSIONS
@@ -21,12 +21,29 @@ def dataset(suite: Suite, name: str) -> Settings:
     return {"step": VERSIONS["prepare"], "id": plugin.id, "dataset": plugin.identity()}
 
 
+def weight(suite: Suite, name: str) -> Settings:
+    """Settings of `fetch`."""
+    return {"step": VERSIONS["fetch"], "weights": suite.weight(name).content}
+
+
+def identity(suite: Suite, plugin: Any, own: Settings | None = None) -> Settings:
+    """Identity of a plugin (or these parts of it), with the digests of the weights that it names in place of names."""
+    found: Settings = plugin.identity() if own is None else own
+    return found | {field: suite.weight(name).content for field, name in pins.named(plugin).items()}
+
+
+def pinned(*plugins: Any) -> list[str]:
+    """Cards of the pinned weights that plugins name: the files that say that these have been fetched."""
+    names = dict.fromkeys(name for plugin in plugins for name in pins.named(plugin).values())
+    return [paths.card(paths.pinned(name)) for name in names]
+
+
 def captioner(suite: Suite, data: str, name: str) -> Settings:
     """Settings of `caption`."""
     plugin = suite.captioner(data, name)
     return {
         "step": VERSIONS["caption"],
-        "captioner": plugin.identity(),
+        "captioner": identity(suite, plugin),
         "data": dataset(suite, data),
     }
 
@@ -38,7 +55,7 @@ def encoder(suite: Suite, data: str, name: str) -> Settings:
     return {
         "step": {verb: VERSIONS[verb] for verb in ("pretrain", "represent")},
         "name": name,
-        "encoder": plugin.identity(),
+        "encoder": identity(suite, plugin),
         "data": dataset(suite, data),
         "captions": None if captions is None else captioner(suite, data, captions),
         "reads": [encoder(suite, data, other) for other in suite.read_by(data, name).values()],
@@ -68,10 +85,11 @@ def put_recipe(path: str, recipe: Settings, *, allowed: bool = True) -> bool:
 
 
 def encoder_reads(suite: Suite, data: str, name: str) -> list[str]:
-    """Files that an encoder reads beside the data: captions, and other encoders' weights."""
+    """Files that an encoder reads beside the data: captions, pinned weights, and other encoders' weights."""
     plugin = suite.encoder(data, name)
     captions = plugin.reads_captions_of()
     files = [] if captions is None else [paths.captions(data, captions)]
+    files += pinned(plugin)
     below = suite.read_by(data, name).values()
     return files + [file for other in below for file in encoder_weights(suite, data, other)]
 

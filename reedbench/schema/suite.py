@@ -14,9 +14,11 @@ from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema import benchmark as models
 from reedbench.schema import encoder_names
-from reedbench.schema.checks import check_benchmark, check_shared_names, check_shared_steps
+from reedbench.schema import weights as pinned
+from reedbench.schema.checks import check_benchmark, check_pins, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document, merge_bases
 from reedbench.schema.problems import MUST_BE, blamed, explain
+from reedbench.schema.weights import Weight
 
 
 class SuiteConfig(Frozen):
@@ -24,6 +26,8 @@ class SuiteConfig(Frozen):
 
     benchmarks: str = "config/benchmarks"
     """Folder of benchmark files; <name>.yaml is benchmark <name>."""
+    weights: str = paths.PINS
+    """File of the weights from outside that benchmarks may name; there need be none under this name."""
     launcher: Literal["inline", "local", "slurm"] = "inline"
     """Where heavy steps run: in the process that Snakemake starts, in one of its own on this machine (GPUs are dealt
     out), or as Slurm jobs. `--profile slurm` sets it; results do not depend on it."""
@@ -32,8 +36,9 @@ class SuiteConfig(Frozen):
 class Suite:
     """Benchmarks by name, and the datasets, encoders and captioners that they share."""
 
-    def __init__(self, benchmarks: Mapping[str, Any]) -> None:
+    def __init__(self, benchmarks: Mapping[str, Any], weights: Mapping[str, Weight] | None = None) -> None:
         self.benchmarks = dict(benchmarks)
+        self.weights = dict(weights or {})
 
     def benchmark(self, name: str) -> Any:
         """The benchmark called `name`.
@@ -44,6 +49,16 @@ class Suite:
         if name not in self.benchmarks:
             raise ConfigError(unknown("benchmark", name, self.benchmarks))
         return self.benchmarks[name]
+
+    def weight(self, name: str) -> Weight:
+        """The pinned weights called `name`.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if name not in self.weights:
+            raise ConfigError(unknown("weights", name, self.weights))
+        return self.weights[name]
 
     def of_dataset(self, dataset: str) -> Iterator[Any]:
         """Benchmarks on a dataset.
@@ -100,11 +115,13 @@ class Reading:
         benchmarks: those without a problem of their own, by name.
         documents: those that are YAML, by name.
         problems: of each file, and of files that contradict each other.
+        weights: those that can be named; none if their file has problems.
     """
 
     benchmarks: Mapping[str, Any]
     documents: Mapping[str, Document]
     problems: Sequence[Problem]
+    weights: Mapping[str, Weight]
 
 
 @cache
@@ -114,10 +131,10 @@ def load(config_file: str = paths.CONFIG) -> Suite:
     Raises:
         ConfigError: with every problem of every file.
     """
-    reading = read(benchmark_files(config_file))
+    reading = read(benchmark_files(config_file), config_file)
     if reading.problems:
         raise ConfigError(reading.problems)
-    return Suite(reading.benchmarks)
+    return Suite(reading.benchmarks, reading.weights)
 
 
 def benchmark_folder(config_file: str) -> Path:
@@ -142,8 +159,8 @@ def benchmark_files(config_file: str) -> dict[str, Path]:
     return files
 
 
-def read(files: Mapping[str, Path]) -> Reading:
-    """Read benchmark files, by name, and check them alone and against each other.
+def read(files: Mapping[str, Path], config_file: str) -> Reading:
+    """Read benchmark files, by name, and the suite's weights; check them alone and against each other.
 
     Raises:
         ConfigError: a plugin is faulty.
@@ -161,7 +178,20 @@ def read(files: Mapping[str, Path]) -> Reading:
         except ConfigError as error:
             problems += error.problems or [Problem(str(file), "", str(error))]
     problems += check_shared_names(loaded, documents) + check_shared_steps(loaded, documents)
-    return Reading(loaded, documents, problems)
+    weights: dict[str, Weight] = {}
+    try:
+        weights = _weights(config_file)
+        problems += check_pins(loaded, documents, weights)
+    except ConfigError as error:  # names that it has are then not said to be unknown
+        problems += error.problems
+    return Reading(loaded, documents, problems, weights)
+
+
+def _weights(config_file: str) -> dict[str, Weight]:
+    """The suite's weights; none where nobody says that there is a file of them."""
+    config = _config(config_file)
+    said = "weights" in config.model_fields_set
+    return pinned.read(config.weights) if said or Path(config.weights).exists() else {}
 
 
 def read_benchmark(document: Document) -> Any:
@@ -196,6 +226,7 @@ def _config(file: str) -> SuiteConfig:
 
 
 def schema_texts() -> dict[str, str]:
-    """The JSON Schemas as they are checked in, by file: of benchmark files, and of the suite's file."""
+    """The JSON Schemas as they are checked in, by file: of benchmark files, the suite's file and that of weights."""
     own = {**SuiteConfig.model_json_schema(), "$schema": models.DIALECT, "title": "reedbench suite"}
-    return {paths.SCHEMA: io.canonical_json(models.json_schema()), paths.SUITE_SCHEMA: io.canonical_json(own)}
+    found = {paths.SCHEMA: models.json_schema(), paths.SUITE_SCHEMA: own, paths.PINS_SCHEMA: pinned.json_schema()}
+    return {file: io.canonical_json(schema) for file, schema in found.items()}

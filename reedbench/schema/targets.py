@@ -81,6 +81,8 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark)
+    for name in suite.weights:
+        yield from map(Pattern, (paths.card(paths.pinned(name)), paths.pinned_files(name)))
     shared = (pattern for benchmark in benchmarks.values() for pattern in _of_dataset(benchmark))
     yield from {pattern.text: pattern for pattern in shared}.values()
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 VERSIONS = {
+    "fetch": 1,
     "prepare": 1,
     "caption": 1,
     "pretrain": 2,

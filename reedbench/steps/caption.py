@@ -9,6 +9,7 @@ from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+from reedbench.steps.material import require_pinned
 from reedbench.steps.work import operations_per_row, timed
 
 
@@ -20,6 +21,7 @@ def caption(suite: Suite, arguments: Namespace) -> Made:
     data = paths.data(arguments.dataset)
     provenance.require(paths.index(data), settings.key(settings.dataset(suite, arguments.dataset)))
     captioner = suite.captioner(arguments.dataset, arguments.captioner)
+    require_pinned(suite, captioner)
     parts = [rows.read(data, split) for split in (rows.TRAIN, rows.TEST)]
     with timed() as work:
         texts = [text for part in parts for text in captioner.captions(part)]
@@ -31,4 +33,5 @@ def caption(suite: Suite, arguments: Namespace) -> Made:
         captioner.captions(part.take(some))
 
     flops = sum(operations_per_row(partial(again, part), part) for part in parts)
-    return Made([out], [paths.index(data)], device_seconds=work.seconds, flops=flops)
+    inputs = [paths.index(data), *(str(file) for file in captioner.files())]
+    return Made([out], inputs, device_seconds=work.seconds, flops=flops)

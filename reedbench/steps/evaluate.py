@@ -24,6 +24,7 @@ from reedbench.steps import hidden, references
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
 from reedbench.steps.features import extract
+from reedbench.steps.material import require_pinned
 from reedbench.steps.represent import read_features
 from reedbench.steps.threads import pinned
 
@@ -62,7 +63,7 @@ def _cell(cell: Cell) -> Made:
         samples,
         asked,
         lambda name: _features(benchmark, name, samples, inputs),
-        lambda name: _folds(benchmark, name, samples),
+        lambda name: _folds(benchmark, name, samples, inputs),
         lambda tapped: _hidden(cell, tapped, inputs),
     )
     body = {
@@ -82,8 +83,10 @@ def _features(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str])
     return generated, reference
 
 
-def _folds(benchmark: Benchmark, name: str, samples: Rows) -> Any:
+def _folds(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) -> Any:
     folder = benchmark.spec.folders[name]
+    require_pinned(benchmark.suite, folder)
+    inputs += map(str, folder.files())
     with pinned(folder.threads):
         return folder.fold(samples, device_of(benchmark, "evaluate"))
 
@@ -183,7 +186,7 @@ def _protocol(benchmark: Benchmark, metric: AbstractMetric, reference: Features 
         key = benchmark.encoder_key(metric.extractors()[0])
         protocol |= {"n_reference": len(reference), "extractor_settings": key}
     for name in metric.folders():
-        protocol["folder_settings"] = benchmark.spec.folders[name].identity()
+        protocol["folder_settings"] = benchmark.folder_identity(name)
     return protocol
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reedbench.core import io, paths, provenance
+from reedbench.core import io, paths, pins, provenance
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
@@ -24,6 +24,7 @@ def gather(
         MissingArtefact: something has not been made, or was made under other settings.
     """
     data = paths.data(dataset)
+    require_pinned(suite, suite.encoder(dataset, encoder))
     provenance.require(paths.index(data), settings.key(settings.dataset(suite, dataset)))
     chosen, inputs = rows.read(data, split), [paths.index(data)]
     if studied:
@@ -53,6 +54,18 @@ def by_others(suite: Suite, dataset: str, encoder: str, chosen: Rows) -> tuple[d
     return representations, inputs
 
 
+def require_pinned(suite: Suite, *plugins: Any) -> None:
+    """Refuse to begin without the weights from outside that plugins name, or with others under that name.
+
+    Raises:
+        MissingArtefact: they have not been fetched, or were fetched under another digest.
+    """
+    for plugin in plugins:
+        for name in pins.named(plugin).values():
+            pins.card(name)
+            provenance.require(paths.card(paths.pinned(name)), settings.key(settings.weight(suite, name)))
+
+
 def weights_of(suite: Suite, dataset: str, name: str) -> tuple[Mapping[str, np.ndarray], list[str]]:
     """Weights of an encoder (none if it needs no training), and the files that it reads beside its material.
 
@@ -60,6 +73,7 @@ def weights_of(suite: Suite, dataset: str, name: str) -> tuple[Mapping[str, np.n
         MissingArtefact: they have not been made, or were made under other settings.
     """
     encoder = suite.encoder(dataset, name)
+    require_pinned(suite, encoder)
     outside = [str(file) for file in encoder.files()]
     if not encoder.pretrained:
         return {}, outside

@@ -28,4 +28,5 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
         paths.card(out), {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card}
     )
     flops = operations_of_training(encoder, train, test, stream)
+    inputs += [str(file) for file in encoder.files()]
     return Made([paths.weights(out), paths.card(out)], inputs, device_seconds=work.seconds, flops=flops)

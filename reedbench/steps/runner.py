@@ -109,6 +109,7 @@ VERBS: dict[str, tuple[Callable[[Suite, argparse.Namespace], Of], Callable[[Of, 
     "evaluate": (_benchmark, lambda benchmark, a: benchmark.evaluation),
     "tabulate": (_benchmark, _report),
     "plot": (_benchmark, _report),
+    "fetch": (_suite, lambda s, a: settings.weight(s, a.weights)),
     "smoke": (_suite, lambda s, a: {}),
 }
 
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(f"--{argument}", required=True, type=natural if integer else str)
         return sub
 
+    verb("fetch", "take weights from outside to results/weights/", "weights")
     cell = ("benchmark", "method", "seed")
     verb("prepare", "make or convert a dataset", "dataset")
     verb("caption", "write one text per datum", "dataset", "captioner")

@@ -20,6 +20,7 @@ from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.schema.runs import Cell
 from reedbench.steps.device import device_of
+from reedbench.steps.material import require_pinned
 
 
 def sample(cell: Cell, arguments: Namespace) -> Made:
@@ -29,6 +30,7 @@ def sample(cell: Cell, arguments: Namespace) -> Made:
     device = device_of(benchmark, "sample")
     torch.set_num_threads(spec.train.threads)
     check_weights(cell)
+    require_pinned(benchmark.suite, codec)
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
     facts = rows.index(benchmark.data)
@@ -48,7 +50,8 @@ def sample(cell: Cell, arguments: Namespace) -> Made:
         codec.write(part, samples)
         io.write_npz(part / paths.PREVIEW, {"arr_0": codec.preview(samples, asked)})
     notes = {"nfe": cell.drawer.nfe(), "recipe": run.key}
-    return Made([cell.samples], [cell.receipt, cell.weights, data], device=device, seeds=[run.seed], notes=notes)
+    inputs = [cell.receipt, cell.weights, data, *map(str, codec.files())]
+    return Made([cell.samples], inputs, device=device, seeds=[run.seed], notes=notes)
 
 
 def _streams(dataset: str, k: int, index: np.ndarray) -> Callable[[str], seeds.RowStreams]:

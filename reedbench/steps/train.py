@@ -12,6 +12,7 @@ from reedbench.core.provenance import Made
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
 from reedbench.steps.device import device_of
+from reedbench.steps.material import require_pinned
 from reedbench.training.checkpoint import Store
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks, joined
@@ -66,6 +67,7 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
         ConfigError: the backbone does not fit the data, the batch the ranks, or the samples the test split.
     """
     benchmark, spec = run.benchmark, run.benchmark.spec
+    require_pinned(benchmark.suite, spec.codec)
     folders = {name: paths.representation(benchmark.dataset, filed) for name, filed in run.encoders.items()}
     provenance.require(paths.index(benchmark.data), benchmark.data_key)
     for name, filed in run.encoders.items():
@@ -82,7 +84,8 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
         backbone, data.target_shapes(), lambda name: seeds.stream("init", benchmark.dataset, run.seed, name)
     )
     trainer = Trainer(learner, data, spec.train, benchmark.dataset, run.seed, ranks)
-    return trainer, [paths.index(folder) for folder in (benchmark.data, *folders.values())]
+    read = [paths.index(folder) for folder in (benchmark.data, *folders.values())]
+    return trainer, [*read, *map(str, spec.codec.files())]
 
 
 def plan(run: Run, i: int) -> Segment:

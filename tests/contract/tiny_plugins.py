@@ -1,13 +1,26 @@
 """Tiny plugins for the contract tests: the least arguments of each, and ways to run over all of a kind."""
 
+import atexit
 import os
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sentence_folder
 from pydantic import ValidationError
 
 from reedbench.core import plugins
 from reedbench.metrics import FeatureMetric
+
+
+@cache
+def sentence_encoder() -> Path:
+    """A folder with a tiny one; it goes with the process."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return sentence_folder.write(Path(folder.name) / "encoder")
 
 
 def of_features() -> list[str]:
@@ -28,6 +41,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
+    ("encoders", "text"): {"captioner": "measured", "weights": lambda: str(sentence_encoder())},
     ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
     ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},
@@ -75,6 +89,7 @@ def make(kind: str, name: str, **more: Any) -> Any:
     examples = {field: info.examples[0] for field, info in required.items() if info.examples}
     words = {"label": name} if "label" in required else {}
     try:
-        return plugin(**{"uses": name, **words, **examples, **MINIMAL.get((kind, name), {}), **more})
+        minimal = {key: own() if callable(own) else own for key, own in MINIMAL.get((kind, name), {}).items()}
+        return plugin(**{"uses": name, **words, **examples, **minimal, **more})
     except ValidationError as error:
         pytest.fail(f"give the required fields of {kind} plugin '{name}' examples (Field(examples=[...])): {error}")

@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -194,44 +193,17 @@ def hub(tmp_path, monkeypatch) -> Path:
     return tmp_path / "hub" / "checkpoints"
 
 
-def test_a_name_is_looked_for_in_the_hub_folder(hub, file, monkeypatch):
+def test_a_name_is_looked_for_in_the_hub_folder(hub, file):
     hub.mkdir(parents=True)
     shutil.copy(file, hub / "esm2_t6_8M_UR50D.pt")
-    monkeypatch.setattr(torch.hub, "download_url_to_file", None)  # would fail if it were called
     found = represented("esm2_t6_8M_UR50D")
     np.testing.assert_array_equal(found.values, represented(file).values)
 
 
-def test_a_name_is_downloaded_once(hub, file, monkeypatch):
-    asked = []
-
-    def download(address: str, target: str, **_) -> None:
-        asked.append(address)
-        name = "esm2_tiny-contact-regression.pt" if "regression" in address else "esm2_tiny.pt"
-        shutil.copy(file.with_name(name), target)
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    for _ in range(2):
-        represented("esm2_t6_8M_UR50D", output="pairs", maps="contacts")
-    assert asked == [
-        "https://dl.fbaipublicfiles.com/fair-esm/models/esm2_t6_8M_UR50D.pt",
-        "https://dl.fbaipublicfiles.com/fair-esm/regression/esm2_t6_8M_UR50D-contact-regression.pt",
-    ]
-
-
-def test_without_a_network_the_reason_is_one_line(hub, monkeypatch):
-    def download(*_, **__) -> None:
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    with pytest.raises(MissingArtefact, match=r"not to be downloaded .*no route to host.* get https://") as error:
+def test_a_name_that_is_not_there_says_where_to_get_it(hub):
+    with pytest.raises(MissingArtefact, match=r"8M_UR50D\.pt: no such file; get https://.* snakemake fetch") as error:
         represented("esm2_t6_8M_UR50D")
     assert "\n" not in str(error.value)
-
-
-def test_an_unknown_name_is_corrected(hub):
-    with pytest.raises(ConfigError, match="did you mean 'esm2_t6_8M_UR50D'"):
-        represented("esm2_t6_8M_UR50")
 
 
 @pytest.mark.parametrize("module", [None, argparse])

@@ -24,12 +24,16 @@ HERE = Path(__file__).parent
 GOLDEN = dict(np.load(HERE / "protein_reference.npz"))
 PUBLISHED = dict(np.load(HERE / "protein_v48_020.npz"))
 CHAINS = Path(os.environ.get("REEDBENCH_DATA", HERE.parents[1] / "../shared/data")) / "protein_chains.jsonl.gz"
-WEIGHTS = os.environ.get("REEDBENCH_PROTEINMPNN", "")
+WEIGHTS = "proteinmpnn-v48-020"
 COORDINATES = {"5L33": GOLDEN["X"], "6MRR": PUBLISHED["X_6MRR"]}
 SEQUENCES = {"5L33": GOLDEN["S"], "6MRR": PUBLISHED["S_6MRR"]}
 Network = TypeVar("Network", bound=nn.Module)
 TOLERANCE = {"rtol": 0.0, "atol": 1e-5}
 TAPS = (("node", 2), ("edge", 2), ("structure", 0))
+
+
+def the_file(published) -> str:
+    return str(next(published(WEIGHTS).glob("*.pt")))
 
 
 def filled(network: Network) -> Network:
@@ -216,13 +220,13 @@ def test_structures_are_encoded_as_by_the_published_network():
 
 
 @torch.no_grad()
-@pytest.mark.skipif(not WEIGHTS, reason="REEDBENCH_PROTEINMPNN does not name v_48_020.pt")
+@pytest.mark.xdist_group("published")
 @pytest.mark.parametrize(
     ("name", "total", "native", "recovery"),
     [("5L33", -9157.408, 1.6822441, 0.42453), ("6MRR", -5719.1396, 1.5972904, 0.58824)],
 )
-def test_published_weights_say_what_they_said(name, total, native, recovery):
-    log_probs = recovered.published(WEIGHTS).unconditional(*protein(name))
+def test_published_weights_say_what_they_said(name, total, native, recovery, published):
+    log_probs = recovered.published(the_file(published)).unconditional(*protein(name))
     # The stored run was on a GPU.
     torch.testing.assert_close(log_probs[0], torch.from_numpy(PUBLISHED[f"uncond_{name}"]), rtol=0, atol=1e-3)
     assert log_probs.double().sum().item() == pytest.approx(total, abs=0.5)
@@ -230,12 +234,12 @@ def test_published_weights_say_what_they_said(name, total, native, recovery):
     assert (log_probs.argmax(-1) == sequence(name)).float().mean().item() == pytest.approx(recovery, abs=1e-5)
 
 
-@pytest.mark.skipif(not WEIGHTS, reason="REEDBENCH_PROTEINMPNN does not name v_48_020.pt")
+@pytest.mark.xdist_group("published")
 @pytest.mark.skipif(not CHAINS.exists(), reason=f"{CHAINS} is not there (REEDBENCH_DATA)")
-def test_published_weights_recover_real_chains():
+def test_published_weights_recover_real_chains(published):
     """The first 20 chains of at most 256 residues; the values were measured here, as docs/protein.md says."""
     rows = ChainsJsonl(file=str(CHAINS), max_length=256, min_length=30, name="chains").rows().take(np.arange(20))
-    found = recovered.summary(recovered.scores(recovered.published(WEIGHTS), rows), rows.arrays["cluster"])
+    found = recovered.summary(recovered.scores(recovered.published(the_file(published)), rows), rows.arrays["cluster"])
     assert (found["chains"], found["residues"]) == (20, 3009)
     assert found["pooled"] == pytest.approx(0.471, abs=2e-3)
     assert found["perplexity"] == pytest.approx(5.500, abs=1e-2)

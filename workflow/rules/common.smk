@@ -59,6 +59,7 @@ wildcard_constraints:
     e=NAME,
     a=NAME,
     s=NAME,
+    w="|".join(SUITE.weights) or NAME,
     k=r"\d+",
     i=r"\d+",
     step=r"\d{7}",
@@ -127,6 +128,11 @@ def described(values):
     return {"expect": settings.key(values), "settings": values}
 
 
+@once_per("w")
+def weight_settings(wildcards):
+    return described(settings.weight(SUITE, wildcards.w))
+
+
 @once_per("d")
 def dataset_settings(wildcards):
     return described(settings.dataset(SUITE, wildcards.d))
@@ -135,6 +141,12 @@ def dataset_settings(wildcards):
 @once_per("d", "e")
 def captioner_settings(wildcards):
     return described(settings.captioner(SUITE, wildcards.d, wildcards.e))
+
+
+@once_per("d", "e")
+def captioner_weights(wildcards):
+    """Weights from outside that a captioner names."""
+    return settings.pinned(SUITE.captioner(wildcards.d, wildcards.e))
 
 
 @once_per("d", "e")
@@ -204,6 +216,18 @@ def previous_receipt(wildcards):
 @once_per("b")
 def data_index(wildcards):
     return paths.index(BENCHMARKS[wildcards.b].data)
+
+
+@once_per("b")
+def codec_weights(wildcards):
+    """Weights from outside that the codec names."""
+    return settings.pinned(BENCHMARKS[wildcards.b].spec.codec)
+
+
+@once_per("b")
+def judges_weights(wildcards):
+    """Weights from outside that extractors and folders name."""
+    return BENCHMARKS[wildcards.b].judges
 
 
 @once_per("b", "m", "k")

@@ -19,7 +19,8 @@ rule prepare:
 
 rule caption:
     input:
-        paths.index(paths.data("{d}")),
+        data=paths.index(paths.data("{d}")),
+        weights=captioner_weights,
     output:
         paths.captions("{d}", "{e}"),
     log:

@@ -4,6 +4,7 @@ rule evaluate:
         weights=inspected_weights,
         data=data_index,
         statistics=reference_statistics,
+        weights=judges_weights,
     output:
         paths.metrics("{b}", "{m}", "{k}", "{step}", "{s}"),
     log:
@@ -27,6 +28,7 @@ rule floor:
     input:
         data=data_index,
         statistics=reference_statistics,
+        weights=judges_weights,
     output:
         paths.floor("{b}"),
     log:

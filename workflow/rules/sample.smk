@@ -5,6 +5,7 @@ rule sample:
         data=data_index,
         receipt=segment_receipt,
         weights=ancient(segment_folder),
+        codec=codec_weights,
     output:
         directory(paths.samples("{b}", "{m}", "{k}", "{step}", "{s}")),
     log:

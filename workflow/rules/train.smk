@@ -9,6 +9,7 @@ rule train:
         previous=previous_receipt,
         data=data_index,
         representations=representations,
+        codec=codec_weights,
     output:
         weights=directory(paths.segment("{b}", "{m}", "{k}", "{i}")),
         receipt=paths.receipt("{b}", "{m}", "{k}", "{i}"),

@@ -1,0 +1,245 @@
+"""Any network of timm as an encoder: published weights, or random ones as the control without content.
+
+Alignment targets of REPA are patch tokens of such a network (arXiv:2410.06940). Of a convolutional network the grid of
+a stage takes their part. Every channel is standardised over the training tokens: raw features share a large mean, and
+all cosines would be alike.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import allocator, checkpoint, numerics, pins, seeds
+from reedbench.core.console import Track
+from reedbench.core.errors import ConfigError
+from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
+
+RANDOM = "none"  # weights
+OWN = "network."  # how parameters of a random network are called among the weights
+
+
+class TimmModel(AbstractEncoder):
+    """A network of timm: tokens of a layer, or one vector per image."""
+
+    domain: ClassVar[str] = "image"
+    on_gpu: ClassVar[bool] = True
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    uses: Literal["timm"] = "timm"
+
+    model: str = Field(examples=["test_efficientnet"])
+    """Name of a model of timm."""
+    weights: Annotated[str, pins.Pin((RANDOM,))] = Field(examples=[RANDOM])
+    """A name of config/weights.yaml, a file (.pth, .pt, .safetensors; from the working directory or $REEDBENCH_DATA),
+    or `none`: random weights, with batch-norm statistics measured on 512 training images."""
+    output: Literal["tokens", "vector"] = "tokens"
+    """Tokens of the layer, or one vector: what the classifier sees, or the mean token where `layer` is given."""
+    layer: str = ""
+    """Module whose output is taken, by its name in timm, as in `blocks.6`; all features where it is left out."""
+    grid: int | None = Field(None, ge=1)
+    """Tokens of a side, to which a finer grid is brought; as the layer has it where it is left out."""
+    coarser: Literal["average", "stride"] = "average"
+    """How a finer grid is brought to `grid`: by means, or by taking the middle of every patch."""
+    size: int | None = Field(None, ge=8)
+    """Pixels of a side to which images are brought; the model's own where it is left out."""
+    resampling: Literal["bicubic", "bilinear", "nearest"] | None = None
+    """How; the model's own where it is left out."""
+    standardise: bool = True
+    """Bring every channel to mean 0 and variance 1 over the training tokens."""
+    every: int = Field(1, ge=1)
+    """Moments and the card's probe are measured on every so-many-th image."""
+    imagenet: bool = False
+    """Labels are ImageNet's, in the order of their wnids: the card then says the top-1 accuracy."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of weights and activations. `bf16` halves the time; on a CPU without such instructions, where it would take
+    twenty times as long, fp32 is taken in its place."""
+    batch: int = Field(32, ge=1)
+    """Images at a time."""
+
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        """As `output` says."""
+        return self.output
+
+    def files(self) -> tuple[Path, ...]:
+        """The weights."""
+        return () if self.weights == RANDOM else (pins.file(self.weights),)
+
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+        """From the network without its values; None where timm is not installed."""
+        try:
+            from reedbench.nn import timm_models
+        except ImportError:
+            return None
+        import torch
+
+        network = self._built(lambda: timm_models.build(self.model, self.size, device="meta"))
+        side = timm_models.Preparation(network, self.size, self.resampling).size
+        return tuple(self._taken(network, torch.zeros(1, 3, side, side, device="meta")).shape[1:])
+
+    def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
+        """Draw and calibrate random weights, if so; then measure moments, and how much of the labels is to be seen."""
+        began = time.process_time()
+        train, test = (part.take(range(0, len(part.rows), self.every)) for part in (train, test))
+        weights = self._drawn(train, stream) if self.weights == RANDOM else {}
+        network, prepare = self._network(weights, "cpu")
+        pooled, mean, std = self._measured(network, prepare, train)
+        flat = np.zeros_like(mean), np.ones_like(std)
+        weights["mean"], weights["std"] = (mean, std) if self.standardise else flat
+        card: dict[str, Any] = {
+            "objective": "none (random weights)" if self.weights == RANDOM else f"published weights {self.weights}",
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "pixels": prepare.size,
+            "resampling": prepare.resampling,
+            "precision": "bf16" if self._is_half("cpu") else "fp32",
+            "measured_on": len(train.rows),
+        }
+        if "labels" in train.rows.arrays and len(test.rows):
+            card |= self._quality(network, prepare, pooled, train, test)
+        return Pretrained(weights, card | {"cpu_seconds": round(time.process_time() - began, 1)})
+
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
+        """(n, tokens, width) or (n, width) float32."""
+        return self.prepared(weights, material)(material)
+
+    def prepared(
+        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
+    ) -> Callable[[Material], np.ndarray]:
+        """Read the weights.
+
+        Raises:
+            ConfigError: timm is not installed or has no such model or layer, or the weights are those of another one.
+            MissingArtefact: they are not there.
+        """
+        network, prepare = self._network(weights, device)
+        mean, std = weights["mean"], weights["std"]
+
+        def encode(part: Material) -> np.ndarray:
+            found = [(x - mean) / std for x in self._raw(network, prepare, part)]
+            return np.concatenate(found).astype(np.float32)
+
+        return encode
+
+    def _network(self, weights: Mapping[str, np.ndarray], device: str) -> tuple[Any, Any]:
+        """The network with its weights, and what prepares images for it."""
+        import torch
+
+        from reedbench.nn import timm_models
+
+        if device == "cpu":
+            allocator.keep()
+        if self.weights == RANDOM:
+            network = self._built(lambda: timm_models.build(self.model, self.size))
+            drawn = {n.removeprefix(OWN): torch.from_numpy(w) for n, w in weights.items() if n.startswith(OWN)}
+            network.load_state_dict(network.state_dict() | drawn)
+        else:
+            state = checkpoint.tensors(self.files()[0], f"`weights` of encoder timm must be those of {self.model}")
+            network = self._built(lambda: timm_models.filled(self.model, state, self.size))
+        prepare = timm_models.Preparation(network, self.size, self.resampling)
+        kind = getattr(torch, "bfloat16" if self._is_half(device) else "float32")
+        return network.to(device=device, dtype=kind, memory_format=torch.channels_last), prepare
+
+    def _is_half(self, device: str) -> bool:
+        return self.precision == "bf16" and (device != "cpu" or numerics.cpu_has_bf16())
+
+    def _built(self, build: Callable[[], Any]) -> Any:
+        """What timm builds.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        try:
+            return build()
+        except ValueError as error:
+            what = self.model if self.weights == RANDOM else f"{self.model} with weights {self.weights}"
+            raise ConfigError(f"encoder timm: {what}: {error}") from error
+
+    def _drawn(self, train: Material, stream: str) -> dict[str, np.ndarray]:
+        """Random weights, and batch-norm statistics of training images under them."""
+        from reedbench.nn import timm_models
+
+        seed = seeds.of(stream, "init") % 2**32  # torch's generator takes no more
+        network = self._built(lambda: timm_models.build(self.model, self.size, seed=seed))
+        if timm_models.normalisations(network):
+            prepare = timm_models.Preparation(network, self.size, self.resampling)
+            batches, each = timm_models.CALIBRATION
+            chosen = seeds.stream(stream, "calibration").permutation(len(train.rows))[: batches * each]
+            parts = [chosen[i : i + each] for i in range(0, len(chosen), each)]
+            parts = [part for part in parts if len(part) > 1] or parts  # the statistics of one image are no statistics
+            timm_models.calibrate(network, (prepare(_images(train.take(part.tolist()))) for part in parts))
+        state = network.state_dict().items()
+        return {f"{OWN}{name}": tensor.numpy() for name, tensor in state if tensor.is_floating_point()}
+
+    def _measured(self, network: Any, prepare: Any, material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean token of each image, and mean and deviation of every channel over all tokens."""
+        pooled, count, total, squares = [], 0, 0.0, 0.0
+        for x in self._raw(network, prepare, material):
+            flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+            count, total, squares = count + len(flat), total + flat.sum(0), squares + np.square(flat).sum(0)
+            pooled.append(x.reshape(len(x), -1, x.shape[-1]).mean(1))
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+        return np.concatenate(pooled), mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
+
+    def _quality(
+        self, network: Any, prepare: Any, pooled: np.ndarray, train: Material, test: Material
+    ) -> dict[str, Any]:
+        from reedbench.nn.ridge import probe
+
+        of_test, _, _ = self._measured(network, prepare, test)
+        labels, test_labels = (part.rows.arrays["labels"] for part in (train, test))
+        found: dict[str, Any] = {
+            "probe_accuracy": round(probe(pooled, labels, of_test, test_labels), 4),
+            "probe": "ridge regression on the mean token, training split -> test split",
+        }
+        if self.imagenet and self.weights != RANDOM:
+            logits = np.concatenate(list(self._batches(network, prepare, test, network)))
+            found["top1_accuracy"] = round(float(np.mean(logits.argmax(1) == test_labels)), 4)
+        return found
+
+    def _raw(self, network: Any, prepare: Any, material: Material) -> Iterator[np.ndarray]:
+        """What the layer gives, batch by batch.
+
+        Raises:
+            ConfigError: there is no such layer, or its grid does not fit.
+        """
+        return self._batches(network, prepare, material, lambda x: self._taken(network, x))
+
+    def _batches(
+        self, network: Any, prepare: Any, material: Material, what: Callable[[Any], Any]
+    ) -> Iterator[np.ndarray]:
+        import torch
+
+        first, count = next(network.parameters()), len(material.rows)
+        with torch.no_grad(), Track(f"timm {self.model}", count, unit="image") as track:
+            for begin in range(0, count, self.batch):
+                images = _images(material.take(range(begin, min(begin + self.batch, count))))
+                yield what(prepare(images).to(first)).float().cpu().numpy()
+                track.update(begin + len(images))
+
+    def _taken(self, network: Any, x: Any) -> Any:
+        from reedbench.nn import timm_models
+
+        def taken() -> Any:
+            if self.output == "vector":
+                return timm_models.vector(network, x, self.layer)
+            return timm_models.tokens(network, x, self.layer, self.grid, self.coarser)
+
+        return self._built(taken)
+
+
+def _images(material: Material) -> Any:
+    """(n, channels, height, width) uint8.
+
+    Raises:
+        ConfigError: they are neither grey nor of three colours.
+    """
+    import torch
+
+    images = material.rows.arrays["images"]
+    if images.shape[1] not in (1, 3):
+        raise ConfigError(f"encoder timm takes images of 1 or 3 channels, and these have {images.shape[1]}")
+    return torch.from_numpy(np.ascontiguousarray(images))
