@@ -1,4 +1,4 @@
-"""Weights from outside: fetched by one step after their digest was checked, or refused in one line with nothing left."""
+"""Weights from outside: one step fetches them after a check of their digest, or refuses in one line."""
 
 import errno
 import hashlib
