@@ -29,6 +29,7 @@ class AbstractCodec(Plugin):
     caption: ClassVar[str] = ""  # what is seen in a picture, where it does not say so itself
     colours: ClassVar[Mapping[str, str]] = {}  # what colours of a picture mean: words and colour
     stretch: ClassVar[bool] = False  # a picture's pixels have no shape of their own: it fills its axes
+    lossy: ClassVar[bool] = False  # real data do not come back whole: reports show what that costs (`again`)
     repeats: ClassVar[bool] = False  # sampling streams repeat the same conditions, so that their number changes them
 
     def recipe(self) -> dict[str, Any]:
@@ -77,6 +78,10 @@ class AbstractCodec(Plugin):
     @abstractmethod
     def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:
         """What a sampler drew for a batch (tensors on the CPU) as data."""
+
+    def again(self, data: Rows) -> Rows:
+        """Real data encoded and decoded: what perfect samples are."""
+        return data
 
     @abstractmethod
     def write(self, folder: Path | str, samples: Rows) -> None:

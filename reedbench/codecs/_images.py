@@ -64,6 +64,11 @@ class ImageCodec(AbstractCodec):
         images = self.decode(drawn["x_1"].numpy())
         return Rows(asked.ids, ["sample"] * len(asked), {"images": images, "labels": asked.arrays["labels"]})
 
+    def again(self, data: Rows) -> Rows:
+        """Images encoded and decoded."""
+        images = self.decode(self.encode(data.arrays["images"]))
+        return Rows(data.ids, data.split, {**data.arrays, "images": images})
+
     def write(self, folder: Path | str, samples: Rows) -> None:
         """`samples.npz`, as the ADM evaluator reads it."""
         image.write_samples(Path(folder) / FILE, samples.arrays["images"], samples.arrays["labels"])

@@ -11,6 +11,7 @@ import numpy as np
 from reedbench.core import io
 from reedbench.core.constants import IMAGE_LEVELS
 
+PART = 1024  # images that are worked on together
 ROW = 5  # images side by side in a montage
 Rounding = Literal["truncate", "round"]
 
@@ -24,6 +25,29 @@ def to_uint8(signed: np.ndarray, rounding: Rounding) -> np.ndarray:
     """float -1..1 -> uint8; REPA and REED truncate, SiT rounds (a shift of half a grey level)."""
     scaled = (signed.astype(np.float64) + 1) * (IMAGE_LEVELS / 2) + (0.5 if rounding == "round" else 0.0)
     return np.floor(np.clip(scaled, 0, IMAGE_LEVELS)).astype(np.uint8)
+
+
+def halved(signed: np.ndarray) -> np.ndarray:
+    """Means of 2x2 pixels: float (n, channels, height, width) -> (n, channels, height / 2, width / 2)."""
+    n, c, h, w = signed.shape
+    means: np.ndarray = signed.reshape(n, c, h // 2, 2, w // 2, 2).mean((3, 5))
+    return means
+
+
+def doubled(signed: np.ndarray) -> np.ndarray:
+    """Twice the sides by torch's bicubic interpolation (kernel with a = -0.75), which may leave [-1, 1]."""
+    import torch
+
+    up = torch.nn.functional.interpolate(torch.from_numpy(signed), scale_factor=2, mode="bicubic")
+    result: np.ndarray = up.numpy()
+    return result
+
+
+def blurred(images: np.ndarray, rounding: Rounding = "round") -> np.ndarray:
+    """uint8 images at half resolution and back, in parts so that only some are in memory as numbers."""
+    parts = (images[i : i + PART] for i in range(0, len(images), PART))
+    back = [to_uint8(doubled(halved(to_signed(part))), rounding) for part in parts]
+    return np.concatenate(back) if back else images
 
 
 def montage(images: np.ndarray) -> np.ndarray:

@@ -127,6 +127,10 @@ class AbstractEncoder(Plugin):
         """
         return None
 
+    def studied(self, rows: Rows) -> Rows:
+        """Rows as it shall see them in training, which representations of others that it reads are made from, too."""
+        return rows
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train on the training split; `test` serves quality figures only. `stream` names its randomness.
 
@@ -155,6 +159,6 @@ class AbstractEncoder(Plugin):
         """(n,) int64 classes that rows have, or were asked to have, for encoders that are classifiers."""
         raise TypeError(f"{type(self).__name__} does not classify")
 
-    def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+    def classify(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""
         raise TypeError(f"{type(self).__name__} does not classify")

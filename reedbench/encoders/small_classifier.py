@@ -64,7 +64,7 @@ class SmallClassifier(AbstractEncoder):
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         raw = self._run({**weights, "scale": np.ones(1, np.float32)}, train.rows, features=True)
         weights["scale"] = np.sqrt(np.square(raw).mean(keepdims=True)).reshape(1)
-        correct = self.classify(weights, test.rows) == test.rows.arrays["labels"]
+        correct = self.classify(weights, test) == test.rows.arrays["labels"]
         card = {
             "objective": "cross-entropy on the training split",
             "test_accuracy": round(float(correct.mean()), 4),
@@ -85,9 +85,9 @@ class SmallClassifier(AbstractEncoder):
         labels: np.ndarray = rows.arrays["labels"]
         return labels
 
-    def classify(self, weights: Mapping[str, np.ndarray], rows: Rows) -> np.ndarray:
+    def classify(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n,) int64 predicted classes."""
-        predicted: np.ndarray = self._run(weights, rows, features=False).argmax(1)
+        predicted: np.ndarray = self._run(weights, material.rows, features=False).argmax(1)
         return predicted
 
     def _network(self, shape: Any, classes: int) -> Any:

@@ -41,6 +41,34 @@ class Features:
         return Features(*(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Tapped:
+    """Which hidden states of the network are asked for, on real images that are noised.
+
+    Attributes:
+        at: time to which they are noised.
+        depth: block, 1-based, of methods that align none.
+        first: methods that align take the first block that they do; else `depth` is for all.
+        train: images of the training split.
+        test: images of the test split.
+    """
+
+    at: float
+    depth: int
+    first: bool
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Mean hidden states of real images with their classes, and the block that they come from."""
+
+    train: Features
+    test: Features
+    block: int
+
+
 class Evidence(Protocol):
     """What a metric may look at: the samples of one cell, or of one of its sampling streams.
 
@@ -58,6 +86,10 @@ class Evidence(Protocol):
 
     def folds(self, folder: str) -> Any:
         """What a folder predicts for the samples (`domains.superposition.Folds`)."""
+        ...
+
+    def hidden(self, tapped: Tapped) -> Hidden:
+        """Hidden states of the network behind the samples."""
         ...
 
 
@@ -116,6 +148,14 @@ class AbstractMetric(Plugin):
     def folders(self) -> tuple[str, ...]:
         """Names of the folders that it needs."""
         return ()
+
+    def blocks(self) -> tuple[int, ...]:
+        """Blocks of the network, 1-based, that it looks into; none: it looks at samples alone."""
+        return ()
+
+    def counted(self, n: int) -> int:
+        """How many rows the number is about, given the number of samples."""
+        return n
 
     def least_n(self) -> int:
         """Smallest number of samples for which the metric means something."""

@@ -1,8 +1,10 @@
-"""Small convolutional networks for small images: a patch encoder and a classifier, both trained in-suite.
+"""Small convolutional networks for small images: a patch encoder and classifiers, all trained in-suite.
 
 They stand in for the pretrained encoders (DINOv2) and extractors (Inception) of the large benchmarks where images are
 too small for those or no weights are at hand.
 """
+
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,6 +55,34 @@ class Classifier(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Penultimate activations."""
         return F.relu(self.hidden(self.convolutions(images).flatten(1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class DeepClassifier(nn.Module):
+    """Six convolutions in three pairs: images (b, c, h, w) -> logits (b, classes), `features` (b, dim).
+
+    Each convolution is followed by batch normalisation and ReLU, each pair but the last by a maximum over 2x2; the mean
+    over what is left of the image are the features. Sides are multiples of 4, or the last pixels do not count.
+    """
+
+    def __init__(self, channels: int, dim: int, classes: int) -> None:
+        super().__init__()
+        widths = (channels, dim // 4, dim // 4, dim // 2, dim // 2, dim, dim)
+        layers: list[nn.Module] = []
+        for i, (inside, outside) in enumerate(pairwise(widths)):
+            layers += [nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
+            layers += [nn.MaxPool2d(2)] if i in (1, 3) else []
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Linear(dim, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Mean over the image of the last activations."""
+        features: Tensor = self.convolutions(images).mean((2, 3))
+        return features
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits."""

@@ -34,10 +34,12 @@ class Resources(Frozen):
 
 
 class Optimiser(Frozen):
-    """AdamW with a constant learning rate, as SiT, REPA and REED train."""
+    """AdamW with a constant learning rate, as SiT, REPA and REED train, after a warm-up if one is asked for."""
 
     lr: float = Field(1.0e-4, gt=0)
     """Learning rate."""
+    warmup: int = Field(0, ge=0)
+    """Steps over which the learning rate rises linearly: step i of them, from 1, takes lr * i / warmup."""
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Decay of the moments."""
     eps: float = Field(1.0e-8, gt=0)

@@ -204,14 +204,26 @@ def _encoders(b: Any) -> Iterator[Finding]:
             elif b.encoders[other].per_seed and not encoder.per_seed:
                 yield (*key, "per_seed"), f"reads '{other}', which is trained per seed: it must be so too"
     for name, extractor in b.extractors.items():
-        if extractor.reads_captions_of() is not None or extractor.reads_encoders():
-            yield ("extractors", name), f"{extractor.uses} reads captions or encoders, and samples have neither"
+        yield from _reads_of_extractor(b, name, extractor)
         if extractor.per_seed:
             yield ("extractors", name, "per_seed"), "is for encoders: a metric needs the same extractor for all seeds"
         if extractor.kind not in EXTRACTED:
             yield ("extractors", name), f"gives {extractor.kind}, and an extractor gives {' or '.join(EXTRACTED)}"
     for name in sorted(set(b.encoders) & set(b.extractors)):
         yield ("extractors", name), "is also an encoder; a metric must not judge by an alignment target, use two names"
+
+
+def _reads_of_extractor(b: Any, name: str, extractor: Any) -> Iterator[Finding]:
+    key: Key = ("extractors", name)
+    if extractor.reads_captions_of() is not None:
+        yield key, f"{extractor.uses} reads captions, and samples have none"
+    for other in extractor.reads_encoders():
+        if other in b.encoders:
+            yield key, f"reads '{other}', which is an encoder: a metric must not judge by an alignment target"
+        elif other not in b.extractors:
+            yield key, unknown("extractor", other, b.extractors)
+        elif other == name or b.extractors[other].reads_encoders():
+            yield key, f"reads '{other}', which is itself or itself reads extractors; read a basic extractor"
 
 
 def _metrics(b: Any) -> Iterator[Finding]:
@@ -223,6 +235,8 @@ def _metrics(b: Any) -> Iterator[Finding]:
                 yield (*key, "extractor"), unknown("extractor", name, b.extractors)
             elif metric.needs_classifier and not b.extractors[name].classifies:
                 yield (*key, "extractor"), f"{metric.uses} needs an extractor that is a classifier, and {name} is none"
+        for depth in metric.blocks():
+            yield from _depth(b, (*key, "depth"), depth)
         for name in metric.folders():
             if name not in b.folders:
                 yield (*key, "folder"), unknown("folder", name, b.folders)

@@ -37,12 +37,13 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     used = dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values())
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
-    # Encoders that others read come first; extractors read nothing.
+    # What others read comes first.
     ordered = list(dict.fromkeys([*read, *used]))
+    judges = [other for name in benchmark.extractors for other in suite.read_by(d, name).values()]
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
-    for name in [*ordered, *benchmark.extractors]:
+    for name in dict.fromkeys([*ordered, *judges, *benchmark.extractors]):
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
     for name in used:

@@ -159,6 +159,11 @@ class Benchmark:
         used = {name for metric in self.spec.metrics for name in metric.extractors()}
         return [name for name in self.spec.extractors if name in used]
 
+    @property
+    def looks_inside(self) -> bool:
+        """Whether some metric asks for hidden states, so that scoring needs weights."""
+        return any(metric.blocks() for metric in self.spec.metrics)
+
     def folder_identity(self, name: str) -> Settings:
         """Which folder, with which weights."""
         return settings.identity(self.suite, self.spec.folders[name])
@@ -171,7 +176,8 @@ class Benchmark:
     @property
     def judges(self) -> list[str]:
         """Cards of the pinned weights that scoring reads."""
-        extractors = [self.spec.extractors[name] for name in self.extractors]
+        read = [other for name in self.extractors for other in self.spec.extractors[name].reads_encoders()]
+        extractors = [self.spec.extractors[name] for name in [*self.extractors, *read]]
         return settings.pinned(*extractors, *(self.spec.folders[name] for name in self.folders))
 
     @property

@@ -2,7 +2,8 @@
 
 A record is a metric id, a value, its spread (over clusters of homologous chains where the metric knows them, else over
 disjoint sampling streams), and the protocol that it was measured under. The floor is what real data score: one half of
-the training split against the other, or the best that is possible where the data's law is known.
+the training split against the other, or the best that is possible where the data's law is known; and what
+`steps.references` adds.
 """
 
 from argparse import Namespace
@@ -16,9 +17,10 @@ from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.metrics import AbstractMetric, FeatureMetric, Features
+from reedbench.metrics import AbstractMetric, FeatureMetric, Features, Hidden, Tapped
 from reedbench.schema.checks import RESERVED
 from reedbench.schema.runs import Benchmark, Cell
+from reedbench.steps import hidden, references
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
 from reedbench.steps.features import extract
@@ -66,6 +68,7 @@ def _cell(cell: Cell) -> Made:
         asked,
         lambda name: _features(benchmark, name, samples, inputs),
         lambda name: _folds(benchmark, name, samples, inputs),
+        lambda tapped: _hidden(cell, tapped, inputs),
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
@@ -92,6 +95,12 @@ def _folds(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) ->
         return folder.fold(samples, device_of(benchmark, "evaluate"))
 
 
+def _hidden(cell: Cell, tapped: Tapped, inputs: list[str]) -> Hidden:
+    found, read = hidden.of_checkpoint(cell, tapped)
+    inputs += read
+    return found
+
+
 def _floor(benchmark: Benchmark) -> Made:
     """What real data score under every metric that can say so."""
     data = paths.index(benchmark.data)
@@ -114,10 +123,14 @@ def _floor(benchmark: Benchmark) -> Made:
                 name = metric.id(limit["n"])
                 record = _record(metric, name, limit["value"], limit["n"], metric.plain(), NOT_DRAWN)
                 records.append({**record, "what": limit["what"]})
+    for one in references.beside(benchmark, inputs):
+        protocol = _protocol(benchmark, one.metric, one.reference)
+        record = _record(one.metric, one.metric.id(one.n), one.value, one.n, protocol, NOT_DRAWN)
+        records.append({**record, "what": one.what})
     out = paths.floor(benchmark.name)
     body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.evaluation_key}
     io.write_json(out, {**body, "records": records})
-    return Made([out], inputs)
+    return Made([out], list(dict.fromkeys(inputs)))
 
 
 def _halves(benchmark: Benchmark, extractor: str) -> tuple[tuple[Features, Features], str]:
@@ -150,7 +163,7 @@ def _records(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any
         reference = evidence.features(metric.extractor)[1] if isinstance(metric, FeatureMetric) else None
         protocol = _protocol(benchmark, metric, reference)
         value, spread = metric.measured(evidence), metric.spread(evidence) or _over_streams(metric, parts)
-        records.append(_record(metric, name, value, n, protocol, spread))
+        records.append(_record(metric, name, value, metric.counted(n), protocol, spread))
     return records
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reedbench.domains.rows import Rows
-from reedbench.metrics import Features
+from reedbench.metrics import Features, Hidden, Tapped
 
 
 class CellEvidence:
@@ -21,10 +21,11 @@ class CellEvidence:
         asked: Rows,
         features: Callable[[str], tuple[Features, Features]],
         folds: Callable[[str], Any],
+        hidden: Callable[[Tapped], Hidden],
     ) -> None:
         self.samples, self.asked = samples, asked
-        self._features, self._folds = features, folds
-        self._known: dict[tuple[str, str], Any] = {}
+        self._features, self._folds, self._hidden = features, folds, hidden
+        self._known: dict[tuple[str, Any], Any] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -37,6 +38,10 @@ class CellEvidence:
         """What a folder predicts for the samples."""
         return self._once("folds", folder, self._folds)
 
+    def hidden(self, tapped: Tapped) -> Hidden:
+        """Hidden states of the network; they are of real data, hence the same for any part of the samples."""
+        return self._once("hidden", tapped, self._hidden)
+
     def part(self, rows: slice) -> "CellEvidence":
         """The evidence of some of the samples; what was computed for all of them is not computed again."""
 
@@ -46,9 +51,9 @@ class CellEvidence:
 
         index = range(len(self))[rows]
         taken = self.samples.take(index), self.asked.take(index)
-        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows))
+        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows), self.hidden)
 
-    def _once(self, what: str, name: str, make: Callable[[str], Any]) -> Any:
+    def _once(self, what: str, name: Any, make: Callable[[Any], Any]) -> Any:
         if (what, name) not in self._known:
             self._known[what, name] = make(name)
         return self._known[what, name]

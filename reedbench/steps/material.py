@@ -16,8 +16,12 @@ from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 
 
-def gather(suite: Suite, dataset: str, encoder: str, split: str) -> tuple[Material, list[str]]:
+def gather(
+    suite: Suite, dataset: str, encoder: str, split: str, *, studied: bool = False
+) -> tuple[Material, list[str]]:
     """The material of a split for an encoder, which stays on disk, and the files that it is read from.
+
+    `studied`: as the encoder is trained on it.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
@@ -26,6 +30,8 @@ def gather(suite: Suite, dataset: str, encoder: str, split: str) -> tuple[Materi
     require_pinned(suite, suite.encoder(dataset, encoder))
     provenance.require(paths.index(data), settings.key(settings.dataset(suite, dataset)))
     chosen, inputs = rows.read(data, split), [paths.index(data)]
+    if studied:
+        chosen = suite.encoder(dataset, encoder).studied(chosen)
     captions = None
     if (captioner := suite.encoder(dataset, encoder).reads_captions_of()) is not None:
         file = paths.captions(dataset, captioner)

@@ -18,8 +18,8 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     encoder = suite.encoder(dataset, name)
     torch.set_num_threads(encoder.threads)
     stream = f"pretrain/{dataset}/{name}"
-    train, inputs = gather(suite, dataset, name, rows.TRAIN)
-    test, _ = gather(suite, dataset, name, rows.TEST)
+    train, inputs = gather(suite, dataset, name, rows.TRAIN, studied=True)
+    test, _ = gather(suite, dataset, name, rows.TEST, studied=True)
     with timed() as work:
         made = encoder.pretrain(train, test, stream)
     out = paths.encoder(dataset, name)

@@ -30,12 +30,12 @@ def sample(cell: Cell, arguments: Namespace) -> Made:
     codec, size = spec.codec, spec.sampling.batch
     device = device_of(benchmark, "sample")
     torch.set_num_threads(spec.train.threads)
-    _check_weights(cell)
+    check_weights(cell)
     require_pinned(benchmark.suite, codec)
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
     facts = rows.index(benchmark.data)
-    network = _network(spec, facts, cell.weights, device)
+    network = network_of(spec, facts, cell.weights, device)
     asked = codec.asked(benchmark.data, facts, spec.sampling.count, spec.sampling.streams)
     parts, order = [], _by_length(asked, codec.lengths_of)
     with Track(cell.title, len(asked), unit="sample") as track, torch.no_grad():
@@ -81,7 +81,7 @@ def _joined(parts: list[Rows], order: np.ndarray) -> Rows:
     return samples if in_place else samples.take(np.argsort(order))
 
 
-def _check_weights(cell: Cell) -> None:
+def check_weights(cell: Cell) -> None:
     """Refuse weights of another recipe, and those for which the receipt does not vouch.
 
     Raises:
@@ -106,7 +106,7 @@ def _check_weights(cell: Cell) -> None:
     raise MissingArtefact(f"{why}; publish its segment again: snakemake -f {receipt}")
 
 
-def _network(spec: Any, facts: dict[str, Any], file: str, device: str) -> Any:
+def network_of(spec: Any, facts: dict[str, Any], file: str, device: str) -> Any:
     """The backbone of a benchmark with averaged weights, in eval mode."""
     backbone = spec.backbone.build(spec.codec.shape(facts), facts)
     weights = io.read_tensors(file)

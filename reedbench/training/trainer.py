@@ -107,10 +107,17 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.optimiser.clip).detach()
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
         values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
+        self._set_rate(step)
         self.optimiser.step()
         self.optimiser.zero_grad()
         self._move_average(list(self.average.values()), list(self.parameters.values()), None)
         return values
+
+    def _set_rate(self, step: int) -> None:
+        """The learning rate is a function of the step alone, so that no state need hold it."""
+        settings = self.settings.optimiser
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.lr * min(1.0, (step + 1) / max(1, settings.warmup))
 
     def flops(self, step: int) -> float:
         """Floating-point operations of the phase that a step belongs to: of its first step, on all ranks.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from reference_vectors import HERE, integer_hash
-from tiny_plugins import each, make, of_features
+from tiny_plugins import each_of_features, make, of_features
 
 from reedbench.core import plugins
 from reedbench.core.errors import MetricError
@@ -41,7 +41,7 @@ def value(name: str, generated: Features, reference: Features, **settings: Any) 
     return metric.checked(generated, reference)
 
 
-@each("metrics")
+@each_of_features
 def test_the_reference_itself_scores_the_value_of_identity(name):
     data = seen(gauss(120, 4, 0))
     got = value(name, data, seen(data.features))
@@ -55,7 +55,7 @@ def test_the_reference_itself_scores_the_value_of_identity(name):
         assert got == pytest.approx(expected, abs=tolerance)
 
 
-@each("metrics")
+@each_of_features
 def test_a_metric_does_not_depend_on_the_order_of_rows(name):
     generated, reference = seen(gauss(100, 4, 1, 1.3)), seen(gauss(100, 4, 2))
     generated.predicted[:20] += 1
@@ -67,7 +67,7 @@ def test_a_metric_does_not_depend_on_the_order_of_rows(name):
     assert value(name, generated, reference) == first
 
 
-@each("metrics")
+@each_of_features
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
 @pytest.mark.parametrize("side", ["samples", "reference"])
 def test_features_that_are_not_finite_are_an_error(name, poison, side):
@@ -79,7 +79,7 @@ def test_features_that_are_not_finite_are_an_error(name, poison, side):
         value(name, *pair)
 
 
-@each("metrics")
+@each_of_features
 @pytest.mark.parametrize("side", ["samples", "reference"])
 def test_too_few_rows_are_an_error(name, side):
     metric = make("metrics", name)
@@ -91,14 +91,14 @@ def test_too_few_rows_are_an_error(name, side):
         metric.checked(*pair)
 
 
-@each("metrics")
+@each_of_features
 def test_the_least_number_of_rows_is_enough(name):
     metric = make("metrics", name)
     value = metric.checked(seen(gauss(metric.least_n(), 2, 0)), seen(gauss(metric.least_n(), 2, 1)))
     assert math.isfinite(value)
 
 
-@each("metrics")
+@each_of_features
 def test_a_metric_that_needs_a_classifier_says_so_where_there_is_none(name):
     metric = make("metrics", name)
     data = seen(gauss(60, 4, 0))
@@ -110,7 +110,7 @@ def test_a_metric_that_needs_a_classifier_says_so_where_there_is_none(name):
         assert metric.checked(mute, data) == metric.checked(data, data)
 
 
-@each("metrics")
+@each_of_features
 def test_an_id_holds_name_extractor_version_and_number(name):
     metric = make("metrics", name)
     assert metric.family == f"{name}@eye"
@@ -167,6 +167,9 @@ def test_every_setting_of_a_metric_is_in_its_id_and_its_heading(name):
         ("designable", {"folder": "esmfold"}, "designable@esmfold.v1-n1437"),
         ("elbo", {}, "elbo@native.v1-n1437"),
         ("elbo", {"times": 9}, "elbo@native+times=9.v1-n1437"),
+        ("probe", {}, "probe@tap.v1-n1000"),
+        ("probe", {"tap": "depth", "depth": 3, "at": 0.5, "test_rows": 360},
+         "probe@block+depth=3+at=0.5+test-rows=360.v1-n360"),
     ],
 )  # fmt: skip
 def test_an_id_says_the_settings_that_are_not_the_defaults(name, settings, id_):

@@ -150,7 +150,7 @@ def test_a_classifier_says_which_classes_rows_have(name, train):
 
 
 @each("codecs")
-def test_a_codec_gives_every_value_back(name):
+def test_a_codec_gives_every_value_back_or_says_that_it_does_not(name):
     codec = make("codecs", name)
     data = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
     latents = codec.encode(data)
@@ -158,7 +158,8 @@ def test_a_codec_gives_every_value_back(name):
     assert latents.shape[1:] == codec.shape({"shapes": {"images": data.shape[1:]}})
     decoded = codec.decode(latents)
     assert decoded.dtype == data.dtype
-    np.testing.assert_array_equal(decoded, data)
+    assert decoded.shape == data.shape
+    assert codec.lossy == (decoded != data).any()
 
 
 def test_truncated_pixels_lose_less_than_one_level():
@@ -270,19 +271,19 @@ def test_weights_survive_a_safetensors_file(name, pretrained, tmp_path):
 def test_only_classifiers_classify(name, pretrained):
     encoder, weights, whole = pretrained(name)
     if encoder.classifies:
-        predicted = encoder.classify(weights, whole.rows)
+        predicted = encoder.classify(weights, whole)
         assert predicted.dtype == np.int64
         assert predicted.shape == (len(whole.rows),)
         assert set(predicted.tolist()) <= set(range(10))
     else:
         with pytest.raises(TypeError, match="does not classify"):
-            encoder.classify(weights, whole.rows)
+            encoder.classify(weights, whole)
 
 
 def test_the_small_classifier_learns(train, test):
     encoder = make("encoders", "small-classifier", dim=32, steps=60, batch=32, lr=5e-3)
     made = encoder.pretrain(Material(train), Material(test), "pretrain/x")
-    assert np.mean(encoder.classify(made.weights, train) == train.arrays["labels"]) > 0.9
+    assert np.mean(encoder.classify(made.weights, Material(train)) == train.arrays["labels"]) > 0.9
     assert 0 <= made.card["test_accuracy"] <= 1
 
 

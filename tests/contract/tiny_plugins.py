@@ -37,6 +37,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("datasets", "proteinmpnn-set"): {"folder": "x"},
     ("encoders", "invariant-patches"): {"dim": 8, "steps": 2, "batch": 16},
     ("encoders", "small-classifier"): {"dim": 4, "steps": 3, "batch": 16},
+    ("encoders", "conv-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
@@ -72,6 +73,13 @@ def each(kind: str, *leave_out: str, domain: str | None = "image"):
     found = {name: getattr(plugin, "domain", None) for name, plugin in under_test(kind).items()}
     names = [name for name, own in found.items() if domain in (None, own) or own is None]
     return pytest.mark.parametrize("name", [name for name in names if name not in leave_out])
+
+
+def _features_under_test() -> list[str]:
+    return [name for name in under_test("metrics") if name in of_features()]
+
+
+each_of_features = pytest.mark.parametrize("name", _features_under_test())
 
 
 def make(kind: str, name: str, **more: Any) -> Any:

@@ -231,7 +231,7 @@ CASES = {
     "extractor that reads captions": (
         put("extractors/talker", {"uses": "caption-and-image", "captioner": "measured", "image": "patches"}),
         "extractors.talker",
-        ["reads captions or encoders", "samples have neither"],
+        ["caption-and-image reads captions", "samples have none"],
     ),
     "unknown extractor": (
         put("metrics/1/extractor", "pixel"),

@@ -246,6 +246,11 @@ def segment_receipt(wildcards):
     return f"{segment_folder(wildcards)}.json"
 
 
+def inspected_weights(wildcards):
+    """Receipt of the weights that a cell's metrics look into; most look at samples alone."""
+    return [segment_receipt(wildcards)] if BENCHMARKS[wildcards.b].looks_inside else []
+
+
 @once_per("b", "s")
 def sampling_settings(wildcards):
     return described(BENCHMARKS[wildcards.b].sampling(wildcards.s))

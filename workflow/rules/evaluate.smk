@@ -1,6 +1,7 @@
 rule evaluate:
     input:
         samples=paths.samples("{b}", "{m}", "{k}", "{step}", "{s}"),
+        network=inspected_weights,
         data=data_index,
         statistics=reference_statistics,
         weights=judges_weights,

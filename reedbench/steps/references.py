@@ -1,0 +1,64 @@
+"""What stands beside the results of a benchmark, besides halves of real data: perfect samples through the codec, and an
+untrained network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reedbench.core import paths, provenance, seeds
+from reedbench.core.errors import ConfigError
+from reedbench.domains import rows
+from reedbench.domains.rows import TEST
+from reedbench.metrics import AbstractMetric, FeatureMetric, Features
+from reedbench.metrics.probe import HiddenProbe
+from reedbench.schema.runs import Benchmark
+from reedbench.steps import hidden
+from reedbench.steps.features import extract
+from reedbench.steps.represent import read_features
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One value: of which metric, on how many rows, against which reference (none: against none), and of what."""
+
+    metric: AbstractMetric
+    value: float
+    n: int
+    reference: Features | None
+    what: str
+
+
+def beside(benchmark: Benchmark, inputs: list[str]) -> Iterator[Beside]:
+    """All of them; what is read is added to `inputs`.
+
+    Raises:
+        ConfigError: the codec loses detail, and there are no test data that could show how much.
+    """
+    if benchmark.spec.codec.lossy:
+        yield from _through_the_codec(benchmark, inputs)
+    for metric in benchmark.spec.metrics:
+        if isinstance(metric, HiddenProbe):
+            found = hidden.of_nothing(benchmark, metric.tapped)
+            yield Beside(metric, metric.value(found), metric.test_rows, None, "network before training")
+
+
+def _through_the_codec(benchmark: Benchmark, inputs: list[str]) -> Iterator[Beside]:
+    """As many test data as samples are drawn, if there are, as they are and encoded and decoded."""
+    spec, test = benchmark.spec, rows.read(benchmark.data, TEST)
+    if not len(test):
+        raise ConfigError(
+            f"{benchmark.name}: codec {spec.codec.uses} loses detail, and {benchmark.dataset} has no test rows that "
+            "could show how much"
+        )
+    order = seeds.stream("through-codec", benchmark.dataset).permutation(len(test))
+    real = test.take(order[: spec.sampling.count])
+    kinds = {"real test data": real, "real test data through the codec": spec.codec.again(real)}
+    for name in benchmark.extractors:
+        file = paths.statistics(benchmark.dataset, name)
+        provenance.require(file, benchmark.encoder_key(name))
+        reference = read_features(file)
+        for what, data in kinds.items():
+            seen, read = extract(benchmark.suite, benchmark.dataset, name, data)
+            inputs += [*read, file]
+            for metric in spec.metrics:
+                if isinstance(metric, FeatureMetric) and metric.extractor == name:
+                    yield Beside(metric, metric.checked(seen, reference), len(real), reference, what)
