@@ -58,7 +58,7 @@ class HiddenProbe(AbstractMetric):
         """Test images."""
         return self.test_rows
 
-    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
+    def id(self, n: int, repeats: int = 1, reference: int | None = None) -> str:
         """`probe@tap.v1-n1000`."""
         return super().id(self.test_rows)
 
