@@ -229,7 +229,7 @@ CASES = {
         ["is also an encoder"],
     ),
     "extractor that reads captions": (
-        put("extractors/talker", {"uses": "caption-and-image", "captioner": "measured", "image": "patches"}),
+        put("extractors/talker", {"uses": "caption-and-image", "captioner": "measured", "image": "pixels"}),
         "extractors.talker",
         ["caption-and-image reads captions", "samples have none"],
     ),
@@ -399,7 +399,7 @@ OTHER_FILES = {
         config({"benchmark": "benchmarks"}),
         "config/config.yaml",
         "benchmark",
-        ["did you mean 'benchmarks'?", "(allowed here: benchmarks, launcher)"],
+        ["did you mean 'benchmarks'?", "(allowed here: benchmarks, launcher, weights)"],
     ),
     "unknown launcher": (
         config({"benchmarks": "benchmarks", "launcher": "slrum"}),

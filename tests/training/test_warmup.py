@@ -21,7 +21,7 @@ def test_each_step_of_the_warm_up_takes_its_share_of_the_learning_rate(make):
     rates = []
     for step in range(6):
         trainer.update(step)
-        rates.append(trainer.optimiser.param_groups[0]["lr"])
+        rates.append(trainer.optimiser.lr)
     assert rates == [0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3, 1e-3]
 
 
