@@ -14,7 +14,7 @@ from reedbench.domains.rows import TRAIN, Rows
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
 from reedbench.encoders.invariant_patches import InvariantPatches
 from reedbench.nn import flops
-from reedbench.steps import caption, pretrain, represent, work
+from reedbench.steps import caption, pretrain, represent, streamed, work
 
 
 def products(count: int, size: int = 4) -> float:
@@ -96,7 +96,7 @@ def test_no_clock_runs_while_operations_are_counted(workspace, monkeypatch):
     real, timed, own, prepared = flops.counter, work.timed, InvariantPatches.prepared, []
     monkeypatch.setattr(InvariantPatches, "prepared", once)
     monkeypatch.setattr(flops, "counter", counter)
-    for module in (caption, pretrain, represent):
+    for module in (caption, pretrain, represent, streamed):
         monkeypatch.setattr(module, "timed", block)
     assert steps.main(["prepare", "--dataset", "digits"]) == 0
     for verb, names in {"caption": ["--captioner", "measured"], "pretrain": ENCODER, "represent": ENCODER}.items():
