@@ -397,7 +397,7 @@ OTHER_FILES = {
         config({"benchmark": "benchmarks"}),
         "config/config.yaml",
         "benchmark",
-        ["did you mean 'benchmarks'?", "(allowed here: benchmarks, launcher)"],
+        ["did you mean 'benchmarks'?", "(allowed here: benchmarks, launcher, weights)"],
     ),
     "unknown launcher": (
         config({"benchmarks": "benchmarks", "launcher": "slrum"}),
