@@ -217,6 +217,7 @@ def _reads_of_extractor(b: Any, name: str, extractor: Any) -> Iterator[Finding]:
     key: Key = ("extractors", name)
     if extractor.reads_captions_of() is not None:
         yield key, f"{extractor.uses} reads captions, and samples have none"
+        return
     for other in extractor.reads_encoders():
         if other in b.encoders:
             yield key, f"reads '{other}', which is an encoder: a metric must not judge by an alignment target"
