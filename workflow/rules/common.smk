@@ -48,6 +48,7 @@ IMAGES = {
     "differences.png": ("digits", "differences"),
     "samples.png": ("digits", "samples"),
     "backbones.png": ("backbones", "speedup"),
+    "chains.png": ("chains", "speedup"),
 }
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.spec.dataset.embedded]
 CACHED = targets.cached(SUITE)
