@@ -166,6 +166,12 @@ def test_the_time_of_counting_is_not_charged(make, monkeypatch):
     assert counted.journal.costs == {"device_seconds": 5.0, "cpu_seconds": 10.0, "flops": 7.0}
 
 
+def test_a_process_that_goes_on_counts_nothing_again():
+    counted = Curve(Journal(rates={"0": 7.0}), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"))
+    counted.enter(3, lambda step: pytest.fail("counted"))
+    assert counted.journal.rates == {"0": 7.0}
+
+
 def test_a_loss_of_which_nothing_is_left_is_one_line(make):
     with pytest.raises(ConfigError, match=r"^b: from step 3 on no term of the method's loss counts$"):
         make(STOPPED.model_copy(update={"denoise": Schedule(shape="stop", start=STOP)}))
