@@ -53,9 +53,12 @@ def prepared_trainers(config: Path, benchmark: str, method: str) -> tuple[Traine
 
 
 def bare_step(trainer: Trainer) -> Callable[[], None]:
-    """One step as a short script would write it, on the trainer's network, optimiser and average."""
-    network, optimiser, data = trainer.network, trainer.optimiser, trainer.data
+    """One step as a short script would write it, on the trainer's network and average."""
+    network, data, given = trainer.network, trainer.data, trainer.settings.optimiser
     parameters = list(trainer.parameters.values())
+    optimiser = torch.optim.AdamW(
+        parameters, lr=given.lr, betas=given.betas, eps=given.eps, weight_decay=given.weight_decay, fused=True
+    )
     average = get_ema_multi_avg_fn(trainer.settings.ema_decay)
     images = torch.from_numpy(data.codec.encode(data.arrays["images"]))
     labels = torch.from_numpy(data.arrays["labels"])

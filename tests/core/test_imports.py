@@ -28,3 +28,20 @@ def test_the_ground_floor_loads_neither_torch_nor_numpy():
 
 def test_shards_load_numpy_and_nothing_else_that_is_heavy():
     assert loaded(("core.shards",), (*HEAVY, "numpy")) == "['numpy']"
+
+
+def said_by(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_reading_a_table_loads_no_pandas(tmp_path):
+    from pyarrow import parquet, table
+
+    parquet.write_table(table({"id": ["a"]}), tmp_path / "x")
+    read = f"import sys; from reedbench.core import io; io.read_table({str(tmp_path / 'x')!r}, ['id'])"
+    assert said_by(f"{read}; print('pandas' in sys.modules)") == "False"
+
+
+def test_a_command_looks_for_garbage_seldom_and_not_at_its_end():
+    run = "import gc, sys; sys.argv = ['reedbench', '--version']; from reedbench.__main__ import main; main()"
+    assert said_by(f"{run}; print(gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 0)").endswith("True True")

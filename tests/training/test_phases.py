@@ -176,6 +176,12 @@ def test_a_phase_that_an_earlier_segment_counted_is_not_counted_again():
     assert counted.journal.rates == {"0": 7.0, "3": 5.0}
 
 
+def test_a_process_that_goes_on_counts_nothing_again():
+    counted = Curve(Journal(rates={"0": 7.0}), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"))
+    counted.enter(3, lambda step: pytest.fail("counted"))
+    assert counted.journal.rates == {"0": 7.0}
+
+
 def test_a_loss_of_which_nothing_is_left_is_one_line(make):
     with pytest.raises(ConfigError, match=r"^b: from step 3 on no term of the method's loss counts$"):
         make(STOPPED.model_copy(update={"denoise": Schedule(shape="stop", start=STOP)}))
