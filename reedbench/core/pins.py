@@ -42,6 +42,11 @@ def named(plugin: Frozen) -> dict[str, str]:
     return {name: text for name, text in values.items() if is_name(text) and text not in pins[name].words}
 
 
+def names(*plugins: Frozen) -> list[str]:
+    """The pinned weights that plugins name, each once."""
+    return list(dict.fromkeys(name for plugin in plugins for name in named(plugin).values()))
+
+
 def words(plugin: Frozen, name: str) -> tuple[str, ...]:
     """What a field may say beside names and paths."""
     return next(mark.words for mark in type(plugin).model_fields[name].metadata if isinstance(mark, Pin))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reedbench.core import paths, stores
+from reedbench.core import paths, pins, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.schema import reports, words
 from reedbench.schema.runs import Benchmark, Run
@@ -31,19 +31,21 @@ def jobs(benchmark: Benchmark) -> list[Job]:
 
 
 def _preparation(benchmark: Benchmark) -> Iterator[Job]:
-    suite, d = benchmark.suite, benchmark.dataset
-    for name in benchmark.weights:
-        yield Job("fetch", f"--weights {name}", paths.card(paths.pinned(name)))
-    yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
+    suite, d, spec = benchmark.suite, benchmark.dataset, benchmark.spec
     used = dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values())
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     # What others read comes first.
     ordered = list(dict.fromkeys([*read, *used]))
     judges = [other for name in benchmark.extractors for other in suite.read_by(d, name).values()]
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
+    encoders = list(dict.fromkeys([*ordered, *judges, *benchmark.extractors]))
+    readers = [spec.codec, *(suite.captioner(d, name) for name in captioners), *spec.folders.values()]
+    for weights in pins.names(*readers, *(suite.encoder(d, name) for name in encoders)):
+        yield Job("fetch", f"--weights {weights}", paths.card(paths.pinned(weights)))
+    yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
-    for name in dict.fromkeys([*ordered, *judges, *benchmark.extractors]):
+    for name in encoders:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
     for name in used:

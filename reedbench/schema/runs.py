@@ -185,8 +185,7 @@ class Benchmark:
         """Names of all pinned weights that its file asks for."""
         spec = self.spec
         sections = (spec.captioners, spec.encoders, spec.extractors, spec.folders)
-        readers = [spec.codec, *(plugin for section in sections for plugin in section.values())]
-        return list(dict.fromkeys(name for plugin in readers for name in pins.named(plugin).values()))
+        return pins.names(spec.codec, *(plugin for section in sections for plugin in section.values()))
 
     @cached_property
     def evaluation(self) -> Settings:

@@ -34,8 +34,7 @@ def identity(suite: Suite, plugin: Any, own: Settings | None = None) -> Settings
 
 def pinned(*plugins: Any) -> list[str]:
     """Cards of the pinned weights that plugins name: the files that say that these have been fetched."""
-    names = dict.fromkeys(name for plugin in plugins for name in pins.named(plugin).values())
-    return [paths.card(paths.pinned(name)) for name in names]
+    return [paths.card(paths.pinned(name)) for name in pins.names(*plugins)]
 
 
 def captioner(suite: Suite, data: str, name: str) -> Settings:

@@ -119,7 +119,7 @@ def test_prepare_says_effective_clusters_and_the_largest_share(skewed, tmp_path,
 
     step.prepare(Suite(), Arguments())
     said = capsys.readouterr().err
-    assert said.count("chains-jsonl: ") == 2
+    assert sum(line.startswith("chains-jsonl: ") for line in said.splitlines()) == 2
     assert "chains-jsonl: test: " in said
     assert "effective (inverse Simpson" in said
     assert "% of chains" in said

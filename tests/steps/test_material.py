@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ class Eye:
     """Shows the images themselves."""
 
     pretrained = False
+    model_fields: ClassVar[dict[str, object]] = {}
 
     def files(self) -> tuple[Path, ...]:
         return ()

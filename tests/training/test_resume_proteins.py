@@ -10,6 +10,7 @@ from tiny_proteins import REED, trainer, write_data
 from reedbench.core import faults, interruption, io
 from reedbench.core.errors import Paused
 from reedbench.training.checkpoint import Store
+from reedbench.training.curve import Journal
 from reedbench.training.segments import Segment, train_segment
 from reedbench.training.trainer import Trainer
 
@@ -37,7 +38,7 @@ def test_a_restored_trainer_goes_on_to_the_same_bytes_within_an_epoch_and_at_its
     for step in range(STEPS):
         straight.update(step)
         if step + 1 in stops:
-            store.save_state(step + 1, straight.state(), {})
+            store.save_state(step + 1, straight.state(), {**Journal().plain(), "numerics": []})
     for stop in stops:
         resumed, (tensors, _) = trainer(folder, REED), store.load_state(stop)
         resumed.restore(tensors)
