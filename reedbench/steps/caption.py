@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reedbench.captioners import AbstractCaptioner
 from reedbench.core import io, paths, provenance
-from reedbench.core.parts import Parts
+from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
@@ -15,6 +15,8 @@ from reedbench.schema.suite import Suite
 from reedbench.steps.material import require_pinned
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
+
+PASS = BYTES // 8  # bytes of rows that a captioner sees at once: in float64, and with what it makes of them, many more
 
 
 def caption(suite: Suite, arguments: Namespace) -> Made | None:
@@ -35,7 +37,7 @@ def caption(suite: Suite, arguments: Namespace) -> Made | None:
 
         def make(number: int, part: Path) -> None:
             split, some = pieces[number]
-            _write(captioner, split.take(some), part)
+            _write(captioner, split, some, part)
 
         with filled(parts, ranks, make, [len(some) for _, some in pieces]):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
@@ -46,12 +48,14 @@ def caption(suite: Suite, arguments: Namespace) -> Made | None:
     return Made([out], inputs, device_seconds=seconds, cpu_seconds=cpu, flops=flops, kept=parts)
 
 
-def _write(captioner: AbstractCaptioner, some: Rows, file: Path) -> None:
+def _write(captioner: AbstractCaptioner, split: Rows, some: range, file: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    texts = captioner.captions(some) if len(some) else []
-    parquet.write_table(pa.table({"id": pa.array(some.ids, pa.string()), "text": pa.array(texts, pa.string())}), file)
+    ids, texts = [split.ids[row] for row in some], []
+    for one in cuts(split.sizes()[some.start : some.stop].tolist(), PASS) if some else ():
+        texts += captioner.captions(split.take(some[one]))
+    parquet.write_table(pa.table({"id": pa.array(ids, pa.string()), "text": pa.array(texts, pa.string())}), file)
 
 
 def _joined(dataset: str, name: str, parts: Parts) -> str:
