@@ -1,16 +1,105 @@
-"""Precision and recall come from one computation, shared here. Kynkaanniemi et al. 2019, arXiv:1904.06991."""
+"""Precision and recall come from one computation, shared here. Kynkaanniemi et al. 2019, arXiv:1904.06991.
+
+Few rows are compared at once, by torch-fidelity. Many are compared in blocks: the same distances, on a GPU if there is
+one, rounded in another order.
+"""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from reedbench.metrics import Features
+import numpy as np
+from pydantic import Field
+
+from reedbench.core import seeds
+from reedbench.core.errors import MetricError
+from reedbench.metrics import Evidence, FeatureMetric, Features, _blocks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ManifoldMetric(FeatureMetric):
+    """A manifold is the union of balls around points that reach to their k-th neighbour."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    on_gpu: ClassVar[bool] = True
+
+    neighbours: int = Field(3, ge=1)
+    """k; 3 in the paper and in the ADM evaluator."""
+    reference: int | None = Field(None, ge=2)
+    """Rows of the training split that samples are compared with, drawn without replacement, always the same; all of
+    them where it is left out. Numbers are comparable between equal ones alone."""
+
+    def least_n(self) -> int:
+        """Every point needs that many neighbours, and one is itself."""
+        return self.neighbours + 2
+
+    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
+        """With the number of rows that samples are compared with, where it is not that of the training split."""
+        asked = [rows for rows in (reference, self.reference) if rows is not None]
+        return super().id(n, streams, min(asked, default=None))
+
+    def protocol(self) -> dict[str, Any]:
+        """Without a word on the reference where it is the whole training split."""
+        return {name: value for name, value in self.plain().items() if name != "reference" or value is not None}
+
+    def compared_with(self, rows: int) -> int:
+        """As many as are asked for."""
+        return min(rows, self.reference or rows)
+
+    def compared(self, reference: Features) -> Features:
+        """The rows of the reference that samples are compared with."""
+        return reference if self.reference is None else _some(reference, self.reference)
+
+    def measured(self, evidence: Evidence) -> float:
+        """The value on samples and reference data.
+
+        Raises:
+            MetricError: the training split has fewer rows than are asked for.
+        """
+        generated, reference = evidence.features(self.extractor)
+        if (asked := self.reference or 0) > len(reference):
+            raise MetricError(f"{self.family}: reference asks for {asked} training rows, there are {len(reference)}")
+        return self.checked(generated, reference)
 
 
 @lru_cache(maxsize=8)
-def precision_recall(generated: Features, reference: Features, neighbours: int) -> tuple[float, float]:
-    """Share of samples inside the reference manifold, and of the reference inside the samples' manifold."""
+def _some(reference: Features, count: int) -> Features:
+    """A random part of the reference, in its order; the same whatever asks for it."""
+    if count >= len(reference):
+        return reference
+    draws = seeds.stream("reference", len(reference), count)
+    return reference.take(np.sort(draws.choice(len(reference), count, replace=False)))
+
+
+def precision(generated: Features, reference: Features, neighbours: int) -> float:
+    """Share of samples inside the reference's manifold."""
+    if _blocks.few(generated, reference):
+        return _precision_recall(generated, reference, neighbours)[0]
+    return _blocks.inside(generated, reference, _radii(reference, neighbours))
+
+
+def recall(generated: Features, reference: Features, neighbours: int) -> float:
+    """Share of the reference inside the samples' manifold."""
+    if _blocks.few(generated, reference):
+        return _precision_recall(generated, reference, neighbours)[1]
+    return _blocks.inside(reference, generated, _radii(generated, neighbours))
+
+
+@lru_cache(maxsize=8)
+def _precision_recall(generated: Features, reference: Features, neighbours: int) -> tuple[float, float]:
     import torch
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-    tensors = [torch.from_numpy(data.features) for data in (generated, reference)]  # generated first: its convention
+    # Generated first: its convention.
+    tensors = [torch.from_numpy(_blocks.taken(data.features, slice(None))) for data in (generated, reference)]
     result = prc_features_to_metric(*tensors, prc_neighborhood=neighbours, verbose=False)
     return float(result[KEY_METRIC_PRECISION]), float(result[KEY_METRIC_RECALL])
+
+
+@lru_cache(maxsize=8)
+def _radii(data: Features, neighbours: int) -> "Tensor":
+    """(n,) distances to the k-th neighbour; the nearest row is the point itself."""
+    import torch
+
+    return torch.cat([nearest[:, -1] for nearest in _blocks.smallest(data, data, neighbours + 1)])

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.metrics import FeatureMetric, Features
+from reedbench.metrics import FeatureMetric, Features, _blocks
 
 
 class FrechetDistance(FeatureMetric):
@@ -26,4 +26,5 @@ class FrechetDistance(FeatureMetric):
 
 
 def _moments(data: Features) -> dict[str, np.ndarray]:
-    return {"mu": data.features.mean(0), "sigma": np.cov(data.features, rowvar=False)}
+    mean, covariance = _blocks.moments(data.features)
+    return {"mu": mean, "sigma": covariance}

@@ -6,6 +6,8 @@ the training split against the other, or the best that is possible where the dat
 """
 
 from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,17 +23,20 @@ from reedbench.schema.checks import RESERVED
 from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
-from reedbench.steps.features import extract
 from reedbench.steps.represent import read_features
+from reedbench.steps.seen import Seen
+from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.threads import pinned
+from reedbench.steps.work import timed
+from reedbench.training.ranks import Ranks
 
 THREADS = 1  # of metrics, whatever resources.evaluate.cpus; extractors and folders have their own
 MIN_STREAMS = 3
 NOT_DRAWN = {"kind": "none", "reason": "nothing was drawn"}
 
 
-def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made:
-    """Score one cell, or the floor.
+def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made | None:
+    """Score one cell, or the floor; all processes extract features, the first one scores.
 
     Raises:
         MissingArtefact: samples or statistics are absent, or were made under other settings.
@@ -41,11 +46,13 @@ def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made:
         raise ConfigError("evaluate --floor takes no --method, --seed, --step or --sampler")
     if not arguments.floor and any(part is None for part in cell):
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
-    with pinned(THREADS):
-        return _floor(benchmark) if arguments.floor else _cell(benchmark.cell(*cell))
+    with company(device_of(benchmark, "evaluate")) as ranks, pinned(THREADS):
+        if not arguments.floor:
+            return _cell(benchmark.cell(*cell), ranks)
+        return _floor(benchmark, ranks.device) if ranks.first else None
 
 
-def _cell(cell: Cell) -> Made:
+def _cell(cell: Cell, ranks: Ranks) -> Made | None:
     run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
     provenance.require(cell.samples, cell.sampling_key)
     if provenance.read(cell.samples)["notes"].get("recipe") != run.key:
@@ -54,29 +61,46 @@ def _cell(cell: Cell) -> Made:
         )
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
-    samples, inputs = spec.codec.read(cell.samples), [cell.samples, data]
-    asked = spec.codec.asked(benchmark.data, rows.index(benchmark.data), len(samples), spec.sampling.streams)
-    evidence = CellEvidence(
-        samples,
-        asked,
-        lambda name: _features(benchmark, name, samples, inputs),
-        lambda name: _folds(benchmark, name, samples),
+    with timed(ranks.device) as begun:
+        samples = spec.codec.read(cell.samples)
+        seen = Seen(cell, samples, ranks.device)
+    inputs = [cell.samples, data, *seen.inputs]
+    parts = seen.parts(cell)
+    with filled(parts, ranks, seen.make, seen.sizes):
+        seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
+        if not ranks.first:
+            return None
+        with timed(ranks.device) as scored:
+            _score(cell, samples, lambda name: seen.features(parts, name), inputs, ranks.device)
+    return Made(
+        [cell.metrics],
+        list(dict.fromkeys(inputs)),
+        device=ranks.device,
+        device_seconds=seconds + scored.seconds,
+        cpu_seconds=cpu,
+        seeds=[run.seed],
+        kept=parts,
     )
+
+
+def _score(cell: Cell, samples: Rows, seen: Callable[[str], Features], inputs: list[str], device: str) -> None:
+    """Write the metric records of a cell; what is read is added to `inputs`."""
+    run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
+    asked = spec.codec.asked(benchmark.data, rows.index(benchmark.data), len(samples), spec.sampling.streams)
+
+    def features(name: str) -> tuple[Features, Features]:
+        reference, statistics = _reference(benchmark, name, device)
+        inputs.append(statistics)
+        return seen(name), reference
+
+    evidence = CellEvidence(samples, asked, features, lambda name: _folds(benchmark, name, samples))
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
         "sampler": cell.sampler, "weights": "ema", "nfe": cell.drawer.nfe(), "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.evaluation_key,
-        "records": _records(benchmark, evidence),
+        "records": _records(benchmark, evidence), **benchmark.precision,
     }  # fmt: skip
     io.write_json(cell.metrics, body)
-    return Made([cell.metrics], list(dict.fromkeys(inputs)), seeds=[run.seed])
-
-
-def _features(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) -> tuple[Features, Features]:
-    generated, read = extract(benchmark.suite, benchmark.dataset, name, samples)
-    reference, statistics = _reference(benchmark, name)
-    inputs += [*read, statistics]
-    return generated, reference
 
 
 def _folds(benchmark: Benchmark, name: str, samples: Rows) -> Any:
@@ -85,7 +109,7 @@ def _folds(benchmark: Benchmark, name: str, samples: Rows) -> Any:
         return folder.fold(samples, device_of(benchmark, "evaluate"))
 
 
-def _floor(benchmark: Benchmark) -> Made:
+def _floor(benchmark: Benchmark, device: str) -> Made:
     """What real data score under every metric that can say so."""
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
@@ -95,7 +119,7 @@ def _floor(benchmark: Benchmark) -> Made:
     for metric in benchmark.spec.metrics:
         if isinstance(metric, FeatureMetric):
             if metric.extractor not in halves:
-                halves[metric.extractor], statistics = _halves(benchmark, metric.extractor)
+                halves[metric.extractor], statistics = _halves(benchmark, metric.extractor, device)
                 inputs.append(statistics)
             one, other = halves[metric.extractor]
             protocol = _protocol(benchmark, metric, other)
@@ -113,19 +137,19 @@ def _floor(benchmark: Benchmark) -> Made:
     return Made([out], inputs)
 
 
-def _halves(benchmark: Benchmark, extractor: str) -> tuple[tuple[Features, Features], str]:
+def _halves(benchmark: Benchmark, extractor: str, device: str) -> tuple[tuple[Features, Features], str]:
     """The training split under an extractor in two halves, chosen by a named stream, and the file that holds it."""
-    everything, statistics = _reference(benchmark, extractor)
+    everything, statistics = _reference(benchmark, extractor, device)
     order = seeds.stream("floor", benchmark.dataset).permutation(len(everything))
     half = len(order) // 2
     return (everything.take(order[:half]), everything.take(order[half:])), statistics
 
 
-def _reference(benchmark: Benchmark, extractor: str) -> tuple[Features, str]:
+def _reference(benchmark: Benchmark, extractor: str, device: str) -> tuple[Features, str]:
     """The training split under an extractor, and the file that holds it."""
     file = paths.statistics(benchmark.dataset, extractor)
     provenance.require(file, benchmark.encoder_key(extractor))
-    return read_features(file), file
+    return replace(read_features(file), device=device), file
 
 
 def _records(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any]]:
@@ -165,10 +189,10 @@ def _record(
 
 def _protocol(benchmark: Benchmark, metric: AbstractMetric, reference: Features | None) -> dict[str, Any]:
     """What a number was measured under."""
-    protocol = metric.plain()
+    protocol = metric.protocol()
     if reference is not None:
         key = benchmark.encoder_key(metric.extractors()[0])
-        protocol |= {"n_reference": len(reference), "extractor_settings": key}
+        protocol |= {"n_reference": metric.compared_with(len(reference)), "extractor_settings": key}
     for name in metric.folders():
         protocol["folder_settings"] = benchmark.spec.folders[name].identity()
     return protocol

@@ -188,7 +188,7 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
 
         def make(number: int, part: Path) -> None:
             seen = [extract(suite, dataset, name, train.take(some))[0] for some in passes(cut[number], read, written)]
-            io.write_tensors(part, {key: np.concatenate([_arrays(one)[key] for one in seen]) for key in _arrays(first)})
+            write_part(part, seen)
 
         with filled(parts, ranks, make, [one.stop - one.start for one in cut]):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
@@ -197,6 +197,12 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
             out = paths.statistics(dataset, name)
             write_features(out, parts.files())
     return Made([out], files, device_seconds=seconds, cpu_seconds=cpu, kept=parts)
+
+
+def write_part(file: Path, seen: Sequence[Features]) -> None:
+    """Write features of consecutive rows as one part."""
+    arrays = [_arrays(one) for one in seen]
+    io.write_tensors(file, {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
 
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:

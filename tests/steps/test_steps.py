@@ -161,7 +161,7 @@ def test_samples_are_one_file_of_balanced_classes(work):
     assert (images.shape, images.dtype) == ((64, 1, 8, 8), np.uint8)
     assert labels.tolist() == [i % 10 for i in range(64)]
     key = runs.of(suite.load(), "tiny", "sit", 0).key
-    assert provenance.read(samples())["notes"] == {"nfe": 2, "recipe": key}
+    assert provenance.read(samples())["notes"] == {"nfe": 2, "recipe": key, "precision": "fp32"}
     assert len(np.unique(images, axis=0)) == 64
 
 
