@@ -165,15 +165,6 @@ def test_samples_are_one_file_of_balanced_classes(work):
     assert len(np.unique(images, axis=0)) == 64
 
 
-def test_samples_are_the_same_whatever_the_batch(work):
-    assert sample() == 0
-    whole, _ = image.read_samples(f"{samples()}/samples.npz")
-    edit("batch: 64", "batch: 16")
-    assert sample() == 0
-    parts, _ = image.read_samples(f"{samples()}/samples.npz")
-    assert int(np.abs(whole.astype(int) - parts.astype(int)).max()) <= 1
-
-
 def test_methods_start_their_samples_from_the_same_noise(work, monkeypatch):
     starts = []
 
