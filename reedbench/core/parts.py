@@ -69,19 +69,25 @@ class Parts:
         """Parts of one of `world` processes that are not there yet."""
         return [number for number in range(rank, self.count, world) if not self.file(number).exists()]
 
-    def make(self, rank: int = 0, world: int = 1) -> Iterator[tuple[int, Path]]:
+    def make(self, rank: int = 0, world: int = 1, *, only: Sequence[int] | None = None) -> Iterator[tuple[int, Path]]:
         """Every missing part of this process with the path to write it to; it is there when the next one is asked for.
+
+        Args:
+            rank: of this process.
+            world: processes that share the parts.
+            only: the missing parts of this process, where somebody has dealt them out.
 
         Raises:
             Paused: asked to leave; all parts until here are kept.
         """
+        mine = self.missing(rank, world) if only is None else only
         with interruption.deferred():
-            for number in self.missing(rank, world):
+            for done, number in enumerate(mine):
                 faults.reach("before-part", number)
                 if interruption.wanted() == interruption.LEAVE:
-                    left = len(self.missing(rank, world))
                     raise Paused(
-                        f"{'/'.join(self.names)}: paused, {left} of {self.count} parts left; run again to go on"
+                        f"{'/'.join(self.names)}: paused, {len(mine) - done} of {self.count} parts left; run again to "
+                        "go on"
                     )
                 began = time.monotonic()
                 with self._writing(number) as part:

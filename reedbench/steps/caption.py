@@ -26,7 +26,8 @@ def caption(suite: Suite, arguments: Namespace) -> Made | None:
         with timed() as begun:
             splits = [rows.read(paths.data(dataset), split) for split in (rows.TRAIN, rows.TEST)]
             pieces = [(split, range(cut.start, cut.stop)) for split in splits for cut in split.cuts()]
-        decides = [settings.key(settings.captioner(suite, dataset, name)), io.sha256(data)]
+        cut = [[some.start, some.stop] for _, some in pieces]
+        decides = [settings.key(settings.captioner(suite, dataset, name)), io.sha256(data), cut]
         parts = Parts(("caption", dataset, name), decides, len(pieces), suffix=".parquet")
 
         def make(number: int, part: Path) -> None:

@@ -48,21 +48,29 @@ def filled(
     """
     with ExitStack() as stack:
         ranks.lead(lambda: bool(stack.enter_context(parts.held())))  # the first process holds the lock for all
-        paused = None
+        left, at_the_end, paused = parts.missing(), ranks.patient(), None
+        ranks.barrier()  # nobody makes one before all have seen which are missing
         try:
-            _make(parts, ranks, make, sizes, unit)
+            _make(parts, ranks.device, left[ranks.rank :: ranks.world], make, sizes, unit)
         except Paused as error:
             paused = error
-        if ranks.agree(paused is not None)():
+        if at_the_end(paused is not None):
             raise ranks.together(paused or Paused(f"{'/'.join(parts.names)}: paused; run again to go on"))
         yield
 
 
-def _make(parts: Parts, ranks: Ranks, make: Callable[[int, Path], object], sizes: Sequence[int], unit: str) -> None:
-    done, total = 0, sum(sizes[number] for number in parts.missing(ranks.rank, ranks.world))
-    with Track("/".join(parts.names), total, unit=unit) as track:
-        for number, part in parts.make(ranks.rank, ranks.world):
-            with timed(ranks.device) as work:
+def _make(
+    parts: Parts,
+    device: str,
+    mine: Sequence[int],
+    make: Callable[[int, Path], object],
+    sizes: Sequence[int],
+    unit: str,
+) -> None:
+    done = 0
+    with Track("/".join(parts.names), sum(sizes[number] for number in mine), unit=unit) as track:
+        for number, part in parts.make(only=mine):
+            with timed(device) as work:
                 make(number, part)
             cost = io.canonical_json({"device_seconds": work.seconds})
             io.write_text(parts.beside(number, COST), cost, in_place=True, shared=True)

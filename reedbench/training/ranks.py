@@ -27,6 +27,7 @@ NOT_JOINED = re.compile(
     re.IGNORECASE,
 )
 PATIENCE = timedelta(minutes=30)  # with a rank that is late: the first one may be writing a large state
+LATE = timedelta(days=30)  # with one that has more to do than others
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,22 @@ class Ranks:
             return int(largest)
 
         return answer
+
+    def patient(self) -> Callable[[int], int]:
+        """Asked while ranks are together: what is returned gives the largest of their numbers, though some come late.
+
+        By days, even; a rank that ends meanwhile is noticed all the same.
+        """
+        if self.world == 1:
+            return lambda value: value
+        group = dist.new_group(timeout=LATE, backend="gloo")
+
+        def largest(value: int) -> int:
+            found = torch.tensor(int(value))
+            dist.all_reduce(found, dist.ReduceOp.MAX, group=group)
+            return int(found)
+
+        return largest
 
     def barrier(self) -> None:
         """Wait until all ranks are here."""

@@ -102,6 +102,9 @@ def test_an_embedded_dataset_is_whole_and_the_same_each_time(name):
     assert {len(array) for array in rows.arrays.values()} == {len(rows)}
     assert list(rows.ids) == list(again.ids)
     assert list(rows.split) == list(again.split)
+    parts = [make_part() for make_part in dataset.parts()]
+    assert [name for part in parts for name in part.ids] == list(rows.ids)
+    assert [name for part in parts for name in part.split] == list(rows.split)
     for key, array in rows.arrays.items():
         other = again.arrays[key]
         if isinstance(array, Ragged):

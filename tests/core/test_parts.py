@@ -3,8 +3,8 @@
 import pytest
 
 from reedbench.core import interruption
-from reedbench.core.errors import Paused
-from reedbench.core.parts import Parts, cuts, even_cuts
+from reedbench.core.errors import Paused, RunAgain
+from reedbench.core.parts import Parts, cuts, even_cuts, every
 
 NAMES = ("represent", "digits", "patches")
 
@@ -75,10 +75,23 @@ def test_linked_in_order_and_then_gone(tmp_path):
     assert not (tmp_path / "work" / "parts").exists()
 
 
+def test_whoever_makes_parts_keeps_others_from_it():
+    one, other = Parts(NAMES, "settings", 2), Parts(NAMES, "settings", 2)
+    with one.held():
+        with pytest.raises(RunAgain, match=r"^represent/digits/patches: another process makes it now"), other.held():
+            pass
+        with Parts(NAMES, "others", 2).held():
+            assert ("represent/digits/patches", one.folder) in list(every())
+            assert len(list(every())) == 2
+    with other.held():
+        pass
+
+
 def test_cuts_follow_the_bytes():
     assert cuts([3, 3, 3, 9, 1, 1], 6) == [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 6)]
     assert cuts([20], 6) == cuts([1], 6) == [slice(0, 1)]
     assert cuts([]) == [slice(0, 0)]
+    assert cuts([1] * 5, 6, most=2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert even_cuts(10, 2, 8) == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert even_cuts(2, 100, 8) == [slice(0, 1), slice(1, 2)]
     assert even_cuts(0, 4) == [slice(0, 0)]

@@ -5,6 +5,7 @@ import pytest
 
 from reedbench.core import io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
@@ -97,3 +98,31 @@ def test_rows_of_labels_are_the_first_that_have_them(tmp_path, made):
     np.testing.assert_array_equal(found.arrays["images"], made.arrays["images"][[0, 5, 2, 3, 0]])
     with pytest.raises(MissingArtefact, match="split 'train' has no row of label 7"):
         rows.first_of(tmp_path, TRAIN, [1, 7])
+
+
+def test_rows_on_disk_read_what_is_asked_for(tmp_path, made, monkeypatch):
+    rows.write(tmp_path, made, {})
+    read, asked = rows.read(tmp_path, TRAIN), []
+    monkeypatch.setattr(
+        shards.Shards, "read", lambda self, name, of: asked.append((name, of.tolist())) or np.zeros(len(of))
+    )
+    assert "images" in read.arrays
+    assert "x" not in read.arrays
+    assert (sorted(read.arrays), len(read.arrays), len(read)) == (["images", "labels"], 2, 4)
+    assert read.lengths().tolist() == [1] * 4
+    assert read.sizes().tolist() == [16 + 8] * 4
+    assert asked == []
+    assert list(read.take([3, 0]).ids) == ["05", "00"]
+    assert asked == [("images", [5, 0]), ("labels", [5, 0])]
+    with pytest.raises(KeyError):
+        read.arrays["x"]
+
+
+def test_sizes_and_lengths_are_the_same_in_memory_and_on_disk(tmp_path):
+    ragged = Ragged(np.zeros((9, 3), np.float32), np.array([2, 0, 4, 3]))
+    made = Rows(list("abcd"), [TRAIN, TEST, TRAIN, TRAIN], {"number": np.arange(4), "places": ragged})
+    rows.write(tmp_path, made, {})
+    for split, kept in ((TRAIN, [0, 2, 3]), (TEST, [1])):
+        read = rows.read(tmp_path, split)
+        assert read.sizes().tolist() == made.sizes()[kept].tolist() == [8 + 12 * [2, 0, 4, 3][i] for i in kept]
+        assert read.lengths().tolist() == made.lengths()[kept].tolist() == [[2, 0, 4, 3][i] for i in kept]

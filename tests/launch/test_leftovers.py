@@ -9,6 +9,7 @@ import pytest
 
 from reedbench import cli
 from reedbench.core import io, paths
+from reedbench.core.parts import Parts
 from reedbench.launch import leftovers, ticket
 from reedbench.launch.processes import Process
 
@@ -137,6 +138,40 @@ def test_status_says_how_much_is_kept(scene, store):
     store(key=OLD, size=3000, ago=100)
     store(key=OTHER, size=2000, ago=200)
     assert scene.report().kept == "2 stores of other recipes: 5 kB; reedbench clean lists what nothing asks for"
+
+
+@pytest.fixture
+def parts():
+    """Leaves one part of a step that was killed."""
+
+    def make(*names, size=1000):
+        one = Parts(names, "settings", 2)
+        with one.held():
+            one.file(0).write_bytes(bytes(size))
+        return one
+
+    return make
+
+
+def test_parts_of_unfinished_steps_are_listed_and_go_when_told(scene, parts, clean):
+    one = parts("represent", "digits", "patches", size=2_000_000)
+    said = clean()
+    assert [word in said for word in (str(one.folder), "parts of an unfinished step", "2 MB")] == [True] * 3
+    assert one.missing() == [1]
+    assert scene.report().kept == "1 step kept in parts: 2 MB; reedbench clean lists what nothing asks for"
+    clean("--delete")
+    assert not one.folder.exists()
+
+
+def test_parts_of_a_step_that_runs_or_waits_are_never_listed(scene, parts):
+    running, queued, gone = (parts("represent", "digits", name) for name in ("patches", "caption", "older"))
+    scene.other_ticket("represent/digits/caption", state=ticket.SUBMITTED)
+    with running.lock.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert list(listed(scene)) == [str(gone.folder)]
+        found = [leftovers.Leftover(running.folder, "seen before it ran", 0, 0, running.lock)]
+        assert leftovers.delete(found) == 0
+    assert running.missing() == queued.missing() == [1]
 
 
 @pytest.mark.parametrize(("size", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (11e9, "11 GB")])

@@ -18,6 +18,7 @@ SCRIPTS = {
     "run_plan.py": ("tiny --workers 2", r"(?s)train: .*plot: "),
     "large_dag.py": ("--runs 3", r"3 +\d+ +-n"),
     "streams.py": ("1", r"per_row +[\d.]+ ms"),
+    "memory_bound.py": ("--count 500 --verbs prepare represent", r"represent .*\nall below 1536 MiB"),
     "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
 }  # fmt: skip
 ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report"}

@@ -57,12 +57,23 @@ def test_words_of_all_ranks():
     assert [words[4] for words in said] == [slice(0, 4), slice(4, 8), slice(8, 13)]
 
 
+def test_ranks_that_come_later_than_others_would_wait_are_waited_for():
+    def work() -> Any:
+        with joined("cpu", timedelta(seconds=3)) as ranks:
+            largest = ranks.patient()
+            time.sleep(5 * ranks.rank)
+            return largest(ranks.rank + 4)
+
+    assert in_processes(2, work) == [5, 5]
+
+
 def test_alone_there_is_nobody_to_ask():
     ranks = Ranks.alone("cpu")
     tensor = torch.ones(2)
     assert ranks.total(tensor) is tensor
     assert (ranks.agree(3)(), ranks.tell(4), ranks.lead(lambda: 5), ranks.mine(6)) == (3, 4, 5, slice(0, 6))
     ranks.barrier()
+    assert ranks.patient()(6) == 6
 
 
 def test_an_error_of_the_leader_ends_all_ranks_and_has_words_on_the_first():

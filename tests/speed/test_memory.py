@@ -1,0 +1,21 @@
+"""Steps on the data hold little of it at once, however much there is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "speed" / "memory_bound.py"
+
+
+@pytest.mark.parametrize(("count", "side"), [(200_000, 8), (20_000, 64)])
+def test_steps_on_the_data_stay_below_their_bound(count, side, tmp_path):
+    command = [sys.executable, str(SCRIPT), f"--count={count}", f"--side={side}", "--verbs"]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
+    done = subprocess.run(
+        [*command, "prepare", "represent", "statistics"], env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "all below 1536 MiB"
