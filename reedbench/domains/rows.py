@@ -74,13 +74,13 @@ class StoredRows(Rows):
 
     def sizes(self) -> np.ndarray:
         """(n,) int64: bytes of every row."""
-        return self.arrays.store.sizes()[self.arrays.places]
+        return self.arrays.store.sizes().take(self.arrays.places)
 
     def lengths(self) -> np.ndarray:
         """(n,) int64: entries of every row, 1 where all rows have the same number."""
         store = self.arrays.store
         ragged = next((name for name in store.names if -1 in store.shape(name)), None)
-        return np.ones(len(self), np.int64) if ragged is None else store.lengths(ragged)[self.arrays.places]
+        return np.ones(len(self), np.int64) if ragged is None else store.lengths(ragged).take(self.arrays.places)
 
 
 class _Stored(Mapping[str, Any]):
