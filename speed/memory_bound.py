@@ -50,17 +50,25 @@ samplers:
 sampling: {{count: {samples}, batch: 500, streams: 4}}
 metrics:
   - {{uses: fd, extractor: vector}}
-  - {{uses: precision, extractor: vector}}
-  - {{uses: recall, extractor: vector}}
-speedup: {{metric: fd@vector, baseline: sit}}
+  - {{uses: kd, extractor: vector}}
+  - {{uses: copying, extractor: vector}}
+  - {{uses: precision, extractor: vector, reference: {reference}}}
+{recall}speedup: {{metric: fd@vector, baseline: sit}}
 """
+
+# Of many samples all distances between each other: hours on a CPU.
+RECALL, MOST_FOR_RECALL = "  - {{uses: recall, extractor: vector, reference: {reference}}}\n", 20_000
 
 
 def write(folder: Path, asked: argparse.Namespace) -> None:
     """A working directory with the benchmark."""
     sizes = {name: getattr(asked, name) for name in ("count", "side", "channels", "samples")}
+    sizes["reference"] = min(asked.count // 2, 10_000)
+    recall = RECALL.format(**sizes) if asked.samples <= MOST_FOR_RECALL else ""
     (folder / "config" / "benchmarks").mkdir(parents=True)
-    (folder / "config" / "benchmarks" / "many.yaml").write_text(BENCHMARK.format(**sizes, patch=asked.side // 4))
+    (folder / "config" / "benchmarks" / "many.yaml").write_text(
+        BENCHMARK.format(**sizes, recall=recall, patch=asked.side // 4)
+    )
     (folder / "config" / "config.yaml").write_text("benchmarks: config/benchmarks\nlauncher: inline\n")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.captioners import AbstractCaptioner
-from reedbench.core import allocator, checkpoint, pins
+from reedbench.core import checkpoint, pins
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
 from reedbench.domains import colours
@@ -38,7 +38,8 @@ class TopNames(AbstractCaptioner):
     size: int | None = Field(None, ge=8)
     """Pixels of a side to which images are brought; the model's own where it is left out."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of weights and activations. On a CPU with bf16 instructions `bf16` halves the time."""
+    """Of weights and activations. `bf16` halves the time on a CPU that has such instructions; on another one fp32 is
+    taken in its place."""
     batch: int = Field(32, ge=1)
     """Images at a time."""
 
@@ -63,15 +64,12 @@ class TopNames(AbstractCaptioner):
 
         from reedbench.nn import timm_models
 
-        allocator.keep()
-        network = self._network()
-        prepare = timm_models.Preparation(network, self.size, None)
-        kind = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        network = network.to(dtype=kind, memory_format=torch.channels_last)
+        network = timm_models.placed(self._network(), self.precision)
+        prepare, weight = timm_models.Preparation(network, self.size, None), next(network.parameters())
         with torch.no_grad(), Track(f"captions by {self.model}", len(images), unit="image") as track:
             for begin in range(0, len(images), self.batch):
                 part = torch.from_numpy(np.ascontiguousarray(images[begin : begin + self.batch]))
-                logits = network(prepare(part).to(kind)).float().numpy()
+                logits = network(prepare(part).to(weight)).float().numpy()
                 if logits.shape[1] != CLASSES:
                     raise ConfigError(
                         f"captioner {self.uses}: {self.model} with weights {self.weights} has {logits.shape[1]} "

@@ -85,7 +85,7 @@ class AbstractCodec(Plugin):
 
     @abstractmethod
     def write(self, folder: Path | str, samples: Rows) -> None:
-        """Write the samples of a cell into a folder."""
+        """Write the samples of a cell into a folder; they may be on disk, and more than memory holds."""
 
     @abstractmethod
     def read(self, folder: Path | str) -> Rows:

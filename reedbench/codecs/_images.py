@@ -71,10 +71,11 @@ class ImageCodec(AbstractCodec):
 
     def write(self, folder: Path | str, samples: Rows) -> None:
         """`samples.npz`, as the ADM evaluator reads it."""
-        image.write_samples(Path(folder) / FILE, samples.arrays["images"], samples.arrays["labels"])
+        pieces = (samples.take(range(piece.start, piece.stop)).arrays["images"] for piece in samples.cuts())
+        image.write_samples(Path(folder) / FILE, pieces, samples.arrays["labels"])
 
     def read(self, folder: Path | str) -> Rows:
-        """Images and labels."""
+        """Images, as a memory map where they are many, and labels."""
         images, labels = image.read_samples(Path(folder) / FILE)
         ids = [str(i) for i in range(len(labels))]
         return Rows(ids, ["sample"] * len(ids), {"images": images, "labels": labels})

@@ -5,6 +5,7 @@ file. What is written here is byte for byte what `numpy.savez` writes, unless it
 them are aligned.
 """
 
+import mmap
 import struct
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -64,11 +65,11 @@ def _write(file: IO[bytes], stream: Stream) -> None:
         raise ValueError(f"{written} rows of {stream.rows}")
 
 
-def mapped(path: Path | str) -> dict[str, np.ndarray]:
+def mapped(path: Path | str, names: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """The arrays of an uncompressed npz as memory maps, of which only what is looked at is read.
 
     Raises:
-        MissingArtefact: the file is absent or damaged, or its arrays are compressed.
+        MissingArtefact: the file is absent or damaged, its arrays are compressed, or it lacks one of those named.
     """
     path, found = io.require(path), {}
     try:
@@ -81,7 +82,15 @@ def mapped(path: Path | str) -> dict[str, np.ndarray]:
                 found[member.filename.removesuffix(".npy")] = _mapped(path, file)
     except (zipfile.BadZipFile, struct.error, OSError, ValueError, EOFError) as error:
         raise MissingArtefact(f"{path}: not a whole npz file ({error}); delete it and rerun") from error
+    if missing := [name for name in names if name not in found]:
+        raise MissingArtefact(f"{path}: has no array {', '.join(missing)}; delete it and rerun")
     return found
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of what was read of the file that an array is a map of: it would count as this process's memory."""
+    if (opened := getattr(array, "_mmap", None)) is not None:
+        opened.madvise(mmap.MADV_DONTNEED)
 
 
 def _mapped(path: Path, file: IO[bytes]) -> np.ndarray:

@@ -7,7 +7,6 @@ in a folder that the caller gives, so that a full disk is the target's and nothi
 import errno
 import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -96,10 +95,8 @@ def from_address(address: str, to: Path) -> None:
         raise MissingArtefact(f"{address}: not to be had ({getattr(error, 'reason', error)})") from error
     with answer:
         size = int(answer.headers.get("Content-Length") or 0)
-        if size and _copy(answer, to, size) != size:
+        if _copy(answer, to, size) != size and size:
             raise MissingArtefact(f"{address}: the connection broke off; run again")
-        if not size:
-            _copy(answer, to, 0)
 
 
 def from_folder(folder: Path, files: Iterable[str], to: Path) -> None:
@@ -139,13 +136,3 @@ def _copy(source: IO[bytes], to: Path, size: int) -> int:
             done += len(chunk)
             track.update(done >> 20)
     return done
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it, and those above it that are empty then."""
-    shutil.rmtree(folder, ignore_errors=True)
-    for parent in folder.parents:
-        try:
-            parent.rmdir()
-        except OSError:
-            break

@@ -78,6 +78,15 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def remove(folder: Path, root: Path) -> None:
+    """Remove a folder with all that is in it, and those above it that are empty then, as far as `root`, which stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in folder.parents:
+        if parent == root or not parent.is_dir() or any(os.scandir(parent)):
+            break
+        parent.rmdir()
+
+
 def link(source: Path, target: Path) -> None:
     """Give a file a second name: a hard link, or a copy on another file system."""
     try:

@@ -10,9 +10,7 @@ the output's folder, and the private folder goes once the step has recorded its 
     work/parts/<verb>/<names>/<digest>/lock                     held while somebody makes parts
 """
 
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,22 +63,19 @@ class Parts:
                 raise RunAgain(f"{'/'.join(self.names)}: another process makes it now (it holds {self.lock})")
             yield
 
-    def missing(self, rank: int = 0, world: int = 1) -> list[int]:
-        """Parts of one of `world` processes that are not there yet."""
-        return [number for number in range(rank, self.count, world) if not self.file(number).exists()]
+    def missing(self) -> list[int]:
+        """Parts that are not there yet."""
+        return [number for number in range(self.count) if not self.file(number).exists()]
 
-    def make(self, rank: int = 0, world: int = 1, *, only: Sequence[int] | None = None) -> Iterator[tuple[int, Path]]:
-        """Every missing part of this process with the path to write it to; it is there when the next one is asked for.
+    def make(self, mine: Sequence[int]) -> Iterator[tuple[int, Path]]:
+        """Every part of this process with the path to write it to; it is there when the next one is asked for.
 
         Args:
-            rank: of this process.
-            world: processes that share the parts.
-            only: the missing parts of this process, where somebody has dealt them out.
+            mine: the missing parts that fell to this process.
 
         Raises:
             Paused: asked to leave; all parts until here are kept.
         """
-        mine = self.missing(rank, world) if only is None else only
         with interruption.deferred():
             for done, number in enumerate(mine):
                 faults.reach("before-part", number)
@@ -108,11 +103,7 @@ class Parts:
 
     def discard(self) -> None:
         """Remove the private folder, and those above it that are empty then."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for parent in self.folder.parents:
-            if parent == Path(paths.WORK) or not parent.is_dir() or any(os.scandir(parent)):
-                break
-            parent.rmdir()
+        io.remove(self.folder, Path(paths.WORK))
 
 
 def every() -> Iterator[tuple[str, Path]]:

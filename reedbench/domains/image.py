@@ -3,13 +3,17 @@
 The sample format (npz with `arr_0`, uint8 NHWC) is that of the ADM evaluator, which SiT, REPA and REED also write.
 """
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from reedbench.core import io
+from reedbench.core import archives, io
+from reedbench.core.archives import Stream
 from reedbench.core.constants import IMAGE_LEVELS
+from reedbench.core.parts import BYTES
 
 PART = 1024  # images that are worked on together
 ROW = 5  # images side by side in a montage
@@ -70,16 +74,35 @@ def montage(images: np.ndarray) -> np.ndarray:
     return canvas.squeeze(-1) if c == 1 else canvas
 
 
-def write_samples(path: Path | str, images: np.ndarray, labels: np.ndarray) -> None:
-    """Write generated images (n, channels, height, width) uint8 and their labels as npz, NHWC."""
-    io.write_npz(path, {"arr_0": images.transpose(0, 2, 3, 1), "labels": labels.astype(np.int64)})
+def write_samples(path: Path | str, images: Iterable[np.ndarray], labels: np.ndarray) -> None:
+    """Write generated images and their labels as npz, NHWC; images come in pieces of which one at a time is in memory.
+
+    Args:
+        path: the file.
+        images: pieces (k, channels, height, width) uint8, at least one.
+        labels: (n,) of all.
+    """
+    pieces = map(_channels_last, images)
+    first = next(pieces)
+    arrays = {
+        "arr_0": Stream(len(labels), first.shape[1:], first.dtype, chain([first], pieces)),
+        "labels": Stream(len(labels), (), np.dtype(np.int64), [labels.astype(np.int64)]),
+    }
+    archives.write(path, arrays)
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    last: np.ndarray = images.transpose(0, 2, 3, 1)
+    return last
 
 
 def read_samples(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
-    """Generated images as (n, channels, height, width) uint8, and their labels.
+    """Generated images as (n, channels, height, width) uint8, of large files as a memory map, and their labels.
 
     Raises:
         MissingArtefact: the file is absent or damaged.
     """
-    arrays = io.read_npz(path, ("arr_0", "labels"))
+    names = ("arr_0", "labels")
+    large = io.require(path).stat().st_size > BYTES
+    arrays = archives.mapped(path, names) if large else io.read_npz(path, names)
     return arrays["arr_0"].transpose(0, 3, 1, 2), arrays["labels"]

@@ -25,6 +25,7 @@ ATOMS = ("N", "CA", "C", "O")
 CHAIN_GAP = 100  # added to residue numbers at every change of chain, as in ProteinMPNN
 FASTA, PARQUET = "samples.fasta", "samples.parquet"
 SEQUENCES = ("tokens", "argmax")  # arrays of samples that are sequences
+COLUMNS = (*SEQUENCES, "evaluations", "times", "nll", "masked")  # of the parquet, before others
 
 
 def resolved(coordinates: np.ndarray) -> np.ndarray:
@@ -72,7 +73,8 @@ def write_samples(folder: Path | str, samples: Rows) -> None:
     from pyarrow import parquet
 
     columns: dict[str, Any] = {"id": list(samples.ids)}
-    for name, array in samples.arrays.items():
+    for name in [*(name for name in COLUMNS if name in samples.arrays), *sorted({*samples.arrays} - {*COLUMNS})]:
+        array = samples.arrays[name]
         if name in SEQUENCES:
             columns[name] = [residues.letters(row) for row in array]
         else:

@@ -4,7 +4,7 @@ Only the manifest (ids, splits, labels) is ever whole in memory; arrays are read
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,6 +233,11 @@ def read(folder: Path | str, split: str) -> StoredRows:
     places = np.flatnonzero(np.asarray(listed["split"].combine_chunks().to_numpy(zero_copy_only=False) == split))
     ids = listed["id"].take(places).to_pylist()
     return StoredRows(ids, [split] * len(ids), _Stored(store, places))
+
+
+def of_parts(files: Iterable[Path], ids: Sequence[str], split: str, places: np.ndarray) -> StoredRows:
+    """Rows of single shards; row i is that at `places[i]` of their concatenation. They stay on disk."""
+    return StoredRows(list(ids), [split] * len(ids), _Stored(shards.Shards.of(files), places))
 
 
 def first_of(folder: Path | str, split: str, labels: Sequence[int]) -> Rows:

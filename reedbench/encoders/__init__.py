@@ -162,3 +162,15 @@ class AbstractEncoder(Plugin):
     def classify(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""
         raise TypeError(f"{type(self).__name__} does not classify")
+
+
+class PreparedEncoder(AbstractEncoder):
+    """An encoder that reads weights or builds a network before it represents anything: `prepared` is all it writes."""
+
+    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray | Ragged:
+        """Made ready and used once."""
+        return self.prepared(weights, material)(material)
+
+    @abstractmethod
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Make it ready; see `AbstractEncoder.prepared`."""

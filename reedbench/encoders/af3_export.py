@@ -8,7 +8,7 @@ forbid passing its output on under other terms, and training structure predictor
 import string
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,14 +20,14 @@ from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Kind, Material
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
 from reedbench.encoders._chains import collected
 
 BUCKETS = (256, 512, 768, 1024, 1280, 1536, 2048, 2560, 3072, 3584, 4096, 4608, 5120)
 PLACEHOLDERS = {"cluster", "id"}
 
 
-class Af3Export(AbstractEncoder):
+class Af3Export(PreparedEncoder):
     """Single, pair or structure embeddings as exported, which must fit the chains in length."""
 
     domain: ClassVar[str] = "protein"
@@ -60,18 +60,8 @@ class Af3Export(AbstractEncoder):
         """Pairs for the pair embedding, else residues."""
         return "pairs" if self.output == "pair" else "residues"
 
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
-        """The exported values as float32.
-
-        Raises:
-            ConfigError: an export is damaged, has no such embedding, or has another length than its chain.
-        """
-        return self.prepared(weights, material)(material)
-
-    def prepared(
-        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
-    ) -> Callable[[Material], Ragged]:
-        """Look for the files.
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Look for the files, whose values it gives as float32.
 
         Raises:
             MissingArtefact: a chain has no export.

@@ -7,7 +7,7 @@ represented, and results should say what the target has seen.
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -20,7 +20,7 @@ from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Kind, Material
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
 from reedbench.encoders._chains import collected, on_device_of, passes
 
 URL = "https://dl.fbaipublicfiles.com/fair-esm"
@@ -33,7 +33,7 @@ START, PADDING, END = 0, 1, 2
 LETTERS = (5, 23, 13, 9, 18, 6, 21, 12, 15, 4, 20, 17, 14, 16, 10, 8, 11, 7, 22, 19, 24)
 
 
-class Esm2(AbstractEncoder):
+class Esm2(PreparedEncoder):
     """Hidden states of residues, or maps of attention or contacts between pairs of them, from the native sequence."""
 
     domain: ClassVar[str] = "protein"
@@ -81,14 +81,8 @@ class Esm2(AbstractEncoder):
         file = _file(self.weights)
         return (file, _regression_of(file)) if self._wants_contacts() else (file,)
 
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
-        """Plain values of the model, float32."""
-        return self.prepared(weights, material)(material)
-
-    def prepared(
-        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
-    ) -> Callable[[Material], Ragged]:
-        """Read the weights.
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Read the weights; it gives plain values of the model, float32.
 
         Raises:
             ConfigError: fair-esm is not installed, a row has several chains, or the weights file is not one of ESM-2.

@@ -5,7 +5,7 @@ control that asks whether the *content* of a representation matters. Objective a
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from reedbench.core import seeds
 from reedbench.core.ragged import Ragged
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
 from reedbench.encoders._chains import collected, on_device_of, passes
 from reedbench.encoders._descent import descend
 from reedbench.nn.residues import AMINO_ACIDS
@@ -28,7 +28,7 @@ MIXING = 0.1  # by how much a chain may be longer than its pass-fellows, so that
 MOMENTS = ("mean", "std")
 
 
-class MaskedResidues(AbstractEncoder):
+class MaskedResidues(PreparedEncoder):
     """Hidden states of residues or attention maps, from native sequence and structure, standardised over training."""
 
     domain: ClassVar[str] = "protein"
@@ -76,6 +76,7 @@ class MaskedResidues(AbstractEncoder):
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train, then measure the moments that standardise the output."""
         began = time.process_time()
+        train, test = (part.take(range(len(part.rows))) for part in (train, test))  # chains of many epochs, in memory
         network = self._network()
         network.initialise(lambda name: seeds.stream(stream, "init", name))
         losses = self._train(network, train.rows, stream) if self.steps else []
@@ -95,17 +96,11 @@ class MaskedResidues(AbstractEncoder):
             card[f"{split}_rate_of_most_common"] = _rounded((letters == common).sum() / max(len(letters), 1))
         return Pretrained(weights, {**card, "cpu_seconds": round(time.process_time() - began, 1)})
 
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
-        """Every channel has mean 0 and variance 1 over the training residues, or pairs of them.
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Build the network. Every channel has mean 0 and variance 1 over the training residues, or pairs of them.
 
         A common mean would make all cosines alike and leave the alignment little to say.
         """
-        return self.prepared(weights, material)(material)
-
-    def prepared(
-        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
-    ) -> Callable[[Material], Ragged]:
-        """Build the network."""
         import torch
 
         network = self._network()
@@ -148,12 +143,13 @@ class MaskedResidues(AbstractEncoder):
         """Row number and raw output of every chain, (L, dim) or (L, L, layers * heads), shortest chains first."""
         import torch
 
+        lengths = rows.arrays["tokens"].lengths
         with torch.no_grad():
-            for chosen in passes(rows.arrays["tokens"].lengths, PAIRS, pairs=True):
+            for chosen in passes(lengths, PAIRS, pairs=True):
                 chains = {n: on_device_of(network, x) for n, x in padded(rows.take(chosen).arrays).items()}
                 found = network.attention(**chains) if self.output == "pairs" else network(**chains)[self.layer]
                 for row, values in zip(chosen.tolist(), found.cpu().numpy(), strict=True):
-                    length = rows.arrays["tokens"].lengths[row]
+                    length = lengths[row]
                     yield row, values[:length, :length] if self.output == "pairs" else values[:length]
 
     def _accuracy(self, network: Any, rows: Rows, stream: str) -> float:

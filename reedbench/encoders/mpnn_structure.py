@@ -3,7 +3,7 @@
 Source: Dauparas et al. 2022, https://doi.org/10.1126/science.add2187, code and weights @8907e66 (MIT).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,10 +13,9 @@ from pydantic import Field
 from reedbench.core import checkpoint, pins
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
-from reedbench.core.ragged import Ragged
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Kind, Material
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
 from reedbench.encoders._chains import collected, on_device_of, passes
 
 HOW = (
@@ -25,7 +24,7 @@ HOW = (
 )
 
 
-class MpnnStructure(AbstractEncoder):
+class MpnnStructure(PreparedEncoder):
     """Nodes of the encoder of ProteinMPNN, 128 per residue, 0 where a residue is not resolved."""
 
     domain: ClassVar[str] = "protein"
@@ -44,14 +43,8 @@ class MpnnStructure(AbstractEncoder):
         """The weights."""
         return (pins.file(self.weights),)
 
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> Ragged:
-        """Plain values of the network, float32."""
-        return self.prepared(weights, material)(material)
-
-    def prepared(
-        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
-    ) -> Callable[[Material], Ragged]:
-        """Read the weights.
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Read the weights; it gives plain values of the network, float32.
 
         Raises:
             ConfigError: the file holds something else, or asks for code.

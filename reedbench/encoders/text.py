@@ -4,7 +4,7 @@ Mean of the last hidden states over the text's own tokens, at length 1, as sente
 (Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,10 +14,10 @@ from pydantic import Field
 from reedbench.core import pins
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.encoders import AbstractEncoder, Kind, Material
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
 
 
-class Text(AbstractEncoder):
+class Text(PreparedEncoder):
     """A sentence encoder from a folder of transformers: one vector per caption."""
 
     domain: ClassVar[str] = "image"
@@ -45,14 +45,8 @@ class Text(AbstractEncoder):
         """The folder."""
         return (pins.folder(self.weights),)
 
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
-        """(n, width) float32 of length 1."""
-        return self.prepared(weights, material)(material)
-
-    def prepared(
-        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
-    ) -> Callable[[Material], np.ndarray]:
-        """Read tokenizer and model; nothing is downloaded.
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Read tokenizer and model; nothing is downloaded. It gives (n, width) float32 of length 1.
 
         Raises:
             ConfigError: transformers is not installed, or the folder holds something else.

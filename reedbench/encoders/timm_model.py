@@ -13,16 +13,16 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import allocator, checkpoint, numerics, pins, seeds
+from reedbench.core import checkpoint, pins, seeds
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
-from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
 
 RANDOM = "none"  # weights
 OWN = "network."  # how parameters of a random network are called among the weights
 
 
-class TimmModel(AbstractEncoder):
+class TimmModel(PreparedEncoder):
     """A network of timm: tokens of a layer, or one vector per image."""
 
     domain: ClassVar[str] = "image"
@@ -94,21 +94,15 @@ class TimmModel(AbstractEncoder):
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "pixels": prepare.size,
             "resampling": prepare.resampling,
-            "precision": "bf16" if self._is_half("cpu") else "fp32",
+            "precision": "fp32" if next(network.parameters()).dtype.itemsize == 4 else "bf16",
             "measured_on": len(train.rows),
         }
         if "labels" in train.rows.arrays and len(test.rows):
             card |= self._quality(network, prepare, pooled, train, test)
         return Pretrained(weights, card | {"cpu_seconds": round(time.process_time() - began, 1)})
 
-    def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
-        """(n, tokens, width) or (n, width) float32."""
-        return self.prepared(weights, material)(material)
-
-    def prepared(
-        self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu"
-    ) -> Callable[[Material], np.ndarray]:
-        """Read the weights.
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Read the weights; it gives (n, tokens, width) or (n, width) float32.
 
         Raises:
             ConfigError: timm is not installed or has no such model or layer, or the weights are those of another one.
@@ -129,8 +123,6 @@ class TimmModel(AbstractEncoder):
 
         from reedbench.nn import timm_models
 
-        if device == "cpu":
-            allocator.keep()
         if self.weights == RANDOM:
             network = self._built(lambda: timm_models.build(self.model, self.size))
             drawn = {n.removeprefix(OWN): torch.from_numpy(w) for n, w in weights.items() if n.startswith(OWN)}
@@ -139,11 +131,7 @@ class TimmModel(AbstractEncoder):
             state = checkpoint.tensors(self.files()[0], f"`weights` of encoder timm must be those of {self.model}")
             network = self._built(lambda: timm_models.filled(self.model, state, self.size))
         prepare = timm_models.Preparation(network, self.size, self.resampling)
-        kind = getattr(torch, "bfloat16" if self._is_half(device) else "float32")
-        return network.to(device=device, dtype=kind, memory_format=torch.channels_last), prepare
-
-    def _is_half(self, device: str) -> bool:
-        return self.precision == "bf16" and (device != "cpu" or numerics.cpu_has_bf16())
+        return timm_models.placed(network, self.precision, device), prepare
 
     def _built(self, build: Callable[[], Any]) -> Any:
         """What timm builds.

@@ -19,26 +19,35 @@ from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.domains.rows import Rows
 
+PASS = 32 << 20  # bytes of features that are looked at together
+
 
 @dataclass(frozen=True, eq=False)  # compared by identity: metrics of one cell share computations
 class Features:
     """Samples or reference data as an extractor sees them; rows in sample order.
 
-    `features` (n, dim) float64; where the extractor is a classifier `labels` (n,), the classes that were asked for, and
-    `predicted` (n,), those that it sees.
+    `features` (n, dim) float64, where they are many a memory map; where the extractor is a classifier `labels` (n,),
+    the classes that were asked for, and `predicted` (n,), those that it sees. On `device` (`cpu` or `cuda`) metrics
+    compare many rows.
     """
 
     features: np.ndarray
     labels: np.ndarray | None = None
     predicted: np.ndarray | None = None
+    device: str = "cpu"
 
     def __len__(self) -> int:
         return len(self.features)
 
     def take(self, rows: slice | np.ndarray) -> "Features":
         """A part of the rows."""
-        parts = (self.features, self.labels, self.predicted)
-        return Features(*(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
+        labels, predicted = (None if part is None else part[rows] for part in (self.labels, self.predicted))
+        return Features(self.features[rows], labels, predicted, self.device)
+
+    def finite(self) -> bool:
+        """Whether all features are finite numbers."""
+        size = max(1, PASS // max(1, self.features[:1].nbytes))
+        return all(np.isfinite(self.features[i : i + size]).all() for i in range(0, len(self), size))
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ class AbstractMetric(Plugin):
     direction: ClassVar[Literal["lower", "higher"]]
     domain: ClassVar[str | None] = None  # none: any
     needs_classifier: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = False  # whether it compares many rows on a GPU where it is told to
     said: ClassVar[frozenset[str]] = frozenset({"uses"})  # settings that `uses@under` says already
 
     @property
@@ -182,6 +192,14 @@ class AbstractMetric(Plugin):
         each = "" if repeats == 1 else f"-k{repeats}"
         return f"{self.family}.v{self.version}-n{n}{each}" + ("" if reference is None else f"-r{reference}")
 
+    def compared_with(self, rows: int) -> int:
+        """How many rows of a reference samples are compared with, given how many there are."""
+        return rows
+
+    def protocol(self) -> dict[str, Any]:
+        """Its settings as they stand in records, beside what is known of samples and reference."""
+        return self.plain()
+
     def spread(self, evidence: "Evidence") -> dict[str, Any] | None:
         """How far the value would move on other data, as `kind` and what belongs to it; none: over sampling streams."""
         return None
@@ -256,7 +274,7 @@ class FeatureMetric(AbstractMetric):
         for what, data in (("samples", generated), ("reference rows", reference)):
             if len(data) < self.least_n():
                 raise MetricError(f"{self.family}: needs at least {self.least_n()} {what}, got {len(data)}")
-            if not np.isfinite(data.features).all():
+            if not data.finite():
                 raise MetricError(f"{self.family}: the features of the {what} are not finite")
         if self.needs_classifier and generated.predicted is None:
             raise MetricError(f"{self.family}: extractor {self.extractor} says nothing about classes")

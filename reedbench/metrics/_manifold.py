@@ -1,33 +1,116 @@
 """Precision and recall come from one computation, shared here. Kynkaanniemi et al. 2019, arXiv:1904.06991.
 
-The formulas are torch-fidelity's `prc_features_to_metric` to the last bit (tests compare); see `fd`.
+Few rows are compared at once, by the formulas of torch-fidelity's `prc_features_to_metric` to the last bit (tests
+compare; see `fd` for why they are written out). Many are compared in blocks: the same distances, on a GPU if there is
+one, rounded in another order.
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from reedbench.metrics import Features
+import numpy as np
+from pydantic import Field
 
-BATCH = 10_000  # rows whose distances are computed at once, as in torch-fidelity
+from reedbench.core import seeds
+from reedbench.core.errors import MetricError
+from reedbench.metrics import Evidence, FeatureMetric, Features, _blocks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ManifoldMetric(FeatureMetric):
+    """A manifold is the union of balls around points that reach to their k-th neighbour."""
+
+    direction: ClassVar[Literal["lower", "higher"]] = "higher"
+    on_gpu: ClassVar[bool] = True
+
+    neighbours: int = Field(3, ge=1)
+    """k; 3 in the paper and in the ADM evaluator."""
+    reference: int | None = Field(None, ge=2)
+    """Rows of the training split that samples are compared with, drawn without replacement, always the same; all of
+    them where it is left out. Numbers are comparable between equal ones alone."""
+
+    def least_n(self) -> int:
+        """Every point needs that many neighbours, and one is itself."""
+        return self.neighbours + 2
+
+    def id(self, n: int, streams: int = 1, reference: int | None = None) -> str:
+        """With the number of rows that samples are compared with, where it is not that of the training split."""
+        asked = [rows for rows in (reference, self.reference) if rows is not None]
+        return super().id(n, streams, min(asked, default=None))
+
+    def protocol(self) -> dict[str, Any]:
+        """Without a word on the reference where it is the whole training split."""
+        return {name: value for name, value in self.plain().items() if name != "reference" or value is not None}
+
+    def compared_with(self, rows: int) -> int:
+        """As many as are asked for."""
+        return min(rows, self.reference or rows)
+
+    def compared(self, reference: Features) -> Features:
+        """The rows of the reference that samples are compared with."""
+        return reference if self.reference is None else _some(reference, self.reference)
+
+    def measured(self, evidence: Evidence) -> float:
+        """The value on samples and reference data.
+
+        Raises:
+            MetricError: the training split has fewer rows than are asked for.
+        """
+        generated, reference = evidence.features(self.extractor)
+        if (asked := self.reference or 0) > len(reference):
+            raise MetricError(f"{self.family}: reference asks for {asked} training rows, there are {len(reference)}")
+        return self.checked(generated, reference)
+
+
+@lru_cache(maxsize=4)  # the same rows for all streams of samples
+def _some(reference: Features, count: int) -> Features:
+    """A random part of the reference, in its order; the same whatever asks for it."""
+    if count >= len(reference):
+        return reference
+    draws = seeds.stream("reference", len(reference), count)
+    return reference.take(np.sort(draws.choice(len(reference), count, replace=False)))
+
+
+def precision(generated: Features, reference: Features, neighbours: int) -> float:
+    """Share of samples inside the reference's manifold."""
+    if _blocks.few(generated, reference):
+        return _at_once(generated, reference, neighbours)[0]
+    return _blocks.inside(generated, reference, _radii(reference, neighbours))
+
+
+def recall(generated: Features, reference: Features, neighbours: int) -> float:
+    """Share of the reference inside the samples' manifold."""
+    if _blocks.few(generated, reference):
+        return _at_once(generated, reference, neighbours)[1]
+    return _blocks.inside(reference, generated, _radii(generated, neighbours))
 
 
 @lru_cache(maxsize=8)
-def precision_recall(generated: Features, reference: Features, neighbours: int) -> tuple[float, float]:
-    """Share of samples inside the reference manifold, and of the reference inside the samples' manifold."""
+def _at_once(generated: Features, reference: Features, neighbours: int) -> tuple[float, float]:
+    """Precision and recall; all distances are in memory together."""
     apart = _distances(reference, generated)
-    recall = (apart <= _radii(generated, neighbours)).any(dim=1)
-    precision = (apart.T <= _radii(reference, neighbours)).any(dim=1)
+    recall = (apart <= _all_radii(generated, neighbours)).any(dim=1)
+    precision = (apart.T <= _all_radii(reference, neighbours)).any(dim=1)
     return precision.float().mean().item(), recall.float().mean().item()
 
 
 @lru_cache(maxsize=8)  # streams of samples share a reference
-def _radii(data: Features, neighbours: int) -> Any:
-    """Distance from every row to its k-th neighbour, itself not counted."""
+def _all_radii(data: Features, neighbours: int) -> "Tensor":
+    """(n,) distances to the k-th neighbour, the row itself not counted."""
     return _distances(data, data).kthvalue(neighbours + 1).values
 
 
-def _distances(one: Features, other: Features) -> Any:
+def _distances(one: Features, other: Features) -> "Tensor":
     import torch
 
-    rows, columns = (torch.from_numpy(data.features).split(BATCH) for data in (one, other))
-    return torch.cat([torch.cat([torch.cdist(a, b) for b in columns], dim=1) for a in rows])
+    return torch.cdist(*(torch.from_numpy(_blocks.taken(data.features, slice(None))) for data in (one, other)))
+
+
+@lru_cache(maxsize=8)
+def _radii(data: Features, neighbours: int) -> "Tensor":
+    """(n,) the same in blocks."""
+    import torch
+
+    return torch.cat([nearest[:, -1] for nearest in _blocks.smallest(data, data, neighbours + 1)])

@@ -7,7 +7,7 @@ the test of Gu et al. 2023, arXiv:2310.02664, after Yoon et al. 2023.
 from typing import ClassVar, Literal
 
 from reedbench.core.constants import MEMORISED_RATIO
-from reedbench.metrics import FeatureMetric, Features
+from reedbench.metrics import FeatureMetric, Features, _blocks
 
 
 class Copying(FeatureMetric):
@@ -15,12 +15,17 @@ class Copying(FeatureMetric):
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Copying rate"
+    on_gpu: ClassVar[bool] = True
     uses: Literal["copying"] = "copying"
 
     def value(self, generated: Features, reference: Features) -> float:
         """A share between 0 and 1."""
         import torch
 
-        distances = torch.cdist(torch.from_numpy(generated.features), torch.from_numpy(reference.features))
-        nearest, second = distances.topk(2, dim=1, largest=False).values.unbind(1)
+        if _blocks.few(generated, reference):
+            tensors = (torch.from_numpy(_blocks.taken(data.features, slice(None))) for data in (generated, reference))
+            found = [torch.cdist(*tensors).topk(2, dim=1, largest=False).values]
+        else:
+            found = list(_blocks.smallest(generated, reference, 2))
+        nearest, second = torch.cat(found).unbind(1)
         return float((nearest < MEMORISED_RATIO * second).double().mean())

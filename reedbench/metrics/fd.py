@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reedbench.metrics import FeatureMetric, Features
+from reedbench.metrics import FeatureMetric, Features, _blocks
 
 
 class FrechetDistance(FeatureMetric):
@@ -27,4 +27,4 @@ class FrechetDistance(FeatureMetric):
 
 
 def _moments(data: Features) -> tuple[np.ndarray, np.ndarray]:
-    return data.features.mean(0), np.cov(data.features, rowvar=False)
+    return _blocks.moments(data.features)

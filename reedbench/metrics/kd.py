@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.metrics import FeatureMetric, Features
+from reedbench.metrics import FeatureMetric, Features, _blocks
 
 SEED = 2020  # torch-fidelity's default
 
@@ -35,8 +35,9 @@ class KernelDistance(FeatureMetric):
         size = min(self.subset_size, len(generated), len(reference))
         chance = np.random.RandomState(SEED)
         found = np.zeros(self.subsets)
+        pair = (generated, reference)
         for i in range(self.subsets):
-            x, y = (data.features[chance.choice(len(data), size, replace=False)] for data in (generated, reference))
+            x, y = (_blocks.taken(data.features, chance.choice(len(data), size, replace=False)) for data in pair)
             found[i] = _mmd2(_kernel(x, x), _kernel(x, y), _kernel(y, y))
         return float(np.mean(found))
 

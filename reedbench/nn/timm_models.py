@@ -16,7 +16,10 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reedbench.core import allocator, numerics
+
 Coarser = Literal["average", "stride"]
+Precision = Literal["fp32", "bf16"]
 # Names within a block, by whether it has an expansion; the first stage has none.
 PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 EXPANDED = {
@@ -76,6 +79,19 @@ def filled(name: str, state: Mapping[str, Tensor], size: int | None = None) -> n
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())[:300]) from error
     return network
+
+
+def computes_in(precision: Precision, device: str) -> torch.dtype:
+    """bf16 where that is asked for and is fast: a CPU without such instructions would take twenty times as long."""
+    half = precision == "bf16" and (device != "cpu" or numerics.cpu_has_bf16())
+    return torch.bfloat16 if half else torch.float32
+
+
+def placed(network: nn.Module, precision: Precision, device: str = "cpu") -> nn.Module:
+    """A network on its device, channels last, as `computes_in` says."""
+    if device == "cpu":
+        allocator.keep()
+    return network.to(device=device, dtype=computes_in(precision, device), memory_format=torch.channels_last)
 
 
 def _unwrapped(state: Mapping[str, Any]) -> Mapping[str, Tensor]:

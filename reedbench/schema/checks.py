@@ -38,7 +38,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
     return [document.problem(key, message) for key, message in findings]
 
 
-DIVIDED = ("prepare", "caption", "represent", "train")  # over processes
+DIVIDED = ("prepare", "caption", "represent", "train", "sample", "evaluate")  # over processes
 SHARED_STEPS = ("prepare", "caption", "pretrain", "represent")  # made once for all benchmarks on a dataset
 
 
@@ -275,6 +275,8 @@ def _sampling(b: Any) -> Iterator[Finding]:
         yield ("samplers",), "needs at least one sampler"
     if b.sampling.count % b.sampling.streams:
         yield ("sampling", "streams"), f"must divide sampling.count ({b.sampling.count}) into equal parts"
+    if b.sampling.precision == "tf32" and not b.resources.get("sample", Resources()).gpus:
+        yield ("sampling", "precision"), "tf32 is for GPUs: set resources.sample.gpus, or take fp32 or bf16"
 
 
 def _resources(b: Any) -> Iterator[Finding]:
@@ -301,9 +303,10 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 
 def _gpu_steps(b: Any) -> list[str]:
-    """Predicted structures and large encoders need a GPU; other metrics and small encoders would leave it idle."""
+    """Predicted structures, large encoders and distances of many rows need a GPU; all else would leave it idle."""
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
-    return [*(["represent"] if represents else []), "train", "sample", *(["evaluate"] if b.folders else [])]
+    evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
+    return [*(["represent"] if represents else []), "train", "sample", *(["evaluate"] if evaluates else [])]
 
 
 def _domains(b: Any) -> Iterator[Finding]:

@@ -39,7 +39,8 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     judges = [other for name in benchmark.extractors for other in suite.read_by(d, name).values()]
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     encoders = list(dict.fromkeys([*ordered, *judges, *benchmark.extractors]))
-    readers = [spec.codec, *(suite.captioner(d, name) for name in captioners), *spec.folders.values()]
+    folders = [spec.folders[name] for name in benchmark.folders]
+    readers = [spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
     for weights in pins.names(*readers, *(suite.encoder(d, name) for name in encoders)):
         yield Job("fetch", f"--weights {weights}", paths.card(paths.pinned(weights)))
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))

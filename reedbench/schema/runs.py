@@ -151,7 +151,14 @@ class Benchmark:
             "count": asked.count,
             **({"streams": asked.streams} if codec.repeats else {}),
             "codec": settings.identity(self.suite, codec),
+            **self.precision,
         }
+
+    @property
+    def precision(self) -> Settings:
+        """In which precision networks sample, where it is not the neutral one."""
+        asked = self.spec.sampling.precision
+        return {} if asked == type(self.spec.sampling).model_fields["precision"].default else {"precision": asked}
 
     @property
     def extractors(self) -> list[str]:

@@ -49,11 +49,15 @@ class CellEvidence:
             generated, reference = self.features(extractor)
             return generated.take(rows), reference
 
-        index = range(len(self))[rows]
-        taken = self.samples.take(index), self.asked.take(index)
+        taken = (_some(data, rows) for data in (self.samples, self.asked))
         return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows), self.hidden)
 
     def _once(self, what: str, name: Any, make: Callable[[Any], Any]) -> Any:
         if (what, name) not in self._known:
             self._known[what, name] = make(name)
         return self._known[what, name]
+
+
+def _some(data: Rows, rows: slice) -> Rows:
+    """Consecutive rows; of arrays that are on disk a view."""
+    return Rows(data.ids[rows], data.split[rows], {name: array[rows] for name, array in data.arrays.items()})

@@ -1,22 +1,95 @@
-"""Data under an extractor, float64, as metrics want them."""
+"""Data under an extractor, float64, as metrics want them: made part by part, and on disk."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from reedbench.core import archives, io, paths, provenance, shards
+from reedbench.core.archives import Stream
+from reedbench.core.parts import BYTES
 from reedbench.domains.rows import Rows
-from reedbench.encoders import Material
+from reedbench.encoders import Material, Represented
 from reedbench.metrics import Features
+from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
-from reedbench.steps.material import by_others, weights_of
+from reedbench.steps.material import others_of, weights_of
 from reedbench.steps.threads import pinned
 
 
-def extract(suite: Suite, dataset: str, extractor: str, data: Rows) -> tuple[Features, list[str]]:
-    """Features (one vector per row) and, from a classifier, predicted classes; and the files that were read."""
+def seen_by(
+    suite: Suite, dataset: str, extractor: str, data: Rows, device: str = "cpu"
+) -> tuple[Callable[[Rows], Features], list[str]]:
+    """An extractor made ready for some data, of which it takes any part; and the files that it read.
+
+    It gives one vector per row and, if it is a classifier, predicted classes. On `cuda` compute those extractors
+    that can.
+    """
     encoder = suite.encoder(dataset, extractor)
     weights, inputs = weights_of(suite, dataset, extractor)
-    representations, read = by_others(suite, dataset, extractor, data)
-    material = Material(data, representations=representations)
+    others, read = others_of(suite, dataset, extractor, data)
+
+    def material(some: Rows) -> Material:
+        return Material(some, representations=Represented(others, some))
+
     with pinned(encoder.threads):
-        vectors = encoder.represent(weights, material)
-        classes = (encoder.classes(data), encoder.classify(weights, material)) if encoder.classifies else (None, None)
-    return Features(vectors.reshape(len(data), -1).astype(np.float64), *classes), inputs + read
+        encode = encoder.prepared(weights, material(data), device if encoder.on_gpu else "cpu")
+
+    def seen(some: Rows) -> Features:
+        given = material(some)
+        with pinned(encoder.threads):
+            vectors = np.asarray(encode(given))
+            classes = (encoder.classes(some), encoder.classify(weights, given)) if encoder.classifies else (None, None)
+        return Features(vectors.reshape(len(some), -1).astype(np.float64), *classes)
+
+    return seen, inputs + read
+
+
+def reference_of(benchmark: Benchmark, extractor: str, device: str) -> tuple[Features, str]:
+    """The training split under an extractor, on a device, and the file that holds it.
+
+    Raises:
+        MissingArtefact: it has not been made, or was made under other settings.
+    """
+    file = paths.statistics(benchmark.dataset, extractor)
+    provenance.require(file, benchmark.encoder_key(extractor))
+    return replace(read_features(file), device=device), file
+
+
+def write_part(file: Path, seen: Sequence[Features]) -> None:
+    """Write features of consecutive rows as one part."""
+    arrays = [_arrays(one) for one in seen]
+    io.write_tensors(file, {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
+
+
+def _arrays(features: Features) -> dict[str, np.ndarray]:
+    """Features, and of a classifier the classes that rows have and those that it sees."""
+    arrays = {"features": features.features, "labels": features.labels, "predicted": features.predicted}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def write_features(path: str, parts: Sequence[Path]) -> None:
+    """Reference features as one npz, from parts that hold some of the rows each (safetensors); one at a time is read.
+
+    Of several parts arrays lie so that maps of them are aligned.
+    """
+    first, rows_of = shards.Shards.of(parts[:1]), [len(shards.Shards.of([part])) for part in parts]
+    arrays = {
+        name: Stream(sum(rows_of), first.shape(name), first.dtype(name), _pieces(parts, name))
+        for name in ("features", "labels", "predicted")
+        if name in first.names
+    }
+    archives.write(path, arrays, aligned=len(parts) > 1)
+
+
+def _pieces(parts: Sequence[Path], name: str) -> Iterator[np.ndarray]:
+    for part in parts:
+        yield shards.Shards.of([part]).read(name)  # whose map goes with it
+
+
+def read_features(path: str) -> Features:
+    """Reference features, as `write_features` wrote them: memory maps, where they are large."""
+    large = io.require(path).stat().st_size > BYTES
+    arrays = archives.mapped(path) if large else io.read_npz(path)
+    return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reedbench.core import downloads, io, paths
 from reedbench.core.errors import ConfigError
+from reedbench.core.parts import Parts
 from reedbench.core.provenance import Made
 from reedbench.schema.suite import Suite
 from reedbench.schema.weights import Weight
@@ -21,13 +22,17 @@ def fetch(suite: Suite, arguments: Namespace) -> Made:
         MissingArtefact: a source is not to be had from here.
         ConfigError: a file is not there, or is not the one that is pinned.
         ReedbenchError: the disk is full.
+        RunAgain: another process fetches it.
     """
     name, weight = arguments.weights, suite.weight(arguments.weights)
     folder, files, card = Path(paths.pinned(name)), paths.pinned_files(name), paths.card(paths.pinned(name))
     scratch = folder / ".fetch.part"
+    alone = Parts(("fetch", name), card, 1)
     with ExitStack() as stack, downloads.disk_of(folder):
-        stack.callback(downloads.remove, scratch)
-        downloads.remove(scratch)  # of a killed attempt
+        stack.enter_context(alone.held())
+        stack.callback(alone.discard)
+        stack.callback(io.remove, scratch, Path())
+        io.remove(scratch, Path())  # of a killed attempt
         scratch.mkdir(parents=True)
         with io.atomic_directory(files) as part:
             _take(weight, part, scratch)

@@ -3,7 +3,7 @@
 Rows and noise come from streams of the data set alone: every method, seed, step and sampler sees the same ones.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,46 @@ from reedbench.steps.sample import check_weights, network_of
 BATCH = 250  # images per pass
 
 
+@dataclass(frozen=True)
+class Look:
+    """What is looked at: a block of a network, at a time on a path.
+
+    Attributes:
+        block: 1-based.
+        path: from noise to data, a name of `INTERPOLANTS`.
+    """
+
+    benchmark: Benchmark
+    tapped: Tapped
+    network: Any
+    block: int
+    path: str
+
+    def hidden(self) -> Hidden:
+        """Of the rows of both splits that are asked for.
+
+        Raises:
+            MetricError: there are fewer.
+        """
+        return Hidden(self._of(TRAIN, self.tapped.train), self._of(TEST, self.tapped.test), self.block)
+
+    def _of(self, split: str, count: int) -> Features:
+        """Mean tokens after the block, float64, and classes."""
+        chosen = _chosen(self.benchmark, split, count)
+        parts = [self._means(chosen, range(i, min(i + BATCH, count)), split) for i in range(0, count, BATCH)]
+        return Features(np.concatenate(parts), chosen.arrays["labels"])
+
+    @torch.no_grad()
+    def _means(self, chosen: Rows, index: range, split: str) -> np.ndarray:
+        x_1 = self.benchmark.spec.codec.batch(chosen.take(index).arrays)["x_1"]
+        streams = seeds.rows(index, "probe-noise", self.benchmark.dataset, split)
+        t = torch.full((len(index),), self.tapped.at)
+        x_t = INTERPOLANTS[self.path].interpolate(torch.from_numpy(streams.normal(*x_1.shape[1:])), x_1, t)
+        nothing = torch.full((len(index),), self.network.null_label)
+        _, (hidden,) = self.network(x_t, t, nothing, taps=[self.block])
+        return hidden.mean(1).double().numpy()
+
+
 def of_checkpoint(cell: Cell, tapped: Tapped) -> tuple[Hidden, list[str]]:
     """Hidden states under averaged weights, and the files that were read.
 
@@ -32,7 +72,8 @@ def of_checkpoint(cell: Cell, tapped: Tapped) -> tuple[Hidden, list[str]]:
     check_weights(cell)
     network = network_of(benchmark.spec, _facts(benchmark), cell.weights, "cpu")
     block = min(objective.depths(), default=tapped.depth) if tapped.first else tapped.depth
-    return _hidden(benchmark, network, tapped, block, objective.interpolant()), [cell.receipt, cell.weights]
+    look = Look(benchmark, tapped, network, block, objective.interpolant())
+    return look.hidden(), [cell.receipt, cell.weights]
 
 
 def of_nothing(benchmark: Benchmark, tapped: Tapped) -> Hidden:
@@ -41,21 +82,12 @@ def of_nothing(benchmark: Benchmark, tapped: Tapped) -> Hidden:
     network = spec.backbone.build(spec.codec.shape(facts), facts)
     network.initialise(lambda name: seeds.stream("init", benchmark.dataset, spec.seeds[0], name))
     path = next(iter(spec.methods.values())).interpolant()
-    return _hidden(benchmark, network.eval(), tapped, tapped.depth, path)
+    return Look(benchmark, tapped, network.eval(), tapped.depth, path).hidden()
 
 
 def _facts(benchmark: Benchmark) -> dict[str, Any]:
     provenance.require(paths.index(benchmark.data), benchmark.data_key)
     return rows.index(benchmark.data)
-
-
-def _hidden(benchmark: Benchmark, network: Any, tapped: Tapped, block: int, path: str) -> Hidden:
-    asked = {TRAIN: tapped.train, TEST: tapped.test}
-    parts = [
-        _features(benchmark, network, _chosen(benchmark, split, n), split, tapped.at, block, path)
-        for split, n in asked.items()
-    ]
-    return Hidden(*parts, block)
 
 
 def _chosen(benchmark: Benchmark, split: str, count: int) -> Rows:
@@ -67,26 +99,3 @@ def _chosen(benchmark: Benchmark, split: str, count: int) -> Rows:
             f"{len(there)}: lower its {split}_rows"
         )
     return there.take(seeds.stream("probe", benchmark.dataset, split).permutation(len(there))[:count])
-
-
-def _features(
-    benchmark: Benchmark, network: Any, chosen: Rows, split: str, at: float, block: int, path: str
-) -> Features:
-    """Mean tokens after a block, float64, and classes."""
-    with torch.no_grad():
-        parts = list(_means(benchmark, network, chosen, split, at, block, path))
-    return Features(np.concatenate(parts), chosen.arrays["labels"])
-
-
-def _means(
-    benchmark: Benchmark, network: Any, chosen: Rows, split: str, at: float, block: int, path: str
-) -> Iterator[np.ndarray]:
-    for begin in range(0, len(chosen), BATCH):
-        index = range(begin, min(begin + BATCH, len(chosen)))
-        x_1 = benchmark.spec.codec.batch(chosen.take(index).arrays)["x_1"]
-        noise = torch.from_numpy(seeds.rows(index, "probe-noise", benchmark.dataset, split).normal(*x_1.shape[1:]))
-        t = torch.full((len(index),), at)
-        x_t = INTERPOLANTS[path].interpolate(noise, x_1, t)
-        nothing = torch.full((len(index),), network.null_label)
-        _, (hidden,) = network(x_t, t, nothing, taps=[block])
-        yield hidden.mean(1).double().numpy()

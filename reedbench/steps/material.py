@@ -1,7 +1,7 @@
 """Gathers what an encoder may look at: rows, captions of the same rows, representations of the same rows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,7 +11,7 @@ from reedbench.core import io, paths, pins, provenance
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.encoders import AbstractEncoder, Material, Represented
+from reedbench.encoders import AbstractEncoder, Encode, Material, Represented
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 
@@ -38,12 +38,14 @@ def gather(
         provenance.require(file, settings.key(settings.captioner(suite, dataset, captioner)))
         captions = Captions(file, chosen.ids)
         inputs.append(file)
-    representations, read = by_others(suite, dataset, encoder, chosen)
-    return Material(chosen, captions, representations), inputs + read
+    others, read = others_of(suite, dataset, encoder, chosen)
+    return Material(chosen, captions, Represented(others, chosen)), inputs + read
 
 
-def by_others(suite: Suite, dataset: str, encoder: str, chosen: Rows) -> tuple[Represented, list[str]]:
-    """Representations of rows by the encoders that an encoder reads, and the files that they need.
+def others_of(
+    suite: Suite, dataset: str, encoder: str, data: Rows
+) -> tuple[dict[str, Callable[[Rows], Any]], list[str]]:
+    """The encoders that an encoder reads, each for any part of some data, and the files that they need.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
@@ -52,13 +54,17 @@ def by_others(suite: Suite, dataset: str, encoder: str, chosen: Rows) -> tuple[R
     inputs: list[str] = []
     for name, filed in suite.read_by(dataset, encoder).items():
         weights, read = weights_of(suite, dataset, filed)
-        encoders[name] = partial(_represented, suite.encoder(dataset, filed), weights)
+        encoders[name] = _represented(suite.encoder(dataset, filed), weights, data)
         inputs += read
-    return Represented(encoders, chosen), inputs
+    return encoders, inputs
 
 
-def _represented(encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], some: Rows) -> Any:
-    return encoder.represent(weights, Material(some))
+def _represented(encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], data: Rows) -> Callable[[Rows], Any]:
+    @cache  # read and built once, and not before somebody asks
+    def ready() -> Encode:
+        return encoder.prepared(weights, Material(data))
+
+    return lambda some: ready()(Material(some))
 
 
 def require_pinned(suite: Suite, *plugins: Any) -> None:

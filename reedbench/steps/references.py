@@ -2,9 +2,9 @@
 untrained network."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reedbench.core import paths, provenance, seeds
+from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
 from reedbench.domains import rows
 from reedbench.domains.rows import TEST
@@ -12,8 +12,7 @@ from reedbench.metrics import AbstractMetric, FeatureMetric, Features
 from reedbench.metrics.probe import HiddenProbe
 from reedbench.schema.runs import Benchmark
 from reedbench.steps import hidden
-from reedbench.steps.features import extract
-from reedbench.steps.represent import read_features
+from reedbench.steps.features import reference_of, seen_by
 
 
 @dataclass(frozen=True)
@@ -27,21 +26,21 @@ class Beside:
     what: str
 
 
-def beside(benchmark: Benchmark, inputs: list[str]) -> Iterator[Beside]:
+def beside(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Beside]:
     """All of them; what is read is added to `inputs`.
 
     Raises:
         ConfigError: the codec loses detail, and there are no test data that could show how much.
     """
     if benchmark.spec.codec.lossy:
-        yield from _through_the_codec(benchmark, inputs)
+        yield from _through_the_codec(benchmark, inputs, device)
     for metric in benchmark.spec.metrics:
         if isinstance(metric, HiddenProbe):
             found = hidden.of_nothing(benchmark, metric.tapped)
             yield Beside(metric, metric.value(found), metric.test_rows, None, "network before training")
 
 
-def _through_the_codec(benchmark: Benchmark, inputs: list[str]) -> Iterator[Beside]:
+def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Beside]:
     """As many test data as samples are drawn, if there are, as they are and encoded and decoded."""
     spec, test = benchmark.spec, rows.read(benchmark.data, TEST)
     if not len(test):
@@ -53,12 +52,11 @@ def _through_the_codec(benchmark: Benchmark, inputs: list[str]) -> Iterator[Besi
     real = test.take(order[: spec.sampling.count])
     kinds = {"real test data": real, "real test data through the codec": spec.codec.again(real)}
     for name in benchmark.extractors:
-        file = paths.statistics(benchmark.dataset, name)
-        provenance.require(file, benchmark.encoder_key(name))
-        reference = read_features(file)
+        reference, file = reference_of(benchmark, name, device)
+        seen, read = seen_by(benchmark.suite, benchmark.dataset, name, real, device)
+        inputs += [*read, file]
         for what, data in kinds.items():
-            seen, read = extract(benchmark.suite, benchmark.dataset, name, data)
-            inputs += [*read, file]
+            features = replace(seen(data), device=device)
             for metric in spec.metrics:
                 if isinstance(metric, FeatureMetric) and metric.extractor == name:
-                    yield Beside(metric, metric.checked(seen, reference), len(real), reference, what)
+                    yield Beside(metric, metric.checked(features, reference), len(real), reference, what)

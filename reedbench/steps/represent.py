@@ -6,14 +6,13 @@ so that what an encoder holds does not grow with the data; neither depends on ho
 """
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from reedbench.core import archives, console, io, paths, provenance, shards
-from reedbench.core.archives import Stream
+from reedbench.core import console, io, paths, provenance, shards
 from reedbench.core.errors import ConfigError
 from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
@@ -22,11 +21,10 @@ from reedbench.core.staging import staged
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Encode, Material
-from reedbench.metrics import Features
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
-from reedbench.steps.features import extract
+from reedbench.steps.features import seen_by, write_features, write_part
 from reedbench.steps.material import gather, weights_of
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
@@ -179,16 +177,15 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
     with company("cpu") as ranks:
         with timed() as begun:
             train = rows.read(paths.data(dataset), rows.TRAIN)
-            (first, inputs), read = extract(suite, dataset, name, train.take([0])), train.sizes()
-            written = np.full(len(train), first.features.nbytes)
+            seen, inputs = seen_by(suite, dataset, name, train)
+            read, written = train.sizes(), np.full(len(train), seen(train.take([0])).features.nbytes)
         files = [data, *inputs]
         cut = cuts(np.maximum(read, written).tolist(), BYTES, shards.ROWS_PER_SHARD)
         decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), [one.stop for one in cut]]
         parts = Parts(("statistics", dataset, name), decides, len(cut))
 
         def make(number: int, part: Path) -> None:
-            seen = [extract(suite, dataset, name, train.take(some))[0] for some in passes(cut[number], read, written)]
-            io.write_tensors(part, {key: np.concatenate([_arrays(one)[key] for one in seen]) for key in _arrays(first)})
+            write_part(part, [seen(train.take(some)) for some in passes(cut[number], read, written)])
 
         with filled(parts, ranks, make, [one.stop - one.start for one in cut]):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
@@ -197,35 +194,3 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
             out = paths.statistics(dataset, name)
             write_features(out, parts.files())
     return Made([out], files, device_seconds=seconds, cpu_seconds=cpu, kept=parts)
-
-
-def _arrays(features: Features) -> dict[str, np.ndarray]:
-    """Features, and of a classifier the classes that rows have and those that it sees."""
-    arrays = {"features": features.features, "labels": features.labels, "predicted": features.predicted}
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def write_features(path: str, parts: Sequence[Path]) -> None:
-    """Reference features as one npz, from parts that hold some of the rows each (safetensors); one at a time is read.
-
-    Of several parts arrays lie so that maps of them are aligned.
-    """
-    first, rows_of = shards.Shards.of(parts[:1]), [len(shards.Shards.of([part])) for part in parts]
-    arrays = {
-        name: Stream(sum(rows_of), first.shape(name), first.dtype(name), _pieces(parts, name))
-        for name in ("features", "labels", "predicted")
-        if name in first.names
-    }
-    archives.write(path, arrays, aligned=len(parts) > 1)
-
-
-def _pieces(parts: Sequence[Path], name: str) -> Iterator[np.ndarray]:
-    for part in parts:
-        yield shards.Shards.of([part]).read(name)  # whose map goes with it
-
-
-def read_features(path: str) -> Features:
-    """Reference features, as `write_features` wrote them: memory maps, where they are large."""
-    large = io.require(path).stat().st_size > BYTES
-    arrays = archives.mapped(path) if large else io.read_npz(path)
-    return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"))

@@ -1,6 +1,7 @@
 """sample: EMA weights of a step -> results/samples/<b>/<m>/seed<k>/step-XXXXXXX/<sampler>/.
 
-Sample i is the same at any batch size: everything random about it comes from the stream of its index.
+Sample i is the same at any batch size: everything random about it comes from the stream of its index. Samples are drawn
+in parts of whole batches; which rows share a batch depends on the settings alone, not on how many processes draw.
 """
 
 from argparse import Namespace
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from reedbench.core import io, paths, provenance, seeds, stores
-from reedbench.core.console import Track
+from reedbench.core import io, numerics, paths, provenance, seeds, shards, stores
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.parts import Parts, even_cuts
 from reedbench.core.provenance import Made
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
@@ -21,38 +22,98 @@ from reedbench.domains.rows import Rows
 from reedbench.schema.runs import Cell
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned
+from reedbench.steps.precision import precise
+from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
+from reedbench.steps.work import timed
+
+PART = 256  # samples of a part, or the next number of whole batches
+FEWEST = 8  # rows of a network call: products of fewer than four are rounded in another way, on a CPU
 
 
-def sample(cell: Cell, arguments: Namespace) -> Made:
-    """Draw the benchmark's number of samples from one checkpoint."""
+def sample(cell: Cell, arguments: Namespace) -> Made | None:
+    """Draw the benchmark's number of samples from one checkpoint, on all processes; the first one records them."""
     cell.check_planned(arguments.recipe)
     run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
-    codec, size = spec.codec, spec.sampling.batch
     device = device_of(benchmark, "sample")
     torch.set_num_threads(spec.train.threads)
     check_weights(cell)
-    require_pinned(benchmark.suite, codec)
+    require_pinned(benchmark.suite, spec.codec)
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
-    facts = rows.index(benchmark.data)
-    network = network_of(spec, facts, cell.weights, device)
-    asked = codec.asked(benchmark.data, facts, spec.sampling.count, spec.sampling.streams)
-    parts, order = [], _by_length(asked, codec.lengths_of)
-    with Track(cell.title, len(asked), unit="sample") as track, torch.no_grad():
-        for begin in range(0, len(asked), size):
-            index = order[begin : begin + size]
-            chosen, streams = asked.take(index), _streams(benchmark.dataset, run.seed, index)
-            condition = {n: x.to(device) for n, x in codec.condition(chosen, facts, streams).items()}
-            drawn = cell.drawer.draw(network, condition, streams, run.objective)
-            parts.append(codec.samples({name: x.cpu() for name, x in drawn.items()}, chosen))
-            track.update(begin + len(index))
-    samples = _joined(parts, order)
-    with io.atomic_directory(cell.samples) as part:
-        codec.write(part, samples)
-        io.write_npz(part / paths.PREVIEW, {"arr_0": codec.preview(samples, asked)})
-    notes = {"nfe": cell.drawer.nfe(), "recipe": run.key}
-    inputs = [cell.receipt, cell.weights, data, *map(str, codec.files())]
-    return Made([cell.samples], inputs, device=device, seeds=[run.seed], notes=notes)
+    precision = spec.sampling.precision
+    with company(device) as ranks, precise(precision, device, f"{benchmark.name}: sampling.precision"):
+        with timed(device) as begun:
+            drawing = Drawing(cell, device)
+        inputs = [cell.receipt, cell.weights, data, *map(str, spec.codec.files())]
+        decides = [cell.sampling_key, run.key, run.seed, {file: io.sha256(file) for file in inputs}, drawing.plain]
+        names = ("sample", benchmark.name, run.method, f"seed{run.seed}", paths.step_name(cell.step), cell.sampler)
+        parts = Parts(names, decides, len(drawing.parts))
+        with filled(parts, ranks, drawing.draw, [part.stop - part.start for part in drawing.parts], "sample"):
+            seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
+            if not ranks.first:
+                return None
+            drawing.publish(parts)
+        under = numerics.here(device)
+    notes = {"nfe": cell.drawer.nfe(), "recipe": run.key, "precision": precision}
+    return Made(
+        [cell.samples],
+        inputs,
+        device=device,
+        device_seconds=seconds,
+        cpu_seconds=cpu,
+        seeds=[run.seed],
+        notes=notes,
+        numerics=under,
+        kept=parts,
+    )
+
+
+class Drawing:
+    """The samples of a cell, in parts of the order in which they are drawn.
+
+    Attributes:
+        parts: rows of each part, in that order.
+    """
+
+    def __init__(self, cell: Cell, device: str) -> None:
+        run, benchmark = cell.run, cell.run.benchmark
+        self.cell, self.device, self.codec = cell, device, benchmark.spec.codec
+        self.facts, asking = rows.index(benchmark.data), benchmark.spec.sampling
+        self.network = network_of(benchmark.spec, self.facts, cell.weights, device)
+        self.asked = self.codec.asked(benchmark.data, self.facts, asking.count, asking.streams)
+        self.order = _by_length(self.asked, self.codec.lengths_of)
+        self.batch, self.source = asking.batch, (benchmark.dataset, run.seed)
+        self.parts = even_cuts(len(self.asked), 1, self.batch * -(-PART // self.batch))
+
+    @property
+    def plain(self) -> list[int]:
+        """How samples are cut into batches and parts, as a plain value."""
+        return [self.batch, *(part.stop for part in self.parts)]
+
+    def draw(self, number: int, file: Path) -> None:
+        """Draw one part, batch by batch."""
+        chosen = self.order[self.parts[number]]
+        batches = [self._batch(chosen[begin : begin + self.batch]) for begin in range(0, len(chosen), self.batch)]
+        shards.write_part(file, _joined([batch.arrays for batch in batches]))
+
+    @torch.no_grad()
+    def _batch(self, index: np.ndarray) -> Rows:
+        # Chains are not repeated: their products have a row per residue, and a batch of one may be all that fits.
+        fewest = FEWEST if self.codec.lengths_of is None else 1
+        padded = np.concatenate([index, np.repeat(index[-1:], max(0, fewest - len(index)))])
+        streams = _streams(*self.source, padded)
+        condition = self.codec.condition(self.asked.take(padded), self.facts, streams)
+        condition = {name: x.to(self.device) for name, x in condition.items()}
+        drawn = self.cell.drawer.draw(self.network, condition, streams, self.cell.run.objective)
+        return self.codec.samples({name: x[: len(index)].cpu() for name, x in drawn.items()}, self.asked.take(index))
+
+    def publish(self, parts: Parts) -> None:
+        """Write the samples, in the order of their numbers, and a preview of the first ones."""
+        samples = rows.of_parts(parts.files(), self.asked.ids, "sample", np.argsort(self.order))
+        with io.atomic_directory(self.cell.samples) as folder:
+            self.codec.write(folder, samples)
+            preview = self.codec.preview(self.codec.read(folder), self.asked)
+            io.write_npz(folder / paths.PREVIEW, {"arr_0": preview})
 
 
 def _streams(dataset: str, k: int, index: np.ndarray) -> Callable[[str], seeds.RowStreams]:
@@ -66,19 +127,16 @@ def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:
     return np.argsort(array.lengths if isinstance(array, Ragged) else np.zeros(len(asked)), kind="stable")
 
 
-def _joined(parts: list[Rows], order: np.ndarray) -> Rows:
-    """All samples, the one that was drawn at place i of the order at row order[i]."""
+def _joined(batches: list[Any]) -> dict[str, Any]:
+    """The arrays of all batches, one after the other."""
 
     def join(name: str) -> Any:
-        arrays = [part.arrays[name] for part in parts]
+        arrays = [batch[name] for batch in batches]
         if isinstance(arrays[0], Ragged):
-            return Ragged.of([row for array in arrays for row in array])
+            return Ragged(np.concatenate([a.values for a in arrays]), np.concatenate([a.lengths for a in arrays]))
         return np.concatenate(arrays)
 
-    ids = [name for part in parts for name in part.ids]
-    samples = Rows(ids, ["sample"] * len(ids), {name: join(name) for name in parts[0].arrays})
-    in_place = bool((order == np.arange(len(order))).all())  # images, of which a copy may take gigabytes
-    return samples if in_place else samples.take(np.argsort(order))
+    return {name: join(name) for name in batches[0]}
 
 
 def check_weights(cell: Cell) -> None:

@@ -69,7 +69,7 @@ def _make(
 ) -> None:
     done = 0
     with Track("/".join(parts.names), sum(sizes[number] for number in mine), unit=unit) as track:
-        for number, part in parts.make(only=mine):
+        for number, part in parts.make(mine):
             with timed(device) as work:
                 make(number, part)
             cost = io.canonical_json({"device_seconds": work.seconds})

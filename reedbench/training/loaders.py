@@ -29,7 +29,7 @@ class TrainingData:
         self.facts = rows.index(data)
         train = rows.read(data, rows.TRAIN)
         self.codec, self.arrays, self.size = codec, dict(train.arrays), len(train)
-        self.lengths = train.arrays[codec.lengths_of].lengths if codec.lengths_of else None
+        self.lengths = self.arrays[codec.lengths_of].lengths if codec.lengths_of else None
         self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
         indices = {name: rows.index(folder) for name, folder in representations.items()}
         self.kinds = {name: index.get("kind") for name, index in indices.items()}

@@ -140,6 +140,8 @@ def another(field: Any, value: Any) -> Any:
         return next(choice for choice in get_args(field.annotation) if choice != value)
     if isinstance(value, str | bool):
         return not value if isinstance(value, bool) else "another"
+    if value is None:
+        return 5
     return value / 2 if isinstance(value, float) else value + 5
 
 

@@ -46,18 +46,33 @@ def test_the_networks_range_ends_at_one():
 
 def test_a_sample_file_is_nhwc_uint8_under_the_name_that_evaluators_expect(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), dtype=np.uint8)
-    image.write_samples(tmp_path / "s.npz", images, np.arange(5))
+    image.write_samples(tmp_path / "s.npz", [images[:2], images[2:]], np.arange(5))
     with np.load(tmp_path / "s.npz", allow_pickle=False) as file:
         assert (file["arr_0"].shape, file["arr_0"].dtype) == ((5, 4, 6, 3), np.uint8)
         np.testing.assert_array_equal(file["arr_0"][2, 1, 3], images[2, :, 1, 3])
     read, labels = image.read_samples(tmp_path / "s.npz")
     np.testing.assert_array_equal(read, images)
     assert labels.tolist() == [0, 1, 2, 3, 4]
+    np.savez(tmp_path / "whole.npz", arr_0=images.transpose(0, 2, 3, 1), labels=np.arange(5))
+    assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_many_samples_are_read_as_a_map_of_their_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(image, "BYTES", 100)
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), dtype=np.uint8)
+    image.write_samples(tmp_path / "s.npz", [images], np.arange(5))
+    read, labels = image.read_samples(tmp_path / "s.npz")
+    assert isinstance(read, np.memmap)
+    np.testing.assert_array_equal(read, images)
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+    np.savez(tmp_path / "other.npz", arr_0=images)
+    with pytest.raises(MissingArtefact, match=r"other\.npz: has no array labels"):
+        image.read_samples(tmp_path / "other.npz")
 
 
 def test_a_damaged_sample_file_is_named(tmp_path):
     file = tmp_path / "s.npz"
-    image.write_samples(file, np.zeros((2, 1, 3, 3), np.uint8), np.arange(2))
+    image.write_samples(file, [np.zeros((2, 1, 3, 3), np.uint8)], np.arange(2))
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(MissingArtefact, match=r"s\.npz: not a whole npz file"):
         image.read_samples(file)

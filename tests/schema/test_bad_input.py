@@ -75,15 +75,25 @@ CASES = {
         "resources.represent.gpus",
         ["only train and sample compute on a GPU"],
     ),
+    "a precision that the CPU does not have": (
+        put("sampling/precision", "tf32"),
+        "sampling.precision",
+        ["tf32 is for GPUs", "resources.sample.gpus"],
+    ),
+    "a GPU for metrics that compare few numbers": (
+        put("resources/evaluate", {"gpus": 1}),
+        "resources.evaluate.gpus",
+        ["only train and sample compute on a GPU"],
+    ),
     "several nodes for a step that uses one": (
-        put("resources/sample", {"nodes": 2}),
-        "resources.sample.nodes",
-        ["only prepare, caption, represent, train run on several processes"],
+        put("resources/pretrain", {"nodes": 2}),
+        "resources.pretrain.nodes",
+        ["only prepare, caption, represent, train, sample, evaluate run on several processes"],
     ),
     "several processes for a step that is one": (
-        put("resources/evaluate", {"tasks_per_node": 2}),
-        "resources.evaluate.tasks_per_node",
-        ["only prepare, caption, represent, train run on several processes"],
+        put("resources/pretrain", {"tasks_per_node": 2}),
+        "resources.pretrain.tasks_per_node",
+        ["only prepare, caption, represent, train, sample, evaluate run on several processes"],
     ),
     "more processes than GPUs": (
         put("resources/train", {"tasks_per_node": 4, "gpus": 2}),
