@@ -11,10 +11,12 @@ import torch
 from reedbench.codecs import AbstractCodec
 from reedbench.core import shards
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.parts import BYTES
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.nn.learner import PARTNERS, Batch
 
+RESIDENT = 4 * BYTES  # of a training split that is held in memory; of a larger one only what a batch asks for
 PAIRS = "pairs"  # kind of a representation with one entry per pair of a datum's entries
 
 
@@ -27,10 +29,12 @@ class TrainingData:
 
     def __init__(self, data: Path | str, representations: Mapping[str, Path | str], codec: AbstractCodec) -> None:
         self.facts = rows.index(data)
-        train = rows.read(data, rows.TRAIN)
-        self.codec, self.arrays, self.size = codec, dict(train.arrays), len(train)
-        self.lengths = self.arrays[codec.lengths_of].lengths if codec.lengths_of else None
+        stored = rows.read(data, rows.TRAIN)
+        self.rows = stored if stored.sizes().sum() > RESIDENT else stored.take(range(len(stored)))
+        self.codec, self.size = codec, len(stored)
+        self.lengths = stored.lengths() if codec.lengths_of else None
         self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
+        self.large = {name for name, store in self.stores.items() if store.sizes().sum() > RESIDENT}
         indices = {name: rows.index(folder) for name, folder in representations.items()}
         self.kinds = {name: index.get("kind") for name, index in indices.items()}
         for name, folder in representations.items():
@@ -50,7 +54,7 @@ class TrainingData:
 
     def batch(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
         """Some rows of a batch without their representations, padded like it."""
-        return self.codec.batch({name: array[chosen] for name, array in self.arrays.items()}, self._longest(batch))
+        return self.codec.batch(self.rows.take(chosen).arrays, self._longest(batch))
 
     def targets(
         self,
@@ -73,6 +77,8 @@ class TrainingData:
                 continue
             read = self._pairs(name, chosen, partners) if kind == PAIRS else self._padded(name, chosen, batch)
             found[f"target/{name}"] = torch.from_numpy(read)
+            if name in self.large:
+                self.stores[name].release()
         return found
 
     def _longest(self, batch: np.ndarray) -> int | None:

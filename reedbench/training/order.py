@@ -59,10 +59,11 @@ class RowOrder(Order):
         return self.batch
 
     def _epoch(self, epoch: int) -> np.ndarray:
-        if epoch not in self.epochs:
-            self.epochs = {e: order for e, order in self.epochs.items() if e >= epoch - 1}  # two are enough
-            self.epochs[epoch] = seeds.stream("order", self.dataset, self.seed, epoch).permutation(self.size)
-        return self.epochs[epoch]
+        known = self.epochs  # another thread may be at the next epoch
+        if epoch not in known:
+            order = seeds.stream("order", self.dataset, self.seed, epoch).permutation(self.size)
+            self.epochs = known = {**{e: known[e] for e in known if e >= epoch - 1}, epoch: order}  # two are enough
+        return known[epoch]
 
 
 class PackedOrder(Order):
@@ -110,13 +111,15 @@ class PackedOrder(Order):
         return int(self.sizes.min())
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
-        if self.epoch[0] != epoch:
+        known, batches = self.epoch  # another thread may be at the next epoch
+        if known != epoch:
             stream = seeds.stream("order", self.dataset, self.seed, epoch)
             shuffled = stream.permutation(len(self.lengths))
             by_length = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
             packs = np.split(by_length, self.bounds[1:-1])
-            self.epoch = epoch, [packs[i] for i in stream.permutation(len(packs))]
-        return self.epoch[1]
+            batches = [packs[i] for i in stream.permutation(len(packs))]
+            self.epoch = epoch, batches
+        return batches
 
 
 def _packed(lengths: np.ndarray, tokens: int) -> np.ndarray:

@@ -3,10 +3,12 @@
 Order of writes: at a save point the weights, the state that counts on them, and the record that says what both are; at
 the end of the segment hard links into the declared directory, then the receipt. What the store lacks is computed again
 from the newest usable state, and said so. A segment whose weights and records are all there is published untrained.
+A large state is copied, and written by a thread while training goes on; the order of writes is the same.
 """
 
 import time
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
 from reedbench.core.numerics import Numerics
 from reedbench.training import curve
 from reedbench.training.checkpoint import KEPT_WHILE_TRAINING, Record, Store, publish
+from reedbench.training.saving import Saver, copied, is_large, saving
 from reedbench.training.trainer import GRADIENT, Trainer
 
 QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)  # columns that progress does not show
@@ -185,7 +188,11 @@ def _advance(work: Session) -> None:
     trainer.settle_gradients()
     counted = curve.Curve(journal, trainer.order, ranks, trainer.phases)
     events = work.store.events if ranks.first else None
-    with interruption.deferred(), Track(segment.title, work.goal, start=work.begin, events=events) as track:
+    with (
+        interruption.deferred(),
+        saving() as saver,
+        Track(segment.title, work.goal, start=work.begin, events=events) as track,
+    ):
         for done in range(work.begin + 1, work.goal + 1):
             faults.reach("before-step", done)
             counted.enter(done - 1, trainer.flops)
@@ -195,15 +202,16 @@ def _advance(work: Session) -> None:
             try:
                 if segment.logs(done):
                     track.update(done, **_shown(counted.row(done), trainer.device))
-                if saving := segment.keeps(done) or request:
+                if due := segment.keeps(done) or request:
                     counted.settle()
             except Diverged as error:
                 where = f"last good state: step {last_state} in {work.store.states}"
                 raise ranks.together(Diverged(f"{segment.title}: {error}; {where}")) from error
-            if saving:
+            if due:
                 last_state = done
-                _save(work, done)
+                _save(work, saver, done)
             if request:
+                saver.wait()
                 _heed(request, work, done)
 
 
@@ -213,28 +221,39 @@ def _shown(row: dict[str, float], device: str) -> dict[str, float]:
     return numbers | ({"gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20} if device == "cuda" else {})
 
 
-def _save(work: Session, step: int) -> None:
+def _save(work: Session, saver: Saver, step: int) -> None:
     """Write what is due at a step; on ranks other than the first only the journal moves on."""
-    began, store, journal = time.monotonic(), work.store, work.journal
+    store, journal = work.store, work.journal
     record: Record | None = None
     if work.segment.saves(step):
         record = {"rows": journal.rows, "costs": dict(journal.costs), "since": journal.since, UNDER: work.under}
         journal.rows, work.under = [], [{"after": step, UNDER: work.here}]
     if not work.trainer.ranks.first:
         return
+    saver.wait()  # what is asked of the store is settled then
     writes = record is not None and (step in work.missing or store.record(step) is None)
     if not writes and record is not None and (known := store.record(step)):
         # Trained before: what that took is what this run cost, and its curve goes on from there.
         journal.costs.update(known["costs"])
         journal.since = known["since"]
-    if writes and record is not None:
-        store.save_weights(step, work.trainer.published())
-        _cap(record, store, step)
-    store.save_state(step, work.trainer.state(), {**journal.plain(), UNDER: work.under})
-    if writes and record is not None:
-        store.save_record(step, record)
-    store.prune(step, KEPT_WHILE_TRAINING)
-    interruption.saved(step, time.monotonic() - began)
+    weights = work.trainer.published() if writes else {}
+    state, said = work.trainer.state(), {**journal.plain(), UNDER: work.under}
+    if later := is_large(state):
+        weights, state, said = copied(weights), copied(state), deepcopy(said)
+
+    def write() -> None:
+        began = time.monotonic()
+        if writes and record is not None:
+            store.save_weights(step, weights)
+            _cap(record, store, step)
+        store.save_state(step, state, said)
+        if writes and record is not None:
+            store.save_record(step, record)
+        store.prune(step, KEPT_WHILE_TRAINING)
+        # Whoever is asked to leave in the middle of a later save waits for that one and then for its own.
+        interruption.saved(step, (time.monotonic() - began) * (2 if later else 1))
+
+    saver.save(write, later=later)
 
 
 def _cap(record: Record, store: Store, step: int) -> None:

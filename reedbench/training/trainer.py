@@ -20,6 +20,7 @@ from reedbench.nn import flops
 from reedbench.nn.adamw import AdamW
 from reedbench.nn.learner import PARTNERS, Batch, Learner
 from reedbench.schema.benchmark import Training
+from reedbench.training.ahead import Ahead
 from reedbench.training.checkpoint import restore
 from reedbench.training.loaders import TrainingData
 from reedbench.training.order import Order, PackedOrder, RowOrder
@@ -29,6 +30,22 @@ from reedbench.training.summed import Summed, held_back
 
 GRADIENT = "gradient_norm"
 KEPT = "learner/"  # in states: what a learner keeps
+AHEAD = 2  # batches that are ready before a GPU asks for them
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one rank has of a global batch before it meets the others, on the CPU.
+
+    Attributes:
+        batch: its rows, with all that is random about them.
+        targets: their representations, in half precision as on disk.
+        own: weights of the loss terms on these rows.
+    """
+
+    batch: Batch
+    targets: Batch
+    own: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,8 @@ class Trainer:
         self.dataset, self.seed, self.ranks, self.device = dataset, seed, ranks, ranks.device
         self.order = self._order()
         self.phases = learner.phases()
+        # A CPU that computes the steps has no time to spare for the next ones.
+        self.ahead = Ahead(self._drawn, AHEAD if self.device == "cuda" else 0, self._alike)
         self._check_batch()
         self.network = learner.network.to(self.device).train()
         self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
@@ -186,6 +205,10 @@ class Trainer:
             self._known[begin] = Phase(float(total), idle)
         return self._known[begin]
 
+    def _alike(self, step: int, other: int) -> bool:
+        """Whether two steps compute the same terms, so that rows of one can be drawn while the other is current."""
+        return self.learner.coefficients(step).keys() == self.learner.coefficients(other).keys()
+
     def _idle(self, step: int) -> tuple[str, ...]:
         """Parameters that the terms of a step leave without a gradient."""
         complete = self.learner.coefficients(step).keys() == self.learner.factors.keys()
@@ -214,6 +237,16 @@ class Trainer:
 
     def _share(self, step: int) -> Share:
         self.learner.begin(step)
+        drawn = self.ahead.take(step)
+        own, targets = drawn.own, drawn.targets
+        whole = self.ranks.total(torch.tensor(list(own.values()), dtype=torch.float64)).tolist()
+        batch = {n: tensor.to(self.device, non_blocking=True) for n, tensor in (drawn.batch | targets).items()}
+        # Representations are in half precision on disk, and stay so until they are on the device.
+        batch |= {name: batch[name].float() for name in targets if batch[name].dtype == torch.float16}
+        return Share(self.learner.completed(batch, self.ranks.total), own, dict(zip(own, whole, strict=True)))
+
+    def _drawn(self, step: int) -> Drawn:
+        """This rank's rows of a step whose terms are those that the learner computes now."""
         rows = self.order.rows(step)
         mine = self.ranks.mine(len(rows))
         numbers = range(len(rows))[mine]
@@ -221,13 +254,12 @@ class Trainer:
             self.data.batch(rows[mine], rows),
             lambda name: seeds.rows(numbers, name, self.dataset, self.seed, step),
         )
-        own = self.learner.weights(batch)
-        whole = self.ranks.total(torch.tensor(list(own.values()), dtype=torch.float64)).tolist()
         targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS), self.learner.reads())
-        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in (batch | targets).items()}
-        # Representations are in half precision on disk, and stay so until they are on the device.
-        batch |= {name: batch[name].float() for name in targets if batch[name].dtype == torch.float16}
-        return Share(self.learner.completed(batch, self.ranks.total), own, dict(zip(own, whole, strict=True)))
+        return Drawn(self._pinned(batch), self._pinned(targets), self.learner.weights(batch))
+
+    def _pinned(self, batch: Batch) -> Batch:
+        """In memory from which a GPU can copy while it computes."""
+        return {name: tensor.pin_memory() for name, tensor in batch.items()} if self.device == "cuda" else batch
 
     def _backward(self, share: Share, step: int, network: nn.Module, idle: tuple[str, ...]) -> dict[str, Tensor]:
         """Add up the gradients of the share; returns every term, divided by its weight over the global batch."""

@@ -9,6 +9,7 @@ from reedbench.core import io, shards
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import image, rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.training import loaders
 from reedbench.training.loaders import TrainingData
 from reedbench.training.order import RowOrder
 
@@ -69,7 +70,9 @@ def _represent(folder, values, ids) -> None:
     io.write_json(folder / "index.json", {"train_ids": rows.ids_digest(ids)})
 
 
-def test_a_batch_holds_latents_labels_and_representations_of_the_same_training_rows(folders):
+@pytest.mark.parametrize("resident", [loaders.RESIDENT, 0])
+def test_a_batch_holds_latents_labels_and_representations_of_the_same_training_rows(resident, folders, monkeypatch):
+    monkeypatch.setattr(loaders, "RESIDENT", resident)
     data = TrainingData(folders[0], {"enc": folders[1]}, Pixels())
     assert (data.size, data.shape(), data.target_shapes()) == (TRAINING, (1, 2, 2), {"enc": (4,)})
     chosen = np.array([8, 0, 3])

@@ -13,7 +13,7 @@ from tiny_runs import outcome, train, train_both
 from reedbench.core import faults, paths
 from reedbench.core.errors import Diverged
 from reedbench.schema import planning, runs, suite
-from reedbench.training import curve
+from reedbench.training import curve, loaders, saving
 from reedbench.training.order import RowOrder
 from reedbench.training.ranks import Ranks
 
@@ -45,6 +45,23 @@ def test_killed_at_a_named_point_it_ends_in_the_same_bytes(run, fault, monkeypat
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGKILL
     monkeypatch.delenv(faults.VARIABLE)
+    train_both()
+    assert outcome() == run
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_killed_while_a_thread_saves_it_ends_in_the_same_bytes(run, fault, monkeypatch):
+    monkeypatch.setattr(saving, "LARGE", 0)
+    monkeypatch.setenv(faults.VARIABLE, fault)
+    _, status = os.waitpid(in_a_child((0, 1)), 0)
+    assert os.WIFSIGNALED(status)
+    monkeypatch.delenv(faults.VARIABLE)
+    train_both()
+    assert outcome() == run
+
+
+def test_rows_that_stay_on_disk_end_in_the_same_bytes(run, monkeypatch):
+    monkeypatch.setattr(loaders, "RESIDENT", 0)
     train_both()
     assert outcome() == run
 
