@@ -60,8 +60,8 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
         parameters, lr=given.lr, betas=given.betas, eps=given.eps, weight_decay=given.weight_decay, fused=True
     )
     average = get_ema_multi_avg_fn(trainer.settings.ema_decay)
-    images = torch.from_numpy(data.codec.encode(data.arrays["images"]))
-    labels = torch.from_numpy(data.arrays["labels"])
+    images = torch.from_numpy(data.codec.encode(data.rows.arrays["images"]))
+    labels = torch.from_numpy(data.rows.arrays["labels"])
     targets = [torch.from_numpy(data.stores[tap.encoder].read("representation")).float() for tap in network.taps]
     weights = [tap.weight for tap in network.taps]
     batch = trainer.settings.batch

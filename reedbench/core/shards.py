@@ -8,7 +8,9 @@ layout read here (8-byte header length, JSON header, raw little-endian data) is 
 import json
 import math
 import mmap
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from reedbench.core.ragged import Ragged
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
 LENGTHS = "#lengths"
+OPEN = 256  # shards that are mapped at a time: each is an open file, of which a process may have 1,024
+LARGE_ROW = 1 << 14  # bytes from which on rows are copied one by one
 
 
 def write(folder: Path | str, arrays: Mapping[str, Any], rows_per_shard: int = ROWS_PER_SHARD) -> None:
@@ -89,9 +93,18 @@ class Shards:
         return store
 
     def _open(self, files: Iterable[Path]) -> None:
-        mapped = [_checked(file) for file in files]
-        self.files, self.maps = [file for file, _ in mapped], [rows for _, rows in mapped]
-        self.starts = np.cumsum([0] + [len(next(iter(shard.values()))) for shard in self.maps])
+        self._shards = [_Shard(file) for file in files]
+        self._mapped: OrderedDict[int, _Mapped] = OrderedDict()
+        self.starts = np.cumsum([0] + [shard.rows for shard in self._shards])
+
+    def _arrays(self, number: int) -> dict[str, Any]:
+        """Maps of a shard; those of the shards that were read last stay open."""
+        if number not in self._mapped:
+            self._mapped[number] = self._shards[number].mapped()
+            if len(self._mapped) > OPEN:
+                self._mapped.popitem(last=False)
+        self._mapped.move_to_end(number)
+        return self._mapped[number].arrays
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -99,28 +112,28 @@ class Shards:
     @property
     def names(self) -> list[str]:
         """Names of the arrays in each shard."""
-        return sorted(self.maps[0])
+        return sorted(self._shards[0].kinds)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of one row of the array `name`; -1 where rows differ."""
-        return tuple(self.maps[0][name].shape[1:])
+        return self._shards[0].kinds[name][1]
 
     def dtype(self, name: str) -> np.dtype:
         """Of the array `name`."""
-        found: np.dtype = self.maps[0][name].dtype
+        found: np.dtype = self._shards[0].kinds[name][0]
         return found
 
     def sizes(self) -> np.ndarray:
         """(n,) int64: bytes of every row in all arrays."""
-        return np.concatenate([row_bytes(shard) for shard in self.maps])
+        return np.concatenate([shard.sizes() for shard in self._shards])
 
     def lengths(self, name: str) -> np.ndarray:
         """(n,) int64: lengths of the rows of a ragged array."""
-        return np.concatenate([shard[name].lengths for shard in self.maps])
+        return np.concatenate([shard.lengths[name] for shard in self._shards])
 
     def unlike(self) -> str:
         """What tells one shard's arrays from those of the first; nothing where all are alike."""
-        first, *others = ({name: (rows.dtype, rows.shape[1:]) for name, rows in shard.items()} for shard in self.maps)
+        first, *others = (shard.kinds for shard in self._shards)
         for number, other in enumerate(others, 2):
             if other != first:
                 name = next(n for n in sorted({*first, *other}) if first.get(n) != other.get(n))
@@ -131,32 +144,86 @@ class Shards:
     def read(self, name: str, rows: Any = None) -> Any:
         """Rows of the array `name` in the order asked for (an array, or `Ragged`); all rows if none are named."""
         rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
-        if isinstance(self.maps[0][name], Ragged):
+        if -1 in self.shape(name):
             return self._read_ragged(name, rows)
-        if len(self.maps) == 1:
-            return np.asarray(self.maps[0][name][rows])
-        out = np.empty((len(rows), *self.shape(name)), self.maps[0][name].dtype)
-        shard_of = np.searchsorted(self.starts, rows, side="right") - 1
+        if len(self._shards) == 1:
+            return np.asarray(self._arrays(0)[name][rows])
+        out = np.empty((len(rows), *self.shape(name)), self.dtype(name))
+        shard_of = self._shard_of(rows)
+        large = len(rows) > 0 and out[0].nbytes >= LARGE_ROW
         for number in np.unique(shard_of):
-            here = shard_of == number
-            out[here] = self.maps[number][name][rows[here] - self.starts[number]]
+            array, here = self._arrays(number)[name], np.flatnonzero(shard_of == number)
+            places = rows[here] - self.starts[number]
+            if large:
+                for row, place in zip(here, places, strict=True):  # copied once; by an index it would be twice
+                    out[row] = array[place]
+            else:
+                out[here] = array[places]
         return out
+
+    def _shard_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self.starts, rows, side="right") - 1
 
     def release(self) -> None:
         """Let go of what was read of the files: it would count as this process's memory, though it needs none."""
-        for file in self.files:
-            file.madvise(mmap.MADV_DONTNEED)
+        for mapped in self._mapped.values():
+            mapped.file.madvise(mmap.MADV_DONTNEED)
 
     def row(self, name: str, row: int) -> np.ndarray:
         """One row as it lies in the file, of which only what is looked at is read."""
-        shard = int(np.searchsorted(self.starts, row, side="right")) - 1
-        return np.asarray(self.maps[shard][name][row - int(self.starts[shard])])
+        number = int(self._shard_of(np.array(row)))
+        return np.asarray(self._arrays(number)[name][row - int(self.starts[number])])
 
     def _read_ragged(self, name: str, rows: np.ndarray) -> Ragged:
-        shard_of = np.searchsorted(self.starts, rows, side="right") - 1
-        found = [self.maps[s][name][int(row - self.starts[s])] for s, row in zip(shard_of, rows, strict=True)]
-        values = np.concatenate(found) if found else np.asarray(self.maps[0][name].values[:0])
+        found = [self.row(name, int(row)) for row in rows]
+        values = np.concatenate(found) if found else np.asarray(self._arrays(0)[name].values[:0])
         return Ragged(values, np.array([len(row) for row in found], np.int64))
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """An open file, and what lies in it."""
+
+    file: mmap.mmap
+    arrays: dict[str, Any]
+
+
+class _Shard:
+    """What a shard says of itself, without its values.
+
+    Attributes:
+        kinds: type and shape of a row of every array; -1 where rows differ.
+        lengths: of the rows of its ragged arrays.
+
+    Raises:
+        MissingArtefact: it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        arrays = self.mapped().arrays
+        self.kinds = {name: (array.dtype, tuple(array.shape[1:])) for name, array in arrays.items()}
+        self.lengths = {name: np.array(array.lengths) for name, array in arrays.items() if isinstance(array, Ragged)}
+        self.rows = len(next(iter(arrays.values())))
+
+    def sizes(self) -> np.ndarray:
+        """(rows,) int64: bytes of every row in all arrays."""
+        total = np.zeros(self.rows, np.int64)
+        for name, (kind, shape) in self.kinds.items():
+            entries = self.lengths.get(name, 1)
+            total += entries * math.prod(side for side in shape if side >= 0) * kind.itemsize
+        return total
+
+    def mapped(self) -> _Mapped:
+        """Open it."""
+        try:
+            opened, tensors = _map(self.path)
+            if not tensors:
+                raise ValueError("it holds no array")
+            return _Mapped(opened, _rows(tensors))
+        except (ValueError, KeyError, OverflowError, TypeError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise MissingArtefact(f"{self.path}: not a whole safetensors file ({what}); delete it and rerun") from error
 
 
 def _words(array: tuple[Any, tuple[int, ...]] | None) -> str:
@@ -170,15 +237,6 @@ def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
         name: Ragged(array, tensors[name + LENGTHS]) if name + LENGTHS in tensors else array
         for name, array in plain.items()
     }
-
-
-def _checked(file: Path) -> tuple[mmap.mmap, dict[str, Any]]:
-    try:
-        opened, tensors = _map(file)
-        return opened, _rows(tensors)
-    except (ValueError, KeyError, OverflowError, TypeError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise MissingArtefact(f"{file}: not a whole safetensors file ({what}); delete it and rerun") from error
 
 
 def _map(file: Path) -> tuple[mmap.mmap, dict[str, np.ndarray]]:

@@ -46,12 +46,9 @@ def test_kernel_distance(generated, reference, size):
 
 @pytest.mark.parametrize(("generated", "reference"), CASES)
 @pytest.mark.parametrize("neighbours", [1, 3])
-def test_precision_and_recall(generated, reference, neighbours, monkeypatch):
+def test_precision_and_recall(generated, reference, neighbours):
     from torch_fidelity.metric_prc import prc_features_to_metric
 
-    from reedbench.metrics import _manifold
-
-    monkeypatch.setattr(_manifold, "BATCH", 50)
     tensors = (from_numpy(data.features) for data in (generated, reference))
     expected = prc_features_to_metric(*tensors, prc_neighborhood=neighbours, prc_batch_size=50, verbose=False)
     for name in ("precision", "recall"):

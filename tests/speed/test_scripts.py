@@ -17,6 +17,7 @@ SCRIPTS = {
     "train_step.py": ("--config {config} --benchmark tiny --method reed --pairs 1 --steps 2", r"ratio ours/bare"),
     "run_plan.py": ("tiny --workers 2", r"(?s)train: .*plot: "),
     "large_dag.py": ("--runs 3", r"3 +\d+ +-n"),
+    "batches_ahead.py": ("--rows 256 --steps 2 --width 8", r"and tokens +8 +32 +[\d.]+ +\d"),
     "streams.py": ("1", r"per_row +[\d.]+ ms"),
     "memory_bound.py": ("--count 500 --verbs prepare represent", r"represent .*\nall below 1536 MiB"),
     "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),

@@ -51,12 +51,13 @@ def left_by(verb: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def whole(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose cell was sampled and scored at once, by one process that nobody killed."""
+    """A workspace whose cell was sampled and scored by one process that nobody killed."""
     folder = make_workspace(tmp_path_factory.mktemp("cells") / "work")
-    with contextlib.chdir(folder):
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         suite.load.cache_clear()
         for command in PREPARATION:
             assert steps.main(command.split()) == 0
+        make_parts_small(patch)
         for verb in STEPS:
             assert run(verb) == 0
         assert list(every()) == []
@@ -68,9 +69,13 @@ def work(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, in which parts are small."""
     shutil.copytree(whole, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(sampling, "PART", PART)
-    monkeypatch.setattr(shards, "ROWS_PER_SHARD", ROWS)
+    make_parts_small(monkeypatch)
     return tmp_path / "work"
+
+
+def make_parts_small(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sampling, "PART", PART)
+    patch.setattr(shards, "ROWS_PER_SHARD", ROWS)
 
 
 def remove(verb: str) -> dict[str, str]:

@@ -338,5 +338,10 @@ def test_a_benchmark_says_which_weights_it_reads_and_fetches_them_first(workspac
     with_encoder()
     benchmark = runs.benchmark(suite.load(), "tiny")
     assert benchmark.weights == ["tiny"]
+    assert planning.jobs(benchmark)[0].verb == "prepare"  # no method reads it
+    file = Path("config/benchmarks/tiny.yaml")
+    file.write_text(file.read_text().replace("[{encoder: patches, depth: 1,", "[{encoder: eye, depth: 1,", 1))
+    suite.load.cache_clear()
+    benchmark = runs.benchmark(suite.load(), "tiny")
     first = planning.jobs(benchmark)[0]
     assert (first.verb, first.arguments, first.done) == ("fetch", "--weights tiny", CARD)

@@ -1,7 +1,7 @@
 """Texts and data belong together by id, whatever the order of the file and whatever else stands in it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,8 +32,8 @@ class Eye:
     def files(self) -> tuple[Path, ...]:
         return ()
 
-    def represent(self, weights: object, material: Material) -> np.ndarray:
-        return material.rows.arrays["images"].reshape(len(material.rows), -1).astype(np.float32)
+    def prepared(self, weights: object, material: Material) -> Callable[[Material], np.ndarray]:
+        return lambda part: part.rows.arrays["images"].reshape(len(part.rows), -1).astype(np.float32)
 
 
 class Suite:

@@ -15,7 +15,7 @@ from reedbench.core import io, paths, provenance
 from reedbench.domains import image, rows
 from reedbench.samplers.euler import Euler
 from reedbench.schema import runs, settings, suite
-from reedbench.steps.represent import read_features
+from reedbench.steps.features import read_features
 
 ENCODERS = ("patches", "caption")
 STEP = 10
@@ -305,7 +305,7 @@ def test_an_extractor_computes_with_the_threads_of_its_settings(work, monkeypatc
     torch.set_num_threads(2)
     assert evaluate() == run("represent --dataset digits --extractor clf") == 0
     torch.set_num_threads(1)
-    assert found == [1, 1, 1]  # the statistics look at one row first
+    assert found == [1, 1, 1, 1]  # both look at one row first
 
 
 def test_the_floor_is_one_half_of_the_training_rows_against_the_other(work):

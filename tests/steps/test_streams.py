@@ -18,7 +18,7 @@ from reedbench.core.parts import every
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.schema import suite
-from reedbench.steps.represent import read_features
+from reedbench.steps.features import read_features
 
 ROWS = 300  # of a part
 CAPTIONED, TEXT = "caption --dataset digits --captioner measured", paths.captions("digits", "measured")
