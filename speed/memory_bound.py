@@ -1,6 +1,7 @@
 """What every step holds in memory on a data set of many made images, which has to stay below a bound.
 
-    python speed/memory_bound.py [--count 200000] [--side 8] [--channels 1] [--verbs prepare represent] [--limit 1536]
+    python speed/memory_bound.py [--count 200000] [--side 8] [--channels 1] [--samples 2000]
+        [--verbs prepare represent] [--limit 1536]
 
 Each step runs in a process of its own, in a scratch directory that is thrown away. Prints its seconds, its CPU-seconds
 and the most that it held (MiB, pages of the files that it read included), and ends with 1 if one is above the limit.

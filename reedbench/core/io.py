@@ -81,10 +81,18 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 def remove(folder: Path, root: Path) -> None:
     """Remove a folder with all that is in it, and those above it that are empty then, as far as `root`, which stays."""
     shutil.rmtree(folder, ignore_errors=True)
-    for parent in folder.parents:
-        if parent == root or not parent.is_dir() or any(os.scandir(parent)):
+    prune(folder.parent, root)
+
+
+def prune(folder: Path, root: Path) -> None:
+    """Remove a folder if it is empty, and those above it that are empty then, as far as `root`, which stays."""
+    for empty in (folder, *folder.parents):
+        if empty == root:
             break
-        parent.rmdir()
+        try:
+            empty.rmdir()
+        except OSError:  # it is not, or another process was faster
+            break
 
 
 def link(source: Path, target: Path) -> None:

@@ -6,6 +6,9 @@ and the launchers' tickets keep two processes of one workflow apart; only two wo
 
 import errno
 import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +26,26 @@ def taken(file: IO[Any]) -> bool:
     True also where there are no locks.
     """
     return _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Hold the lock of a file inside the block, if it is free; says whether this process has it. The file goes with it.
+
+    Also where others do the same to the same file: whoever opened one that is gone by now looks again.
+    """
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError), path.open("a") as file:
+            if not taken(file):
+                yield False
+                return
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                try:
+                    yield True
+                finally:
+                    path.unlink(missing_ok=True)
+                return
 
 
 def wait(file: IO[Any]) -> None:

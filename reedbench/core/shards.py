@@ -8,10 +8,13 @@ layout read here (8-byte header length, JSON header, raw little-endian data) is 
 import json
 import math
 import mmap
+import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ from reedbench.core.ragged import Ragged
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
 LENGTHS = "#lengths"
-OPEN = 256  # shards that are mapped at a time: each is an open file, of which a process may have 1,024
+OPEN = 128  # shards of a folder that are mapped at a time: each is an open file, of which a process may have 1,024
 LARGE_ROW = 1 << 14  # bytes from which on rows are copied one by one
 
 
@@ -95,16 +98,18 @@ class Shards:
     def _open(self, files: Iterable[Path]) -> None:
         self._shards = [_Shard(file) for file in files]
         self._mapped: OrderedDict[int, _Mapped] = OrderedDict()
+        self._lock = Lock()  # training reads in two threads
         self.starts = np.cumsum([0] + [shard.rows for shard in self._shards])
 
     def _arrays(self, number: int) -> dict[str, Any]:
         """Maps of a shard; those of the shards that were read last stay open."""
-        if number not in self._mapped:
-            self._mapped[number] = self._shards[number].mapped()
-            if len(self._mapped) > OPEN:
-                self._mapped.popitem(last=False)
-        self._mapped.move_to_end(number)
-        return self._mapped[number].arrays
+        with self._lock:
+            if number not in self._mapped:
+                self._mapped[number] = self._shards[number].mapped()
+                if len(self._mapped) > OPEN:
+                    self._mapped.popitem(last=False)
+            self._mapped.move_to_end(number)
+            return self._mapped[number].arrays
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -166,8 +171,9 @@ class Shards:
 
     def release(self) -> None:
         """Let go of what was read of the files: it would count as this process's memory, though it needs none."""
-        for mapped in self._mapped.values():
-            mapped.file.madvise(mmap.MADV_DONTNEED)
+        with self._lock:
+            for mapped in self._mapped.values():
+                mapped.file.madvise(mmap.MADV_DONTNEED)
 
     def row(self, name: str, row: int) -> np.ndarray:
         """One row as it lies in the file, of which only what is looked at is read."""
@@ -201,7 +207,11 @@ class _Shard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        arrays = self.mapped().arrays
+        with self._whole():
+            self._entries = _entries(path)
+            arrays = self.mapped().arrays
+            if not arrays:
+                raise ValueError("it holds no array")
         self.kinds = {name: (array.dtype, tuple(array.shape[1:])) for name, array in arrays.items()}
         self.lengths = {name: np.array(array.lengths) for name, array in arrays.items() if isinstance(array, Ragged)}
         self.rows = len(next(iter(arrays.values())))
@@ -216,11 +226,13 @@ class _Shard:
 
     def mapped(self) -> _Mapped:
         """Open it."""
+        with self._whole():
+            return _map(self.path, self._entries)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
         try:
-            opened, tensors = _map(self.path)
-            if not tensors:
-                raise ValueError("it holds no array")
-            return _Mapped(opened, _rows(tensors))
+            yield
         except (ValueError, KeyError, OverflowError, TypeError) as error:
             what = f"{type(error).__name__}: {error}"
             raise MissingArtefact(f"{self.path}: not a whole safetensors file ({what}); delete it and rerun") from error
@@ -239,19 +251,35 @@ def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _map(file: Path) -> tuple[mmap.mmap, dict[str, np.ndarray]]:
-    with file.open("rb") as stream:
-        opened = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    length = int.from_bytes(opened[:8], "little")
-    if length > len(opened):
-        raise ValueError("its header is longer than the file")
-    header = json.loads(opened[8 : 8 + length])
+@dataclass(frozen=True)
+class _Entry:
+    """Where an array lies in a file."""
+
+    kind: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def _entries(path: Path) -> dict[str, _Entry]:
+    with path.open("rb") as stream:
+        length, size = int.from_bytes(stream.read(8), "little"), os.fstat(stream.fileno()).st_size
+        if length > size:
+            raise ValueError("its header is longer than the file")
+        header = json.loads(stream.read(length))
     header.pop("__metadata__", None)
-    data = np.frombuffer(opened, np.uint8)[8 + length :]
-    arrays = {}
+    found = {}
     for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        if end > len(data):
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        if end > size:
             raise ValueError(f"{name} ends beyond the file")
-        arrays[name] = data[begin:end].view(TYPES[entry["dtype"]]).reshape(entry["shape"])
-    return opened, arrays
+        found[name] = _Entry(TYPES[entry["dtype"]], tuple(entry["shape"]), begin, end)
+    return found
+
+
+def _map(path: Path, entries: Mapping[str, _Entry]) -> _Mapped:
+    with path.open("rb") as stream:
+        opened = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    data = np.frombuffer(opened, np.uint8)
+    tensors = {name: data[one.begin : one.end].view(one.kind).reshape(one.shape) for name, one in entries.items()}
+    return _Mapped(opened, _rows(tensors))

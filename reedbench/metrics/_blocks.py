@@ -80,6 +80,6 @@ def _on(data: Features) -> "Iterator[Tensor]":
 
 def taken(array: np.ndarray, rows: Any) -> np.ndarray:
     """Some rows, in memory."""
-    found = np.array(array[rows])
+    found = np.array(array[rows], copy=isinstance(rows, slice))  # an index has made a copy
     archives.release(array)
     return found

@@ -120,8 +120,8 @@ class Learner(ABC):
 
         They are on the CPU and without representations. What a row gets comes from its own streams, so that it is the
         same on any number of ranks; what depends on other rows is for `completed`. An objective that reads
-        representations of pairs adds `partners`. Called by a thread, too, for later steps that compute the same terms
-        as the current one: it reads nothing of the learner that changes from step to step.
+        representations of pairs adds `partners`. A thread calls `draw`, `weights` and `reads`, too, for later steps
+        that compute the same terms as the current one: they read nothing else of the learner that changes by the step.
         """
         return batch
 

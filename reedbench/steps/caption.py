@@ -45,7 +45,7 @@ def caption(suite: Suite, arguments: Namespace) -> Made | None:
                 return None
             out = _joined(dataset, name, parts)
         flops = sum(operations_per_row(partial(_again, captioner, split), split) for split in splits)
-    return Made([out], inputs, device_seconds=seconds, cpu_seconds=cpu, flops=flops, kept=parts)
+    return Made([out], inputs, device_seconds=seconds, cpu_seconds=cpu(), flops=flops, kept=parts)
 
 
 def _write(captioner: AbstractCaptioner, split: Rows, some: range, file: Path) -> None:

@@ -72,7 +72,7 @@ def _cell(cell: Cell, ranks: Ranks) -> Made | None:
         list(dict.fromkeys(inputs)),
         device=ranks.device,
         device_seconds=seconds + scored.seconds,
-        cpu_seconds=cpu,
+        cpu_seconds=cpu(),
         seeds=[run.seed],
         kept=parts,
     )

@@ -8,14 +8,17 @@ import numpy as np
 
 from reedbench.core import archives, io, paths, provenance, shards
 from reedbench.core.archives import Stream
-from reedbench.core.parts import BYTES
+from reedbench.core.parts import BYTES, cuts
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Material, Represented
 from reedbench.metrics import Features
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
 from reedbench.steps.material import others_of, weights_of
+from reedbench.steps.precision import precise
 from reedbench.steps.threads import pinned
+
+PASS = BYTES // 2  # bytes that go into an encoder and come out of it at once: in float32 they are several times as many
 
 
 def seen_by(
@@ -28,22 +31,36 @@ def seen_by(
     """
     encoder = suite.encoder(dataset, extractor)
     weights, inputs = weights_of(suite, dataset, extractor)
-    others, read = others_of(suite, dataset, extractor, data)
+    device = device if encoder.on_gpu else "cpu"
+    others, read = others_of(suite, dataset, extractor, data, device)
 
     def material(some: Rows) -> Material:
         return Material(some, representations=Represented(others, some))
 
     with pinned(encoder.threads):
-        encode = encoder.prepared(weights, material(data), device if encoder.on_gpu else "cpu")
+        encode = encoder.prepared(weights, material(data), device)
 
     def seen(some: Rows) -> Features:
         given = material(some)
-        with pinned(encoder.threads):
+        with pinned(encoder.threads), precise("fp32", device, extractor):
             vectors = np.asarray(encode(given))
             classes = (encoder.classes(some), encoder.classify(weights, given)) if encoder.classifies else (None, None)
         return Features(vectors.reshape(len(some), -1).astype(np.float64), *classes)
 
     return seen, inputs + read
+
+
+def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
+    """Rows that go through an encoder together: what they read and write stays below `PASS`."""
+    begin = part.start
+    return [range(begin + one.start, begin + one.stop) for one in cuts((read + written)[part].tolist(), PASS)]
+
+
+def in_passes(seen: Callable[[Rows], Features], data: Rows) -> Features:
+    """All of some data under an extractor, of which little is looked at together."""
+    found = [seen(data.take(range(len(data))[part])) for part in cuts(data.sizes().tolist(), PASS)]
+    arrays = [_arrays(one) for one in found]
+    return Features(**{name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
 
 
 def reference_of(benchmark: Benchmark, extractor: str, device: str) -> tuple[Features, str]:

@@ -5,9 +5,8 @@ from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
-from reedbench.core import downloads, io, paths
-from reedbench.core.errors import ConfigError
-from reedbench.core.parts import Parts
+from reedbench.core import downloads, io, locks, paths
+from reedbench.core.errors import ConfigError, RunAgain
 from reedbench.core.provenance import Made
 from reedbench.schema.suite import Suite
 from reedbench.schema.weights import Weight
@@ -27,12 +26,12 @@ def fetch(suite: Suite, arguments: Namespace) -> Made:
     name, weight = arguments.weights, suite.weight(arguments.weights)
     folder, files, card = Path(paths.pinned(name)), paths.pinned_files(name), paths.card(paths.pinned(name))
     scratch = folder / ".fetch.part"
-    alone = Parts(("fetch", name), card, 1)
     with ExitStack() as stack, downloads.disk_of(folder):
-        stack.enter_context(alone.held())
-        stack.callback(alone.discard)
-        stack.callback(io.remove, scratch, Path())
-        io.remove(scratch, Path())  # of a killed attempt
+        stack.callback(io.prune, folder, Path())
+        if not stack.enter_context(locks.alone(folder / ".lock")):
+            raise RunAgain(f"{folder}: another process fetches it now; run again")
+        io.remove(scratch, folder)  # of a killed attempt
+        stack.callback(io.remove, scratch, folder)
         scratch.mkdir(parents=True)
         with io.atomic_directory(files) as part:
             _take(weight, part, scratch)

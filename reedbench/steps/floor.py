@@ -42,7 +42,7 @@ def floor(benchmark: Benchmark, device: str) -> Made:
     out = paths.floor(benchmark.name)
     body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.evaluation_key}
     io.write_json(out, {**body, "records": records})
-    return Made([out], list(dict.fromkeys(inputs)))
+    return Made([out], list(dict.fromkeys(inputs)), device=device)
 
 
 def _halves(benchmark: Benchmark, extractor: str, device: str) -> tuple[tuple[Features, Features], str]:

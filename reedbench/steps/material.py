@@ -43,9 +43,11 @@ def gather(
 
 
 def others_of(
-    suite: Suite, dataset: str, encoder: str, data: Rows
+    suite: Suite, dataset: str, encoder: str, data: Rows, device: str = "cpu"
 ) -> tuple[dict[str, Callable[[Rows], Any]], list[str]]:
     """The encoders that an encoder reads, each for any part of some data, and the files that they need.
+
+    On `cuda` compute those that can.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
@@ -54,15 +56,17 @@ def others_of(
     inputs: list[str] = []
     for name, filed in suite.read_by(dataset, encoder).items():
         weights, read = weights_of(suite, dataset, filed)
-        encoders[name] = _represented(suite.encoder(dataset, filed), weights, data)
+        encoders[name] = _represented(suite.encoder(dataset, filed), weights, data, device)
         inputs += read
     return encoders, inputs
 
 
-def _represented(encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], data: Rows) -> Callable[[Rows], Any]:
+def _represented(
+    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], data: Rows, device: str
+) -> Callable[[Rows], Any]:
     @cache  # read and built once, and not before somebody asks
     def ready() -> Encode:
-        return encoder.prepared(weights, Material(data))
+        return encoder.prepared(weights, Material(data), device if encoder.on_gpu else "cpu")
 
     return lambda some: ready()(Material(some))
 

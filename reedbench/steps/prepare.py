@@ -44,7 +44,7 @@ def prepare(suite: Suite, arguments: Namespace) -> Made | None:
             outputs = _published(dataset, parts)
     for line in dataset.remarks():
         console.say(f"{dataset.id}: {line}")
-    return Made(outputs, files, device_seconds=seconds, cpu_seconds=cpu, kept=parts)
+    return Made(outputs, files, device_seconds=seconds, cpu_seconds=cpu(), kept=parts)
 
 
 def _published(dataset: AbstractDataset, parts: Parts) -> list[str]:

@@ -12,7 +12,7 @@ from reedbench.metrics import AbstractMetric, FeatureMetric, Features
 from reedbench.metrics.probe import HiddenProbe
 from reedbench.schema.runs import Benchmark
 from reedbench.steps import hidden
-from reedbench.steps.features import reference_of, seen_by
+from reedbench.steps.features import in_passes, reference_of, seen_by
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> 
         seen, read = seen_by(benchmark.suite, benchmark.dataset, name, real, device)
         inputs += [*read, file]
         for what, data in kinds.items():
-            features = replace(seen(data), device=device)
+            features = replace(in_passes(seen, data), device=device)
             for metric in spec.metrics:
                 if isinstance(metric, FeatureMetric) and metric.extractor == name:
                     yield Beside(metric, metric.checked(features, reference), len(real), reference, what)

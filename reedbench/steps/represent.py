@@ -24,14 +24,13 @@ from reedbench.encoders import AbstractEncoder, Encode, Material
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
-from reedbench.steps.features import seen_by, write_features, write_part
+from reedbench.steps.features import passes, seen_by, write_features, write_part
 from reedbench.steps.material import gather, weights_of
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
 
 LARGE_KINDS = ("residues", "pairs")  # of which a row may take megabytes
 FEW_ROWS = 256
-PASS = BYTES // 2  # bytes that go into an encoder and come out of it at once: in float32 they are several times as many
 
 
 def represent(suite: Suite, arguments: Namespace) -> Made | None:
@@ -48,7 +47,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made | None:
             encode = encoder.prepared(weights, material, ranks.device)
             coded = Coded(encoder, encode, material)
         files = inputs + read
-        decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), coded.plain]
+        decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), ranks.device, coded.plain]
         parts = Parts(("represent", dataset, name), decides, len(coded.parts))
 
         def make(number: int, shard: Path) -> None:
@@ -60,7 +59,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made | None:
                 return None
             made = _published(suite, dataset, name, parts, material.rows)
         flops = operations_per_row(lambda some: encode(material.take(some)), material.rows)
-    return Made(made, files, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu, flops=flops, kept=parts)
+    return Made(made, files, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu(), flops=flops, kept=parts)
 
 
 def _published(suite: Suite, dataset: str, name: str, parts: Parts, represented: Rows) -> list[str]:
@@ -138,12 +137,6 @@ class Coded:
         return found
 
 
-def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
-    """Rows that go through an encoder together: what they read and write stays below `PASS`."""
-    begin = part.start
-    return [range(begin + one.start, begin + one.stop) for one in cuts((read + written)[part].tolist(), PASS)]
-
-
 def _together(found: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:
     """Arrays of rows as one."""
     if len(found) == 1:
@@ -174,14 +167,19 @@ def _halved(found: np.ndarray | Ragged, ids: Sequence[str], encoder: AbstractEnc
 def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
     data = paths.index(paths.data(dataset))
     provenance.require(data, settings.key(settings.dataset(suite, dataset)))
-    with company("cpu") as ranks:
-        with timed() as begun:
+    with company(device_of_encoder(suite, dataset, name)) as ranks:
+        with timed(ranks.device) as begun:
             train = rows.read(paths.data(dataset), rows.TRAIN)
-            seen, inputs = seen_by(suite, dataset, name, train)
+            seen, inputs = seen_by(suite, dataset, name, train, ranks.device)
             read, written = train.sizes(), np.full(len(train), seen(train.take([0])).features.nbytes)
         files = [data, *inputs]
         cut = cuts(np.maximum(read, written).tolist(), BYTES, shards.ROWS_PER_SHARD)
-        decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), [one.stop for one in cut]]
+        decides = [
+            settings.key(settings.encoder(suite, dataset, name)),
+            _digests(files),
+            ranks.device,
+            [one.stop for one in cut],
+        ]
         parts = Parts(("statistics", dataset, name), decides, len(cut))
 
         def make(number: int, part: Path) -> None:
@@ -193,4 +191,4 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
                 return None
             out = paths.statistics(dataset, name)
             write_features(out, parts.files())
-    return Made([out], files, device_seconds=seconds, cpu_seconds=cpu, kept=parts)
+    return Made([out], files, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu(), kept=parts)

@@ -1,6 +1,7 @@
 """`reedbench step <verb> ...`: parse, run, write provenance, translate errors into one line and an exit code."""
 
 import argparse
+import resource
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -22,6 +23,7 @@ Step = Callable[[Of, argparse.Namespace], provenance.Made | None]  # nothing: an
 
 def main(argv: Sequence[str]) -> int:
     """Run one step; returns the exit code (0, 1, 2, 3, 4 or 75)."""
+    _allow_many_files()
     try:
         _run(_parser().parse_args(argv))
     except ReedbenchError as error:
@@ -37,6 +39,12 @@ def main(argv: Sequence[str]) -> int:
         say(f"reedbench step {argv[0]}: {type(error).__name__}: {error}{place}")
         return 1
     return 0
+
+
+def _allow_many_files() -> None:
+    """As many open files as this machine allows: data sets of several encoders have thousands of shards."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _run(arguments: argparse.Namespace) -> None:

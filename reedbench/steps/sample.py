@@ -45,7 +45,14 @@ def sample(cell: Cell, arguments: Namespace) -> Made | None:
         with timed(device) as begun:
             drawing = Drawing(cell, device)
         inputs = [cell.receipt, cell.weights, data, *map(str, spec.codec.files())]
-        decides = [cell.sampling_key, run.key, run.seed, {file: io.sha256(file) for file in inputs}, drawing.plain]
+        decides = [
+            cell.sampling_key,
+            run.key,
+            run.seed,
+            {file: io.sha256(file) for file in inputs},
+            drawing.plain,
+            device,
+        ]
         names = ("sample", benchmark.name, run.method, f"seed{run.seed}", paths.step_name(cell.step), cell.sampler)
         parts = Parts(names, decides, len(drawing.parts))
         with filled(parts, ranks, drawing.draw, [part.stop - part.start for part in drawing.parts], "sample"):
@@ -60,7 +67,7 @@ def sample(cell: Cell, arguments: Namespace) -> Made | None:
         inputs,
         device=device,
         device_seconds=seconds,
-        cpu_seconds=cpu,
+        cpu_seconds=cpu(),
         seeds=[run.seed],
         notes=notes,
         numerics=under,
@@ -99,7 +106,7 @@ class Drawing:
     @torch.no_grad()
     def _batch(self, index: np.ndarray) -> Rows:
         # Chains are not repeated: their products have a row per residue, and a batch of one may be all that fits.
-        fewest = FEWEST if self.codec.lengths_of is None else 1
+        fewest = FEWEST if self.codec.lengths_of is None and self.device == "cpu" else 1
         padded = np.concatenate([index, np.repeat(index[-1:], max(0, fewest - len(index)))])
         streams = _streams(*self.source, padded)
         condition = self.codec.condition(self.asked.take(padded), self.facts, streams)

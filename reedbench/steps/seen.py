@@ -15,8 +15,7 @@ from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.domains.rows import Rows
 from reedbench.metrics import Features
 from reedbench.schema.runs import Cell
-from reedbench.steps.features import seen_by, write_features, write_part
-from reedbench.steps.represent import passes
+from reedbench.steps.features import passes, seen_by, write_features, write_part
 
 LARGE = 4 * BYTES  # bytes of an extractor's features that are not all in memory
 
@@ -48,7 +47,11 @@ class Seen:
         """Where they are kept."""
         benchmark, run = cell.run.benchmark, cell.run
         names = ("evaluate", benchmark.name, run.method, f"seed{run.seed}", paths.step_name(cell.step), cell.sampler)
-        decides: list[Any] = [provenance.read(cell.samples)["sha256"], {file: io.sha256(file) for file in self.inputs}]
+        decides: list[Any] = [
+            provenance.read(cell.samples)["sha256"],
+            self.device,
+            {file: io.sha256(file) for file in self.inputs},
+        ]
         keys = {name: benchmark.encoder_key(name) for name in self._seen}
         return Parts(names, [*decides, keys, [[name, part.stop] for name, part in self._cuts]], len(self._cuts))
 

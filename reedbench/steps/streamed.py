@@ -83,6 +83,8 @@ def device_seconds(parts: Parts, ranks: Ranks, before: float = 0.0) -> float:
     return begun + sum(io.read_json(parts.beside(number, COST))["device_seconds"] for number in range(parts.count))
 
 
-def all_cpu_seconds(ranks: Ranks) -> float:
-    """CPU time of all processes."""
-    return float(ranks.total(torch.tensor([cpu_seconds()], dtype=torch.float64)).item())
+def all_cpu_seconds(ranks: Ranks) -> Callable[[], float]:
+    """CPU time of all processes: that of the others until now, and of this one until it is asked for."""
+    mine = cpu_seconds()
+    others = float(ranks.total(torch.tensor([mine], dtype=torch.float64)).item()) - mine
+    return lambda: others + cpu_seconds()

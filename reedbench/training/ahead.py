@@ -13,15 +13,15 @@ class Ahead(Generic[Made]):
     What is made depends on the step alone, so that making it early changes nothing.
     """
 
-    def __init__(self, make: Callable[[int], Made], depth: int, together: Callable[[int, int], bool]) -> None:
+    def __init__(self, make: Callable[[int], Made], depth: int, alike: Callable[[int, int], bool]) -> None:
         """For steps that are taken in order, mostly.
 
         Args:
             make: what a step needs.
             depth: steps; 0 makes everything when it is asked for, in the thread that asks.
-            together: whether the second step's can be made while the first one is current.
+            alike: whether the second step's can be made while the first one, or one between them, is current.
         """
-        self.make, self.depth, self.together = make, depth, together
+        self.make, self.depth, self.alike = make, depth, alike
         self._made: dict[int, Future[Made]] = {}
         self._thread = ThreadPoolExecutor(1, "ahead") if depth else None
 
@@ -32,9 +32,10 @@ class Ahead(Generic[Made]):
             Exception: whatever `make` raised.
         """
         found = self._made.pop(step, None)
-        self._made = {other: made for other, made in self._made.items() if step < other <= step + self.depth}
+        for other in [other for other in self._made if not step < other <= step + self.depth]:
+            self._made.pop(other).cancel()
         made = self.make(step) if found is None else found.result()
         for later in range(step + 1, step + self.depth + 1):
-            if later not in self._made and self._thread and self.together(step, later):
+            if later not in self._made and self._thread and self.alike(step, later):
                 self._made[later] = self._thread.submit(self.make, later)
         return made

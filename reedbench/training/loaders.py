@@ -16,7 +16,9 @@ from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.nn.learner import PARTNERS, Batch
 
-RESIDENT = 4 * BYTES  # of a training split that is held in memory; of a larger one only what a batch asks for
+RESIDENT = 4 * BYTES
+"""Of a training split that is held in memory, and of an encoder's representations that may stay in it once they were
+read; of larger ones only what a batch asks for is there."""
 PAIRS = "pairs"  # kind of a representation with one entry per pair of a datum's entries
 
 

@@ -40,6 +40,10 @@ class Saver:
         if last is not None:
             last.result()
 
+    def close(self) -> None:
+        """No further saves."""
+        self._thread.shutdown()
+
 
 @contextmanager
 def saving() -> Iterator[Saver]:
@@ -51,7 +55,7 @@ def saving() -> Iterator[Saver]:
         try:
             saver.wait()
         finally:
-            saver._thread.shutdown()
+            saver.close()
 
 
 def is_large(tensors: Mapping[str, Tensor]) -> bool:

@@ -205,6 +205,8 @@ def _advance(work: Session) -> None:
                 if due := segment.keeps(done) or request:
                     counted.settle()
             except Diverged as error:
+                saver.wait()
+                ranks.barrier()  # the first rank may still have been writing when the others come here
                 where = f"last good state: step {last_state} in {work.store.states}"
                 raise ranks.together(Diverged(f"{segment.title}: {error}; {where}")) from error
             if due:
@@ -250,8 +252,7 @@ def _save(work: Session, saver: Saver, step: int) -> None:
         if writes and record is not None:
             store.save_record(step, record)
         store.prune(step, KEPT_WHILE_TRAINING)
-        # Whoever is asked to leave in the middle of a later save waits for that one and then for its own.
-        interruption.saved(step, (time.monotonic() - began) * (2 if later else 1))
+        interruption.saved(step, time.monotonic() - began)
 
     saver.save(write, later=later)
 

@@ -122,7 +122,9 @@ class Trainer:
 
         The shares add up to the terms; the norm is that before clipping.
         """
-        values = self._backward(self._share(step), step, self.shared, self._idle(step))
+        self.learner.begin(step)
+        share = self._share(self.ahead.take(step))
+        values = self._backward(share, step, self.shared, self._idle(step))
         norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.optimiser.clip).detach()
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
         values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
@@ -152,7 +154,7 @@ class Trainer:
         """
         if isinstance(self.shared, Summed):
             with self._untouched():
-                self._backward(self._share(0), 0, self.shared, self._idle(0))
+                self._backward(self._share_of(0), 0, self.shared, self._idle(0))
 
     def published(self) -> dict[str, Tensor]:
         """The averaged weights, and constants, under their published names."""
@@ -186,12 +188,14 @@ class Trainer:
     @contextmanager
     def _untouched(self) -> Iterator[None]:
         """Whatever is computed inside leaves no trace: no gradients, no running statistics, no random numbers taken."""
+        active = self.learner.active
         constants = {name: tensor.detach().clone() for name, tensor in self._constants().items()}
         kept = {name: tensor.detach().clone() for name, tensor in self.learner.state().items()}
         with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.device == "cuda" else []):
             yield
         restore(self._constants(), constants, "")
         self.learner.restore(kept)
+        self.learner.active = active
         self.optimiser.zero_grad()
 
     def _phase(self, step: int) -> Phase:
@@ -199,15 +203,16 @@ class Trainer:
         if begin not in self._known:
             with self._untouched():
                 with flops.counter() as counter:
-                    self._backward(self._share(begin), begin, self.network, ())
+                    self._backward(self._share_of(begin), begin, self.network, ())
                 idle = tuple(name for name, parameter in self.parameters.items() if parameter.grad is None)
             total = self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64))
             self._known[begin] = Phase(float(total), idle)
         return self._known[begin]
 
     def _alike(self, step: int, other: int) -> bool:
-        """Whether two steps compute the same terms, so that rows of one can be drawn while the other is current."""
-        return self.learner.coefficients(step).keys() == self.learner.coefficients(other).keys()
+        """Whether all steps from one to another compute the same terms: rows of the last can be drawn at the first."""
+        terms = (self.learner.coefficients(between).keys() for between in range(step, other + 1))
+        return len(set(map(frozenset, terms))) == 1
 
     def _idle(self, step: int) -> tuple[str, ...]:
         """Parameters that the terms of a step leave without a gradient."""
@@ -235,9 +240,12 @@ class Trainer:
         if wrong:
             raise self.ranks.together(ConfigError(f"{self.dataset}: {wrong}"))
 
-    def _share(self, step: int) -> Share:
+    def _share_of(self, step: int) -> Share:
+        """Of any step, drawn here and now."""
         self.learner.begin(step)
-        drawn = self.ahead.take(step)
+        return self._share(self._drawn(step))
+
+    def _share(self, drawn: Drawn) -> Share:
         own, targets = drawn.own, drawn.targets
         whole = self.ranks.total(torch.tensor(list(own.values()), dtype=torch.float64)).tolist()
         batch = {n: tensor.to(self.device, non_blocking=True) for n, tensor in (drawn.batch | targets).items()}

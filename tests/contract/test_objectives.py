@@ -12,7 +12,8 @@ from tiny_plugins import each, make
 from torch import Tensor
 
 from reedbench.nn.learner import WHOLE, Learner
-from reedbench.training.trainer import Trainer
+from reedbench.training.ahead import Ahead
+from reedbench.training.trainer import AHEAD, Trainer
 
 FOR_IMAGES = {"patches": "patches", "text": "text"}  # encoders that objectives may name here, and where they are
 FOR_CHAINS = {"residues": "one", "pairs": "two"}
@@ -53,13 +54,24 @@ def shaken(one: Trainer) -> Trainer:
 
 def terms_of(one: Trainer, step: int, network: Any = None) -> tuple[dict[str, Any], Any]:
     """The terms of the global batch of a step, as the loop asks for them, and the batch."""
-    share = one._share(step)
+    share = one._share_of(step)
     return one.learner.terms(share.batch, network or one.network), share
 
 
 def backward(one: Trainer, step: int, terms: dict[str, Any]) -> None:
     coefficients = one.learner.coefficients(step)
     torch.stack([coefficients[key] * term.sum for key, term in terms.items()]).sum().backward()
+
+
+@each("objectives", domain=None)
+def test_rows_drawn_ahead_by_a_thread_change_nothing(name, trainer):
+    """Over the start, and over the first change of the terms that are computed, if it comes soon."""
+    straight, ahead = trainer(name), trainer(name)
+    ahead.ahead = Ahead(ahead._drawn, AHEAD, ahead._alike)
+    for step in range(4):
+        one, other = straight.update(step), ahead.update(step)
+        assert {n: x.item() for n, x in one.items()} == {n: x.item() for n, x in other.items()}
+    assert bits(straight.state()) == bits(ahead.state())
 
 
 @each("objectives", domain=None)

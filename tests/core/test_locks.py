@@ -36,6 +36,31 @@ def test_training_and_launching_go_on_without_locks_and_say_so_once(without_lock
     assert capfd.readouterr().err.count("its file system has no locks") == 1
 
 
+def test_one_process_at_a_time_is_alone_and_leaves_nothing(tmp_path):
+    with locks.alone(tmp_path / "new" / ".lock") as first, locks.alone(tmp_path / "new" / ".lock") as second:
+        assert (first, second) == (True, False)
+    assert not (tmp_path / "new" / ".lock").exists()
+    with locks.alone(tmp_path / "new" / ".lock") as third:
+        assert third
+
+
+def test_whoever_opened_a_lock_that_is_gone_by_now_looks_again(tmp_path, monkeypatch):
+    """Between its opening and its locking the holder before removes the file, and a third process makes a new one."""
+    path, taken, seen = tmp_path / ".lock", locks.taken, []
+
+    def late(file):
+        if not seen:
+            seen.append(os.fstat(file.fileno()).st_ino)
+            path.rename(tmp_path / "kept")  # so that its number is not used again
+            path.touch()
+        return taken(file)
+
+    monkeypatch.setattr(locks, "taken", late)
+    with locks.alone(path) as alone:
+        assert alone
+        assert path.stat().st_ino != seen[0]
+
+
 def test_another_fault_of_a_lock_is_no_missing_lock(without_locks, tmp_path):
     without_locks(errno.EIO)
     with pytest.raises(OSError, match="Input/output"), Store(tmp_path).locked():

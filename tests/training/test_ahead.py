@@ -35,10 +35,9 @@ def test_two_steps_are_made_ahead_and_no_more():
 def test_nothing_is_made_ahead_across_a_change_and_nothing_at_depth_0():
     made = []
     ahead = Ahead(lambda step: made.append(step) or step, 2, lambda step, other: step // 3 == other // 3)
-    for step in range(3):
+    for step in range(6):
         assert ahead.take(step) == step
-    assert made == [0, 1, 2]
-    assert [ahead.take(step) for step in range(3, 6)] == [3, 4, 5]
+        assert set(ahead._made) <= ({0, 1, 2} if step < 3 else {3, 4, 5})
     assert made == list(range(6))
     straight = Ahead(lambda step: made.append(step) or step, 0, lambda step, other: True)
     made.clear()

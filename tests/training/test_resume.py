@@ -175,8 +175,11 @@ def test_an_edited_recipe_never_resumes_the_old_state(run):
     assert len(list(Path("work/tiny/reed/seed0").iterdir())) == 2  # the old store is kept
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_terms_and_last_good_state(run, capfd, monkeypatch):
+@pytest.mark.parametrize("large", [saving.LARGE, 0])
+def test_a_loss_that_is_not_finite_stops_with_step_terms_and_last_good_state(large, run, capfd, monkeypatch):
     from reedbench.training.trainer import Trainer
+
+    monkeypatch.setattr(saving, "LARGE", large)
 
     update = Trainer.update
 
@@ -189,6 +192,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_terms_and_last_good_state(run
     message = capfd.readouterr().err
     assert "step 7: loss is not finite: denoise nan" in message
     assert "last good state: step 6" in message
+    assert list(Path("work").rglob("state/step-0000006.safetensors"))
 
 
 def test_a_curve_row_is_the_mean_of_its_steps():

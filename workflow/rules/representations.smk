@@ -50,7 +50,7 @@ rule statistics:
         paths.log("statistics", "{d}", "{e}"),
     threads: resource("represent", "cpus")
     resources:
-        **resources_of("represent", gpus=0),
+        **resources_of("represent", gpus=encoder_gpus),
     params:
         step=encoder_settings,
     shell:
