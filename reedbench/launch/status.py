@@ -7,7 +7,9 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from reedbench.core import paths
 from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
 from reedbench.launch.leftovers import other_stores, size_words, total, unfinished
 from reedbench.launch.progress import Progress, held, log_of, look
@@ -17,6 +19,7 @@ from reedbench.schema import runs, words
 from reedbench.schema.runs import Run
 from reedbench.schema.suite import Suite
 
+CELLS = ("sample/", "evaluate/")  # how names of jobs of cells begin
 SILENT = 600.0  # seconds without a word after which a running job is worth a look
 
 
@@ -80,8 +83,23 @@ class Status:
         rows = {run: _of_run(run, jobs) for run in self.runs}
         shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
         segments = {_key(run, i) for run in self.runs for i in range(run.benchmark.segments)}
-        others = [_of_job(job) for key, job in jobs.items() if key not in segments and self._concerns(key)]
+        cells = self._cells if any(key.startswith(CELLS) for key in jobs) else {}
+        others = [
+            _of_job(job, cells.get(key)) for key, job in jobs.items() if key not in segments and self._concerns(key)
+        ]
         return Report([*shown, *others], note, self._kept())
+
+    @cached_property
+    def _cells(self) -> dict[str, str]:
+        """Words of the jobs of all cells, by their names."""
+        found = {}
+        for benchmark in dict.fromkeys(run.benchmark for run in self.runs):
+            for cell in benchmark.cells(benchmark.spec.methods):
+                place = (*cell.run.names, paths.step_name(cell.step).removeprefix("step-"), cell.sampler)
+                arguments, keys = words.cell(*place), (cell.run.key, cell.sampling_key)
+                found[words.cell_key("sample", *place)] = words.sample(arguments, *reversed(keys))
+                found[words.cell_key("evaluate", *place)] = words.evaluate(arguments, benchmark.evaluation_key, *keys)
+        return found
 
     def _kept(self) -> str:
         kept = [("store", "of other recipes", other_stores(self.suite)), ("step", "kept in parts", unfinished())]
@@ -118,8 +136,12 @@ def _of_run(run: Run, jobs: Mapping[str, Job]) -> Row:
     return replace(row, state=STOPPED, line=last_line(log)) if progress.started else replace(row, state=WAITING)
 
 
-def _of_job(job: Job) -> Row:
-    return _launched(Row("job", job.key, job.state), job)
+def _of_job(job: Job, today: str | None) -> Row:
+    """`today`: the job's words as the workflow says them now, where they are known."""
+    row = _launched(Row("job", job.key, job.state), job)
+    if today is not None and not _says(job, today) and job.state not in (DONE, FAILED):
+        return replace(row, line="has outdated settings; the workflow starts it again when it runs")
+    return row
 
 
 def _live(run: Run, jobs: Mapping[str, Job]) -> Job | None:
@@ -143,12 +165,16 @@ def _key(run: Run, segment: int) -> str:
 
 
 def _is_current(job: Job, run: Run, segment: int) -> bool:
-    """Whether a job trains under the recipe of today: its comment has a hash of these words, as the workflow says them.
+    """Whether a job trains under the recipe of today."""
+    return _says(job, words.train(*run.names, segment, run.key, run.benchmark.grid(segment)))
+
+
+def _says(job: Job, today: str) -> bool:
+    """Whether a job has these words: its comment has a hash of them, as the workflow says them.
 
     What stands before the hash is left out: it depends on how this machine calls the working directory.
     """
-    today = comment_of(job.key, words.train(*run.names, segment, run.key, run.benchmark.grid(segment)).split())
-    return job.ticket.comment.rpartition(":")[2] == today.rpartition(":")[2]
+    return job.ticket.comment.rpartition(":")[2] == comment_of(job.key, today.split()).rpartition(":")[2]
 
 
 def _outdated(job: Job) -> Job:

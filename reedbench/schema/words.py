@@ -30,6 +30,11 @@ def train_key(b: str, m: str, k: int | str, i: int | str) -> str:
     return f"train/{b}/{m}/seed{k}/segment-{i}"
 
 
+def cell_key(verb: str, b: str, m: str, k: int | str, step: int | str, s: str) -> str:
+    """The name of a job of a cell, `sample` or `evaluate`."""
+    return f"{verb}/{b}/{m}/seed{k}/step-{step}/{s}"
+
+
 def sample(arguments: str, expect: str, recipe: str) -> str:
     """The step of a sampling job: the cell's arguments, the settings and the recipe that it was planned with."""
     return f"step sample {arguments} --expect {expect} --recipe {recipe}"

@@ -5,6 +5,7 @@ import io as text
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,9 +20,24 @@ from reedbench.core.locks import held
 from reedbench.launch import status_table
 from reedbench.launch.processes import Process
 from reedbench.launch.status import Report, Row
+from reedbench.launch.ticket import comment_of
+from reedbench.schema import runs, words
 
 OUTDATED = "0" * 12  # the key of a recipe that was edited since
+CELL = "tiny/sit/seed0/step-0000010/ode"
 GO_ON = "run the workflow again to go on"
+
+
+def cell_comment(scene, verb: str, recipe: str | None = None) -> str:
+    """Of the job of a cell, as the workflow says it today; or under another recipe."""
+    cell = runs.benchmark(scene.suite, "tiny").cell("sit", 0, 10, "ode")
+    place, recipe = ("tiny", "sit", 0, "0000010", "ode"), recipe or cell.run.key
+    arguments = words.cell(*place)
+    step = {
+        "sample": words.sample(arguments, cell.sampling_key, recipe),
+        "evaluate": words.evaluate(arguments, cell.run.benchmark.evaluation_key, recipe, cell.sampling_key),
+    }[verb]
+    return comment_of(words.cell_key(verb, *place), step.split())
 
 
 # ---- one state after the other
@@ -215,6 +231,16 @@ def test_what_ended_while_nobody_waited_can_be_collected(scene):
     assert (scene.run().state, scene.run().line) == ("stopped", "ended well: run the workflow again to collect it")
 
 
+@pytest.mark.parametrize("verb", ["sample", "evaluate"])
+def test_a_cell_that_ended_under_outdated_settings_is_not_said_to_be_collected(scene, verb):
+    for recipe, line in ((None, "ended well"), (OUTDATED, "has outdated settings")):
+        name = f"{verb}/{CELL}"
+        shutil.rmtree(paths.job(name), ignore_errors=True)
+        scene.outcome(scene.other_ticket(name, comment=cell_comment(scene, verb, recipe)), 0)
+        (row,) = [row for row in scene.report().rows if row.kind == "job"]
+        assert (row.state, row.line[: len(line)]) == ("stopped", line)
+
+
 def test_without_squeue_states_are_guessed_and_the_report_says_so(scene):
     ticket = scene.ticket()
     assert scene.run().state == "queued"
@@ -234,12 +260,12 @@ def test_squeue_is_asked_only_about_jobs_that_may_be_there(scene):
 
 def test_other_jobs_follow_the_runs(scene):
     scene.squeue("7|RUNNING|n1|None|", "8|PENDING||Priority|")
-    scene.other_ticket("sample/tiny/sit/seed0/step-0000010/ode")
+    scene.other_ticket(f"sample/{CELL}", comment=cell_comment(scene, "sample"))
     scene.other_ticket("pretrain/digits/clf", job="8")
     scene.other_ticket("prepare/digits", state="published")
     jobs = {row.name: (row.state, row.line) for row in scene.report().rows if row.kind == "job"}
     assert jobs == {
-        "sample/tiny/sit/seed0/step-0000010/ode": ("running", None),
+        f"sample/{CELL}": ("running", None),
         "pretrain/digits/clf": ("queued", "waiting: Priority"),
         "prepare/digits": ("done", None),
     }

@@ -18,6 +18,12 @@ from reedbench.schema.versions import FIGURES
 # A large DAG is millions of objects that all live: looking for garbage among them as often as usual costs a seventh more.
 gc.set_threshold(100_000)
 
+# Snakemake's limit of 100 jobs a second, which it has unless another one is asked for, looks for work again a second
+# after each time that it looked, and once more for each job that ended: with hundreds of jobs hundreds of times a second.
+limit = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
+if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+    workflow.scheduling_settings.max_jobs_per_timespan = None
+
 # Jobs run the `reedbench` of the Python that runs Snakemake, whether its environment is activated or not. It goes in
 # through PATH, as the text of a rule is the same on every machine.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
@@ -34,7 +40,8 @@ try:
 except ReedbenchError as error:
     leave(error)
 
-CELL = words.cell("{wildcards.b}", "{wildcards.m}", "{wildcards.k}", "{wildcards.step}", "{wildcards.s}")
+PLACE = tuple(f"{{wildcards.{name}}}" for name in ("b", "m", "k", "step", "s"))
+CELL = words.cell(*PLACE)
 LAST_LINES = 20  # of a failed step's log
 
 LAUNCHER = config.get("launcher", "inline")

@@ -18,8 +18,7 @@ rule evaluate:
         sampling=sampling_key,
     shell:
         launch(
-            "--key evaluate/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
-            " --output {output}",
+            f"--key {words.cell_key('evaluate', *PLACE)} --output {{output}}",
             words.evaluate(CELL, "{params.step[expect]}", "{params.recipe}", "{params.sampling}"),
         )
 

@@ -20,7 +20,6 @@ rule sample:
         recipe=recipe_key,
     shell:
         launch(
-            "--key sample/{wildcards.b}/{wildcards.m}/seed{wildcards.k}/step-{wildcards.step}/{wildcards.s}"
-            " --output {output}",
+            f"--key {words.cell_key('sample', *PLACE)} --output {{output}}",
             words.sample(CELL, "{params.step[expect]}", "{params.recipe}"),
         )
