@@ -10,11 +10,11 @@ from reedbench.core import archives, io, paths, provenance, shards
 from reedbench.core.archives import Stream
 from reedbench.core.parts import BYTES, cuts
 from reedbench.domains.rows import Rows
-from reedbench.encoders import Material, Represented
+from reedbench.encoders import Encode, Material, Represented
 from reedbench.metrics import Features
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
-from reedbench.steps.material import others_of, weights_of
+from reedbench.steps.material import others_of, remembering, weights_of
 from reedbench.steps.precision import precise
 from reedbench.steps.threads import pinned
 
@@ -22,23 +22,37 @@ PASS = BYTES // 2  # bytes that go into an encoder and come out of it at once: i
 
 
 def seen_by(
-    suite: Suite, dataset: str, extractor: str, data: Rows, device: str = "cpu"
+    suite: Suite,
+    dataset: str,
+    extractor: str,
+    data: Rows,
+    device: str = "cpu",
+    ready: dict[str, Encode] | None = None,
 ) -> tuple[Callable[[Rows], Features], list[str]]:
     """An extractor made ready for some data, of which it takes any part; and the files that it read.
 
     It gives one vector per row and, if it is a classifier, predicted classes. On `cuda` compute those extractors
     that can.
+
+    Args:
+        suite: that has it.
+        dataset: of the data.
+        extractor: its name.
+        data: all rows that it will be shown.
+        device: `cpu` or `cuda`.
+        ready: extractors that were made ready before, for those that read them; this one is added.
     """
+    ready = {} if ready is None else ready
     encoder = suite.encoder(dataset, extractor)
     weights, inputs = weights_of(suite, dataset, extractor)
     device = device if encoder.on_gpu else "cpu"
-    others, read = others_of(suite, dataset, extractor, data, device)
+    others, read = others_of(suite, dataset, extractor, data, device, ready)
 
     def material(some: Rows) -> Material:
         return Material(some, representations=Represented(others, some))
 
     with pinned(encoder.threads):
-        encode = encoder.prepared(weights, material(data), device)
+        encode = ready[extractor] = remembering(encoder.prepared(weights, material(data), device))
 
     def seen(some: Rows) -> Features:
         given = material(some)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
@@ -14,6 +15,8 @@ from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Encode, Material, Represented
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
+
+NOTHING: Mapping[str, Encode] = MappingProxyType({})
 
 
 def gather(
@@ -43,11 +46,16 @@ def gather(
 
 
 def others_of(
-    suite: Suite, dataset: str, encoder: str, data: Rows, device: str = "cpu"
+    suite: Suite,
+    dataset: str,
+    encoder: str,
+    data: Rows,
+    device: str = "cpu",
+    ready: Mapping[str, Encode] = NOTHING,
 ) -> tuple[dict[str, Callable[[Rows], Any]], list[str]]:
     """The encoders that an encoder reads, each for any part of some data, and the files that they need.
 
-    On `cuda` compute those that can.
+    On `cuda` compute those that can. Those of `ready` are used as they are.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
@@ -56,19 +64,32 @@ def others_of(
     inputs: list[str] = []
     for name, filed in suite.read_by(dataset, encoder).items():
         weights, read = weights_of(suite, dataset, filed)
-        encoders[name] = _represented(suite.encoder(dataset, filed), weights, data, device)
+        there = ready.get(filed)
+        encoders[name] = _represented(suite.encoder(dataset, filed), weights, data, device, there)
         inputs += read
     return encoders, inputs
 
 
 def _represented(
-    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], data: Rows, device: str
+    encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], data: Rows, device: str, there: Encode | None
 ) -> Callable[[Rows], Any]:
     @cache  # read and built once, and not before somebody asks
     def ready() -> Encode:
-        return encoder.prepared(weights, Material(data), device if encoder.on_gpu else "cpu")
+        return there or encoder.prepared(weights, Material(data), device if encoder.on_gpu else "cpu")
 
     return lambda some: ready()(Material(some))
+
+
+def remembering(encode: Encode) -> Encode:
+    """The same, which is not asked twice in a row about the same rows."""
+    last: list[tuple[Rows, Any]] = []
+
+    def asked(material: Material) -> Any:
+        if not last or last[0][0] is not material.rows:
+            last[:] = [(material.rows, encode(material))]
+        return last[0][1]
+
+    return asked
 
 
 def require_pinned(suite: Suite, *plugins: Any) -> None:

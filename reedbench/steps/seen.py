@@ -13,6 +13,7 @@ import numpy as np
 from reedbench.core import archives, io, paths, provenance, shards
 from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.domains.rows import Rows
+from reedbench.encoders import Encode
 from reedbench.metrics import Features
 from reedbench.schema.runs import Cell
 from reedbench.steps.features import passes, seen_by, write_features, write_part
@@ -33,10 +34,12 @@ class Seen:
         self.samples, self.device = samples, device
         self.inputs: list[str] = []
         self._seen: dict[str, Callable[[Rows], Features]] = {}
+        self._taken: tuple[range, Rows] | None = None
+        ready: dict[str, Encode] = {}
         self._cuts: list[tuple[str, slice]] = []
         self._bytes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for name in benchmark.extractors:
-            self._seen[name], read = seen_by(benchmark.suite, benchmark.dataset, name, samples, device)
+            self._seen[name], read = seen_by(benchmark.suite, benchmark.dataset, name, samples, device, ready)
             self.inputs += read
             in_, out = samples.sizes(), np.full(len(samples), self._of(name, range(1)).features.nbytes)
             self._bytes[name] = in_, out
@@ -61,7 +64,9 @@ class Seen:
         write_part(file, [self._of(name, some) for some in passes(part, *self._bytes[name])])
 
     def _of(self, name: str, some: range) -> Features:
-        seen = self._seen[name](self.samples.take(some))
+        if self._taken is None or self._taken[0] != some:
+            self._taken = some, self.samples.take(some)
+        seen = self._seen[name](self._taken[1])  # an extractor may have just seen the rows that another one reads
         for array in self.samples.arrays.values():
             archives.release(array)
         return seen

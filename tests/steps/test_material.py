@@ -16,7 +16,7 @@ from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Material
 from reedbench.encoders.caption_and_image import CaptionAndImage
-from reedbench.steps.material import gather
+from reedbench.steps.material import gather, others_of, remembering
 
 IDS = ["c", "a", "d", "b", "t"]
 SPLITS = ["train", "train", "train", "train", "test"]
@@ -82,3 +82,24 @@ def test_a_row_without_a_caption_is_named(written):
     parquet.write_table(pa.table({"id": ["t", "b", "c", "a"], "text": ["x"] * 4}), written)
     with pytest.raises(MissingArtefact, match=r"no caption for d \(1 of 4 rows\); caption again"):
         gather(Suite(), "d", "caption", rows.TRAIN)
+
+
+def test_rows_that_were_just_seen_are_not_seen_again():
+    asked = []
+
+    def encode(material: Material) -> np.ndarray:
+        asked.append(list(material.rows.ids))
+        return np.arange(len(material.rows))
+
+    one, same_ids = (Rows(["a", "b"], ["train"] * 2, {}) for _ in range(2))
+    seen = remembering(encode)
+    for shown in (one, one, same_ids, one):
+        np.testing.assert_array_equal(seen(Material(shown)), [0, 1])
+    assert len(asked) == 3  # rows of the same names may be others, and only the last ones are remembered
+
+
+def test_an_encoder_that_is_ready_serves_the_one_that_reads_it(written):
+    images = Rows(["a"], ["train"], {"images": np.ones((1, 1, 1, 1), np.uint8)})
+    ready = {"eye": lambda material: np.full((len(material.rows), 1), 7.0)}
+    others, _ = others_of(Suite(), "data", "caption", images, "cpu", ready)  # type: ignore[arg-type]
+    assert others["eye"](images).tolist() == [[7.0]]
