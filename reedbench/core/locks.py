@@ -7,7 +7,7 @@ and the launchers' tickets keep two processes of one workflow apart; only two wo
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -29,20 +29,24 @@ def taken(file: IO[Any]) -> bool:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file inside the block, if it is free; says whether this process has it. The file goes with it.
+def alone(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
+    """Hold the lock of a file inside the block, once it is free. The file goes with it.
 
     Also where others do the same to the same file: whoever opened one that is gone by now looks again.
+
+    Args:
+        path: of the file; its folder is made.
+        waiting: called if the lock is not free.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError), path.open("a") as file:
             if not taken(file):
-                yield False
-                return
+                waiting()
+                wait(file)
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 try:
-                    yield True
+                    yield
                 finally:
                     path.unlink(missing_ok=True)
                 return

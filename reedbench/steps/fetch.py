@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from reedbench.core import downloads, io, locks, paths
-from reedbench.core.errors import ConfigError, RunAgain
+from reedbench.core.console import say
+from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
 from reedbench.schema.suite import Suite
 from reedbench.schema.weights import Weight
@@ -21,15 +22,15 @@ def fetch(suite: Suite, arguments: Namespace) -> Made:
         MissingArtefact: a source is not to be had from here.
         ConfigError: a file is not there, or is not the one that is pinned.
         ReedbenchError: the disk is full.
-        RunAgain: another process fetches it.
     """
     name, weight = arguments.weights, suite.weight(arguments.weights)
     folder, files, card = Path(paths.pinned(name)), paths.pinned_files(name), paths.card(paths.pinned(name))
     scratch = folder / ".fetch.part"
     with ExitStack() as stack, downloads.disk_of(folder):
         stack.callback(io.prune, folder, Path())
-        if not stack.enter_context(locks.alone(folder / ".lock")):
-            raise RunAgain(f"{folder}: another process fetches it now; run again")
+        stack.enter_context(
+            locks.alone(folder / ".lock", lambda: say(f"{folder}: another process fetches it now; waiting"))
+        )
         io.remove(scratch, folder)  # of a killed attempt
         stack.callback(io.remove, scratch, folder)
         scratch.mkdir(parents=True)

