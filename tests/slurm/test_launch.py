@@ -241,7 +241,7 @@ def test_a_job_that_ends_while_it_is_requeued_does_not_start_again(bench, uninte
 
 def test_sigusr2_saves_the_state_and_requeues(bench, uninterrupted):
     bench.hold()
-    launcher = bench.start(bench.train(), REEDBENCH_FAULT="hold:before-step@8")  # no state is due at step 7 or 8
+    launcher = bench.start(bench.train(), REEDBENCH_FAULT="hold:before-step@7")  # no state is due at step 7
     job = str(bench.ticket()["job"])
     bench.until("training to reach step 6", lambda: bench.events() >= 6)
     subprocess.run(["scancel", "--signal=USR2", job], check=True)
