@@ -8,7 +8,7 @@ them are aligned.
 import mmap
 import struct
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,7 +18,12 @@ from numpy.lib import format as npy
 
 from reedbench.core import io
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.parts import BYTES
 
+PASS = 32 << 20
+"""Bytes of an array that are looked at together."""
+LARGE = BYTES
+"""Bytes of a file above which it is mapped and not loaded."""
 ALIGNED = 64
 LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: lengths of its name and of what else stands before its data
 ZIP64 = 20  # bytes that zipfile adds to a header for sizes above 4 GB
@@ -87,10 +92,28 @@ def mapped(path: Path | str, names: Iterable[str] = ()) -> dict[str, np.ndarray]
     return found
 
 
+def read(path: Path | str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an npz, of a large one as memory maps; all of them, or at least those that are named.
+
+    Raises:
+        MissingArtefact: the file is absent or damaged, or lacks one of those named.
+    """
+    large = io.require(path).stat().st_size > LARGE
+    return mapped(path, names or ()) if large else io.read_npz(path, names)
+
+
 def release(array: np.ndarray) -> None:
     """Let go of what was read of the file that an array is a map of: it would count as this process's memory."""
     if (opened := getattr(array, "_mmap", None)) is not None:
         opened.madvise(mmap.MADV_DONTNEED)
+
+
+def blocks(array: np.ndarray, rows: int | None = None) -> Iterator[np.ndarray]:
+    """Consecutive rows of an array, which may be a map of a file: copies of so many rows each, or of `PASS` bytes."""
+    rows = rows or max(1, PASS // max(1, array[:1].nbytes))
+    for begin in range(0, len(array), rows):
+        yield np.array(array[begin : begin + rows])
+        release(array)
 
 
 def _mapped(path: Path, file: IO[bytes]) -> np.ndarray:

@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +28,16 @@ def taken(file: IO[Any]) -> bool:
     return _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def opened(path: Path) -> IO[str]:
+    """Open a file to be locked; its folder is made, also while other processes remove folders that are empty."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("a")
+        except FileNotFoundError:
+            continue
+
+
 @contextmanager
 def alone(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
     """Hold the lock of a file inside the block, once it is free. The file goes with it.
@@ -39,8 +49,7 @@ def alone(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
         waiting: called if the lock is not free.
     """
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError), path.open("a") as file:
+        with opened(path) as file:
             if not taken(file):
                 waiting()
                 wait(file)

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from reedbench.core import faults, interruption, io, locks, paths
 from reedbench.core.errors import Paused, RunAgain
@@ -58,18 +57,10 @@ class Parts:
         Raises:
             RunAgain: somebody else makes them now.
         """
-        with self._opened() as lock:
+        with locks.opened(self.lock) as lock:
             if not locks.taken(lock):
                 raise RunAgain(f"{'/'.join(self.names)}: another process makes it now (it holds {self.lock})")
             yield
-
-    def _opened(self) -> IO[str]:
-        while True:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                return self.lock.open("a")
-            except FileNotFoundError:  # another process removes its own folder, and those above it while they are empty
-                continue
 
     def missing(self) -> list[int]:
         """Parts that are not there yet."""

@@ -1,7 +1,7 @@
 """Rows of different lengths in one array: row i is `values[starts[i] : starts[i] + lengths[i]]`."""
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -77,3 +77,13 @@ class Ragged:
         for row, full in zip(self, out, strict=True):
             full[: len(row)] = row
         return out
+
+
+def joined(arrays: Sequence[Any]) -> Any:
+    """Arrays of rows, all of them `Ragged` or none, one after the other; at least one."""
+    if len(arrays) == 1:
+        return arrays[0]
+    if isinstance(arrays[0], Ragged):
+        values, lengths = zip(*((array.values, array.lengths) for array in arrays), strict=True)
+        return Ragged(np.concatenate(values), np.concatenate(lengths))
+    return np.concatenate(arrays)

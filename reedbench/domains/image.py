@@ -10,10 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from reedbench.core import archives, io
+from reedbench.core import archives
 from reedbench.core.archives import Stream
 from reedbench.core.constants import IMAGE_LEVELS
-from reedbench.core.parts import BYTES
 
 PART = 1024  # images that are worked on together
 ROW = 5  # images side by side in a montage
@@ -102,7 +101,5 @@ def read_samples(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         MissingArtefact: the file is absent or damaged.
     """
-    names = ("arr_0", "labels")
-    large = io.require(path).stat().st_size > BYTES
-    arrays = archives.mapped(path, names) if large else io.read_npz(path, names)
+    arrays = archives.read(path, ("arr_0", "labels"))
     return arrays["arr_0"].transpose(0, 3, 1, 2), arrays["labels"]

@@ -65,7 +65,8 @@ class Af3Export(PreparedEncoder):
 
         Raises:
             MissingArtefact: a chain has no export.
-            ConfigError: two chains have the same.
+            ConfigError: two chains have the same. When it is used: an export is damaged, has no such embedding, or has
+                another length than its chain.
         """
         rows = material.rows
         files = self._files(rows)

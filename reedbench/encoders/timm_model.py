@@ -82,6 +82,8 @@ class TimmModel(PreparedEncoder):
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Draw and calibrate random weights, if so; then measure moments, and how much of the labels is to be seen."""
+        from reedbench.nn import timm_models
+
         began = time.process_time()
         train, test = (part.take(range(0, len(part.rows), self.every)) for part in (train, test))
         weights = self._drawn(train, stream) if self.weights == RANDOM else {}
@@ -94,7 +96,7 @@ class TimmModel(PreparedEncoder):
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "pixels": prepare.size,
             "resampling": prepare.resampling,
-            "precision": "fp32" if next(network.parameters()).dtype.itemsize == 4 else "bf16",
+            "precision": timm_models.computes_in(self.precision, "cpu"),
             "measured_on": len(train.rows),
         }
         if "labels" in train.rows.arrays and len(test.rows):

@@ -96,9 +96,10 @@ class Status:
         for benchmark in dict.fromkeys(run.benchmark for run in self.runs):
             for cell in benchmark.cells(benchmark.spec.methods):
                 place = (*cell.run.names, paths.step_name(cell.step).removeprefix("step-"), cell.sampler)
-                arguments, keys = words.cell(*place), (cell.run.key, cell.sampling_key)
-                found[words.cell_key("sample", *place)] = words.sample(arguments, *reversed(keys))
-                found[words.cell_key("evaluate", *place)] = words.evaluate(arguments, benchmark.evaluation_key, *keys)
+                arguments, recipe, sampling = words.cell(*place), cell.run.key, cell.sampling_key
+                scoring = words.evaluate(arguments, benchmark.evaluation_key, recipe, sampling)
+                found[words.cell_key("sample", *place)] = words.sample(arguments, sampling, recipe)
+                found[words.cell_key("evaluate", *place)] = scoring
         return found
 
     def _kept(self) -> str:

@@ -10,16 +10,15 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from reedbench.core import io
+from reedbench.core import archives, io
 from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.domains.rows import Rows
-
-PASS = 32 << 20  # bytes of features that are looked at together
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: metrics of one cell share computations
@@ -44,10 +43,10 @@ class Features:
         labels, predicted = (None if part is None else part[rows] for part in (self.labels, self.predicted))
         return Features(self.features[rows], labels, predicted, self.device)
 
+    @cached_property
     def finite(self) -> bool:
-        """Whether all features are finite numbers."""
-        size = max(1, PASS // max(1, self.features[:1].nbytes))
-        return all(np.isfinite(self.features[i : i + size]).all() for i in range(0, len(self), size))
+        """Whether all features are finite numbers; looked at once for all metrics."""
+        return all(np.isfinite(block).all() for block in archives.blocks(self.features))
 
 
 @dataclass(frozen=True)
@@ -274,7 +273,7 @@ class FeatureMetric(AbstractMetric):
         for what, data in (("samples", generated), ("reference rows", reference)):
             if len(data) < self.least_n():
                 raise MetricError(f"{self.family}: needs at least {self.least_n()} {what}, got {len(data)}")
-            if not data.finite():
+            if not data.finite:
                 raise MetricError(f"{self.family}: the features of the {what} are not finite")
         if self.needs_classifier and generated.predicted is None:
             raise MetricError(f"{self.family}: extractor {self.extractor} says nothing about classes")

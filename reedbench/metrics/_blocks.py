@@ -14,8 +14,6 @@ from reedbench.metrics import Features
 if TYPE_CHECKING:
     from torch import Tensor
 
-ENTRIES = 1 << 22
-"""Numbers of a block: 32 MiB in float64."""
 FEW = 4096
 """Rows up to which all distances are computed at once."""
 ROWS = {"cpu": 1024, "cuda": 8192}
@@ -27,22 +25,21 @@ def few(*data: Features) -> bool:
     return max(map(len, data)) <= FEW
 
 
-def blocks(array: np.ndarray, rows: int | None = None) -> Iterator[np.ndarray]:
-    """Consecutive rows of an array, which may be a map of a file; of each block a copy."""
-    rows = rows or max(1, ENTRIES // max(1, array[:1].size))
-    for begin in range(0, len(array), rows):
-        yield np.array(array[begin : begin + rows])
-        archives.release(array)
-
-
 def moments(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (dim,) and covariance (dim, dim) with n - 1 of rows (n, dim) float64."""
-    if array.size <= ENTRIES:
+    if array.nbytes <= archives.PASS:
         whole = np.asarray(array)
         return whole.mean(0), np.cov(whole, rowvar=False)
-    mean = sum(block.sum(0) for block in blocks(array)) / len(array)
-    scatter = sum(centred.T @ centred for centred in (block - mean for block in blocks(array)))
+    mean = sum(block.sum(0) for block in archives.blocks(array)) / len(array)
+    scatter = sum(centred.T @ centred for centred in (block - mean for block in archives.blocks(array)))
     return mean, scatter / (len(array) - 1)
+
+
+def distances(points: Features, centres: Features) -> "Tensor":
+    """(points, centres) distances of few rows, all at once; float64."""
+    import torch
+
+    return torch.cdist(*(torch.from_numpy(taken(data.features, slice(None))) for data in (points, centres)))
 
 
 def smallest(points: Features, centres: Features, k: int) -> "Iterator[Tensor]":
@@ -74,7 +71,7 @@ def inside(points: Features, centres: Features, radii: "Tensor") -> float:
 def _on(data: Features) -> "Iterator[Tensor]":
     import torch
 
-    for block in blocks(data.features, ROWS[data.device]):
+    for block in archives.blocks(data.features, ROWS[data.device]):
         yield torch.from_numpy(block).to(data.device)
 
 

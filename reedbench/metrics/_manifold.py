@@ -90,7 +90,7 @@ def recall(generated: Features, reference: Features, neighbours: int) -> float:
 @lru_cache(maxsize=8)
 def _at_once(generated: Features, reference: Features, neighbours: int) -> tuple[float, float]:
     """Precision and recall; all distances are in memory together."""
-    apart = _distances(reference, generated)
+    apart = _blocks.distances(reference, generated)
     recall = (apart <= _all_radii(generated, neighbours)).any(dim=1)
     precision = (apart.T <= _all_radii(reference, neighbours)).any(dim=1)
     return precision.float().mean().item(), recall.float().mean().item()
@@ -99,13 +99,7 @@ def _at_once(generated: Features, reference: Features, neighbours: int) -> tuple
 @lru_cache(maxsize=8)  # streams of samples share a reference
 def _all_radii(data: Features, neighbours: int) -> "Tensor":
     """(n,) distances to the k-th neighbour, the row itself not counted."""
-    return _distances(data, data).kthvalue(neighbours + 1).values
-
-
-def _distances(one: Features, other: Features) -> "Tensor":
-    import torch
-
-    return torch.cdist(*(torch.from_numpy(_blocks.taken(data.features, slice(None))) for data in (one, other)))
+    return _blocks.distances(data, data).kthvalue(neighbours + 1).values
 
 
 @lru_cache(maxsize=8)

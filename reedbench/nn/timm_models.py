@@ -81,17 +81,17 @@ def filled(name: str, state: Mapping[str, Tensor], size: int | None = None) -> n
     return network
 
 
-def computes_in(precision: Precision, device: str) -> torch.dtype:
+def computes_in(precision: Precision, device: str) -> Precision:
     """bf16 where that is asked for and is fast: a CPU without such instructions would take twenty times as long."""
-    half = precision == "bf16" and (device != "cpu" or numerics.cpu_has_bf16())
-    return torch.bfloat16 if half else torch.float32
+    return "bf16" if precision == "bf16" and (device != "cpu" or numerics.cpu_has_bf16()) else "fp32"
 
 
 def placed(network: nn.Module, precision: Precision, device: str = "cpu") -> nn.Module:
     """A network on its device, channels last, as `computes_in` says."""
     if device == "cpu":
         allocator.keep()
-    return network.to(device=device, dtype=computes_in(precision, device), memory_format=torch.channels_last)
+    kind = torch.bfloat16 if computes_in(precision, device) == "bf16" else torch.float32
+    return network.to(device=device, dtype=kind, memory_format=torch.channels_last)
 
 
 def _unwrapped(state: Mapping[str, Any]) -> Mapping[str, Tensor]:

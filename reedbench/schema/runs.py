@@ -158,7 +158,7 @@ class Benchmark:
     def precision(self) -> Settings:
         """In which precision networks sample, where it is not the neutral one."""
         asked = self.spec.sampling.precision
-        return {} if asked == type(self.spec.sampling).model_fields["precision"].default else {"precision": asked}
+        return {} if asked == "fp32" else {"precision": asked}
 
     @property
     def extractors(self) -> list[str]:
@@ -333,6 +333,12 @@ class Cell:
     def title(self) -> str:
         """`digits/reed/seed0/400/ode`."""
         return f"{self.run.title}/{self.step}/{self.sampler}"
+
+    @property
+    def path_names(self) -> tuple[str, ...]:
+        """`digits, reed, seed0, step-0000400, ode`: below which its parts lie."""
+        run = self.run
+        return run.benchmark.name, run.method, f"seed{run.seed}", paths.step_name(self.step), self.sampler
 
     @property
     def drawer(self) -> Any:

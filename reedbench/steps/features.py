@@ -18,6 +18,7 @@ from reedbench.steps.material import others_of, remembering, weights_of
 from reedbench.steps.precision import precise
 from reedbench.steps.threads import pinned
 
+ARRAYS = ("features", "labels", "predicted")  # of `Features`, as they lie in files
 PASS = BYTES // 2  # bytes that go into an encoder and come out of it at once: in float32 they are several times as many
 
 
@@ -64,6 +65,37 @@ def seen_by(
     return seen, inputs + read
 
 
+class Extraction:
+    """An extractor on all rows of some data, in parts that are cut by what they read and write.
+
+    The first row says how large the features of the others are.
+
+    Attributes:
+        parts: rows of each part.
+    """
+
+    def __init__(self, seen: Callable[[Rows], Features], data: Rows, take: Callable[[range], Rows]) -> None:
+        """`take` gives some of the rows, as `data.take` does."""
+        self.seen, self.take = seen, take
+        self.sizes = data.sizes(), np.full(len(data), seen(self.take(range(1))).features.nbytes)
+        self.parts = cuts(np.maximum(*self.sizes).tolist(), BYTES, shards.ROWS_PER_SHARD)
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of each part."""
+        return [part.stop - part.start for part in self.parts]
+
+    @property
+    def plain(self) -> list[int]:
+        """The cut, as a plain value."""
+        return [part.stop for part in self.parts]
+
+    def write(self, number: int, file: Path) -> None:
+        """Make one part, pass by pass."""
+        found = [self.seen(self.take(some)) for some in passes(self.parts[number], *self.sizes)]
+        io.write_tensors(file, _joined(found))
+
+
 def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
     """Rows that go through an encoder together: what they read and write stays below `PASS`."""
     begin = part.start
@@ -72,9 +104,7 @@ def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
 
 def in_passes(seen: Callable[[Rows], Features], data: Rows) -> Features:
     """All of some data under an extractor, of which little is looked at together."""
-    found = [seen(data.take(range(len(data))[part])) for part in cuts(data.sizes().tolist(), PASS)]
-    arrays = [_arrays(one) for one in found]
-    return Features(**{name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
+    return Features(**_joined([seen(data.take(range(len(data))[part])) for part in cuts(data.sizes().tolist(), PASS)]))
 
 
 def reference_of(benchmark: Benchmark, extractor: str, device: str) -> tuple[Features, str]:
@@ -88,16 +118,10 @@ def reference_of(benchmark: Benchmark, extractor: str, device: str) -> tuple[Fea
     return replace(read_features(file), device=device), file
 
 
-def write_part(file: Path, seen: Sequence[Features]) -> None:
-    """Write features of consecutive rows as one part."""
-    arrays = [_arrays(one) for one in seen]
-    io.write_tensors(file, {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
-
-
-def _arrays(features: Features) -> dict[str, np.ndarray]:
-    """Features, and of a classifier the classes that rows have and those that it sees."""
-    arrays = {"features": features.features, "labels": features.labels, "predicted": features.predicted}
-    return {name: array for name, array in arrays.items() if array is not None}
+def _joined(parts: Sequence[Features]) -> dict[str, np.ndarray]:
+    """Features of consecutive rows, and of a classifier the classes that rows have and those that it sees."""
+    names = [name for name in ARRAYS if getattr(parts[0], name) is not None]
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
 
 def write_features(path: str, parts: Sequence[Path]) -> None:
@@ -108,7 +132,7 @@ def write_features(path: str, parts: Sequence[Path]) -> None:
     first, rows_of = shards.Shards.of(parts[:1]), [len(shards.Shards.of([part])) for part in parts]
     arrays = {
         name: Stream(sum(rows_of), first.shape(name), first.dtype(name), _pieces(parts, name))
-        for name in ("features", "labels", "predicted")
+        for name in ARRAYS
         if name in first.names
     }
     archives.write(path, arrays, aligned=len(parts) > 1)
@@ -121,6 +145,5 @@ def _pieces(parts: Sequence[Path], name: str) -> Iterator[np.ndarray]:
 
 def read_features(path: str) -> Features:
     """Reference features, as `write_features` wrote them: memory maps, where they are large."""
-    large = io.require(path).stat().st_size > BYTES
-    arrays = archives.mapped(path) if large else io.read_npz(path)
+    arrays = archives.read(path)
     return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"))

@@ -16,7 +16,7 @@ from reedbench.core import console, io, paths, provenance, shards
 from reedbench.core.errors import ConfigError
 from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, joined
 from reedbench.core.staging import staged
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
@@ -24,7 +24,7 @@ from reedbench.encoders import AbstractEncoder, Encode, Material
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
-from reedbench.steps.features import passes, seen_by, write_features, write_part
+from reedbench.steps.features import Extraction, passes, seen_by, write_features
 from reedbench.steps.material import gather, weights_of
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
@@ -124,7 +124,8 @@ class Coded:
         Raises:
             ConfigError: a value does not fit, or rows have other shapes than the first one.
         """
-        return _together([self._passed(some) for some in passes(self.parts[number], *self.sizes)])
+        found: np.ndarray | Ragged = joined([self._passed(some) for some in passes(self.parts[number], *self.sizes)])
+        return found
 
     def _passed(self, some: range) -> np.ndarray | Ragged:
         part = self.material.take(some)
@@ -135,16 +136,6 @@ class Coded:
                 f"of {self.shape} before; all rows need the same"
             )
         return found
-
-
-def _together(found: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:
-    """Arrays of rows as one."""
-    if len(found) == 1:
-        return found[0]
-    ragged = [one for one in found if isinstance(one, Ragged)]
-    if ragged:
-        return Ragged(np.concatenate([one.values for one in ragged]), np.concatenate([one.lengths for one in ragged]))
-    return np.concatenate([np.asarray(one) for one in found])
 
 
 def _halved(found: np.ndarray | Ragged, ids: Sequence[str], encoder: AbstractEncoder) -> np.ndarray | Ragged:
@@ -171,21 +162,12 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
         with timed(ranks.device) as begun:
             train = rows.read(paths.data(dataset), rows.TRAIN)
             seen, inputs = seen_by(suite, dataset, name, train, ranks.device)
-            read, written = train.sizes(), np.full(len(train), seen(train.take([0])).features.nbytes)
+            extraction = Extraction(seen, train, train.take)
         files = [data, *inputs]
-        cut = cuts(np.maximum(read, written).tolist(), BYTES, shards.ROWS_PER_SHARD)
-        decides = [
-            settings.key(settings.encoder(suite, dataset, name)),
-            _digests(files),
-            ranks.device,
-            [one.stop for one in cut],
-        ]
-        parts = Parts(("statistics", dataset, name), decides, len(cut))
-
-        def make(number: int, part: Path) -> None:
-            write_part(part, [seen(train.take(some)) for some in passes(cut[number], read, written)])
-
-        with filled(parts, ranks, make, [one.stop - one.start for one in cut]):
+        key = settings.key(settings.encoder(suite, dataset, name))
+        decides = [key, _digests(files), ranks.device, extraction.plain]
+        parts = Parts(("statistics", dataset, name), decides, len(extraction.parts))
+        with filled(parts, ranks, extraction.write, extraction.rows):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
             if not ranks.first:
                 return None

@@ -16,7 +16,7 @@ from reedbench.core import io, numerics, paths, provenance, seeds, shards, store
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.parts import Parts, even_cuts
 from reedbench.core.provenance import Made
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, joined
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.schema.runs import Cell
@@ -53,8 +53,7 @@ def sample(cell: Cell, arguments: Namespace) -> Made | None:
             drawing.plain,
             device,
         ]
-        names = ("sample", benchmark.name, run.method, f"seed{run.seed}", paths.step_name(cell.step), cell.sampler)
-        parts = Parts(names, decides, len(drawing.parts))
+        parts = Parts(("sample", *cell.path_names), decides, len(drawing.parts))
         with filled(parts, ranks, drawing.draw, [part.stop - part.start for part in drawing.parts], "sample"):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
             if not ranks.first:
@@ -101,7 +100,8 @@ class Drawing:
         """Draw one part, batch by batch."""
         chosen = self.order[self.parts[number]]
         batches = [self._batch(chosen[begin : begin + self.batch]) for begin in range(0, len(chosen), self.batch)]
-        shards.write_part(file, _joined([batch.arrays for batch in batches]))
+        names = batches[0].arrays
+        shards.write_part(file, {name: joined([batch.arrays[name] for batch in batches]) for name in names})
 
     @torch.no_grad()
     def _batch(self, index: np.ndarray) -> Rows:
@@ -132,18 +132,6 @@ def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:
     """The order of drawing: rows of like length share a batch, so that little of it is padding."""
     array = asked.arrays.get(lengths_of or "")
     return np.argsort(array.lengths if isinstance(array, Ragged) else np.zeros(len(asked)), kind="stable")
-
-
-def _joined(batches: list[Any]) -> dict[str, Any]:
-    """The arrays of all batches, one after the other."""
-
-    def join(name: str) -> Any:
-        arrays = [batch[name] for batch in batches]
-        if isinstance(arrays[0], Ragged):
-            return Ragged(np.concatenate([a.values for a in arrays]), np.concatenate([a.lengths for a in arrays]))
-        return np.concatenate(arrays)
-
-    return {name: join(name) for name in batches[0]}
 
 
 def check_weights(cell: Cell) -> None:

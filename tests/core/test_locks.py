@@ -54,6 +54,13 @@ def test_one_is_alone_while_the_other_waits_and_nothing_is_left(tmp_path):
     assert not path.exists()
 
 
+def test_an_error_inside_is_nobodys_but_the_callers(tmp_path):
+    path = tmp_path / ".lock"
+    with pytest.raises(FileNotFoundError, match="elsewhere"), locks.alone(path, pytest.fail):
+        raise FileNotFoundError("elsewhere")
+    assert not path.exists()
+
+
 def test_whoever_opened_a_lock_that_is_gone_by_now_looks_again(tmp_path, monkeypatch):
     """Between its opening and its locking the holder before removes the file, and a third process makes a new one."""
     path, taken, seen = tmp_path / ".lock", locks.taken, []

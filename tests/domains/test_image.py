@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reedbench.core import archives
 from reedbench.core.errors import MissingArtefact
 from reedbench.domains import image
 
@@ -58,7 +59,7 @@ def test_a_sample_file_is_nhwc_uint8_under_the_name_that_evaluators_expect(tmp_p
 
 
 def test_many_samples_are_read_as_a_map_of_their_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(image, "BYTES", 100)
+    monkeypatch.setattr(archives, "LARGE", 100)
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), dtype=np.uint8)
     image.write_samples(tmp_path / "s.npz", [images], np.arange(5))
     read, labels = image.read_samples(tmp_path / "s.npz")

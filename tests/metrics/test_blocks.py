@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reedbench.core import archives
 from reedbench.core.errors import MetricError
 from reedbench.metrics import Features, _blocks
 from reedbench.metrics.copying import Copying
@@ -38,7 +39,7 @@ def test_blocks_change_nothing_but_the_last_digits(metric, settings, pair, monke
     at_once = asked.checked(*pair)
     assert at_once > 0
     monkeypatch.setattr(_blocks, "FEW", 1)
-    monkeypatch.setattr(_blocks, "ENTRIES", 64 * DIM)
+    monkeypatch.setattr(archives, "PASS", 64 * DIM * 8)
     monkeypatch.setitem(_blocks.ROWS, "cpu", 64)
     in_blocks = asked.checked(*(Features(data.features) for data in pair))
     assert in_blocks == pytest.approx(at_once, rel=1e-7)  # torch-fidelity's shares are float32

@@ -12,6 +12,8 @@ import yaml
 from reedbench import cli
 from reedbench.schema import suite
 
+sys.path.insert(0, str(Path(__file__).parent))  # so that `mistakes` can be imported
+
 BENCHMARK: dict[str, Any] = {
     "title": "Tiny",
     "dataset": {"uses": "digits"},

@@ -1,18 +1,16 @@
 """Samples and their features go part by part: the same bytes at any batch size, after kills, and on any processes."""
 
 import contextlib
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from forked import in_processes
+from forked import in_processes, killed
 
 from reedbench import steps
-from reedbench.core import faults, io, paths, provenance, shards
+from reedbench.core import archives, faults, io, paths, provenance, shards
 from reedbench.core.parts import every
 from reedbench.domains import image
 from reedbench.schema import suite
@@ -85,16 +83,6 @@ def remove(verb: str) -> dict[str, str]:
     return wanted
 
 
-def killed(verb: str) -> None:
-    """Run a step in a forked process that is killed."""
-    child = os.fork()
-    if child == 0:
-        os._exit(run(verb))
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
-
-
 @pytest.mark.parametrize("batch", [1, 7, 16, 64])
 def test_sample_i_has_the_same_bytes_at_any_batch_size(work, batch):
     wanted = remove("sample")
@@ -109,7 +97,7 @@ def test_killed_at_three_points_it_goes_on_and_ends_in_the_same_bytes(verb, work
     wanted, last = remove(verb), STEPS[verb][1] - 1
     for fault, there in (("before-part@1", 1), ("after-part@2", 3), (f"after-part@{last}", last + 1)):
         monkeypatch.setenv(faults.VARIABLE, fault)
-        killed(verb)
+        killed(lambda: run(verb))
         ((_, folder),) = every()
         assert len(list(folder.glob("part-*.safetensors"))) == there
     monkeypatch.delenv(faults.VARIABLE)
@@ -132,7 +120,7 @@ def test_several_processes_leave_the_same_bytes(verb, world, work):
 def test_parts_of_other_weights_are_not_taken(work, monkeypatch):
     edit("count: 64, batch: 64", "count: 64, batch: 8")
     monkeypatch.setenv(faults.VARIABLE, "after-part@2")
-    killed("sample")
+    killed(lambda: run("sample"))
     monkeypatch.delenv(faults.VARIABLE)
     wanted = remove("sample")
     receipt, weights = (
@@ -149,7 +137,7 @@ def test_parts_of_other_weights_are_not_taken(work, monkeypatch):
 def test_features_that_are_too_large_for_memory_score_the_same(work, monkeypatch):
     wanted = remove("evaluate")
     monkeypatch.setattr(seeing, "LARGE", 1)
-    monkeypatch.setattr(image, "BYTES", 1)
+    monkeypatch.setattr(archives, "LARGE", 1)
     assert run("evaluate") == 0
     assert left_by("evaluate") == wanted
     assert list(every()) == []

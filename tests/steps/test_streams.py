@@ -1,15 +1,13 @@
 """Steps that go part by part: killed anywhere, and shared by any number of processes, they end in the same bytes."""
 
 import contextlib
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from forked import in_processes
+from forked import in_processes, killed
 
 from reedbench import steps
 from reedbench.core import faults, interruption, io, paths, provenance, shards
@@ -73,22 +71,12 @@ def again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     return remove
 
 
-def killed(command: str) -> None:
-    """Run a step in a forked process that is killed."""
-    child = os.fork()
-    if child == 0:
-        os._exit(run(command))
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_three_points_a_step_goes_on_and_ends_in_the_same_bytes(step, again, monkeypatch):
     command, wanted = again(step)
     for fault, left in (("before-part@1", 1), ("after-part@2", 3), (f"after-part@{STEPS[step][2] - 1}", None)):
         monkeypatch.setenv(faults.VARIABLE, fault)
-        killed(command)
+        killed(lambda: run(command))
         ((_, folder),) = every()
         kept = {file.name: file.stat().st_ino for file in folder.glob("part-*[0-9].*") if file.suffix != ".json"}
         assert len({name.split(".")[0] for name in kept}) == (left or STEPS[step][2])
@@ -117,7 +105,7 @@ def test_several_processes_make_the_same_bytes_and_the_first_one_records_them(st
 def test_a_step_that_one_process_began_three_go_on_with(again, monkeypatch):
     command, wanted = again("represent")
     monkeypatch.setenv(faults.VARIABLE, "after-part@1")
-    killed(command)
+    killed(lambda: run(command))
     monkeypatch.delenv(faults.VARIABLE)
     assert in_processes(3, lambda: run(command)) == [0] * 3
     assert digests(PATCHES) == wanted
@@ -155,7 +143,7 @@ def test_a_step_that_another_process_is_at_is_not_done_twice(again, monkeypatch,
 def test_what_a_part_took_is_counted_whoever_made_it(again, monkeypatch):
     command, _ = again("represent")
     monkeypatch.setenv(faults.VARIABLE, "after-part@1")
-    killed(command)
+    killed(lambda: run(command))
     monkeypatch.delenv(faults.VARIABLE)
     ((_, folder),) = every()
     for number in range(2):
@@ -167,7 +155,7 @@ def test_what_a_part_took_is_counted_whoever_made_it(again, monkeypatch):
 def test_parts_of_other_data_are_not_taken(again, monkeypatch):
     command, wanted = again("represent")
     monkeypatch.setenv(faults.VARIABLE, "after-part@1")
-    killed(command)
+    killed(lambda: run(command))
     monkeypatch.delenv(faults.VARIABLE)
     weights = Path(paths.weights(paths.encoder("digits", "patches")))
     other = {name: np.roll(array, 1) for name, array in io.read_tensors(weights).items()}

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -75,3 +76,13 @@ def _reserved_port() -> Iterator[int]:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
         yield int(reserved.getsockname()[1])
+
+
+def killed(work: Callable[[], int]) -> None:
+    """Do something in a forked process, which has to be killed at it."""
+    child = os.fork()
+    if child == 0:
+        os._exit(work())
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import killed
 from tiny_runs import outcome, train, train_both
 
 from reedbench.core import faults, paths
@@ -38,23 +39,12 @@ FAULTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("large", [saving.LARGE, 0], ids=["training waits", "a thread saves"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_killed_at_a_named_point_it_ends_in_the_same_bytes(run, fault, monkeypatch):
+def test_killed_at_a_named_point_it_ends_in_the_same_bytes(run, fault, large, monkeypatch):
+    monkeypatch.setattr(saving, "LARGE", large)
     monkeypatch.setenv(faults.VARIABLE, fault)
-    _, status = os.waitpid(in_a_child((0, 1)), 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
-    monkeypatch.delenv(faults.VARIABLE)
-    train_both()
-    assert outcome() == run
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_killed_while_a_thread_saves_it_ends_in_the_same_bytes(run, fault, monkeypatch):
-    monkeypatch.setattr(saving, "LARGE", 0)
-    monkeypatch.setenv(faults.VARIABLE, fault)
-    _, status = os.waitpid(in_a_child((0, 1)), 0)
-    assert os.WIFSIGNALED(status)
+    killed(lambda: train(0) or train(1))
     monkeypatch.delenv(faults.VARIABLE)
     train_both()
     assert outcome() == run
