@@ -10,6 +10,8 @@ attempt, and a state that survives kill, preemption and `--rerun-incomplete` can
     events.jsonl                        progress
     lock                                held by the process that trains
 
+Large weights and states lie in several files each (`core.divided`): the one named here is the first, written last.
+
 A record is the last thing that a save point writes, and is never deleted: with it and the weights any segment can be
 published again without training, whatever other recipe has been trained since.
 """

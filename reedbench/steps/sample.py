@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reedbench.core import io, numerics, paths, provenance, seeds, shards, stores
+from reedbench.core import divided, io, numerics, paths, provenance, seeds, shards, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.parts import Parts, even_cuts
 from reedbench.core.provenance import Made
@@ -162,7 +162,7 @@ def check_weights(cell: Cell) -> None:
 def network_of(spec: Any, facts: dict[str, Any], file: str, device: str) -> Any:
     """The backbone of a benchmark with averaged weights, in eval mode."""
     backbone = spec.backbone.build(spec.codec.shape(facts), facts)
-    weights = io.read_tensors(file)
+    weights = divided.read(file)
     _fill(backbone, {n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")}, file)
     return backbone.to(device).eval()
 

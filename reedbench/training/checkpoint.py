@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reedbench.core import faults, io, locks, stores
+from reedbench.core import divided, faults, io, locks, stores
 from reedbench.core.console import say
 from reedbench.core.errors import MissingArtefact, RunAgain
 
@@ -68,7 +68,7 @@ class Store(stores.Folder):
         """A state and its journal, or nothing if either is damaged."""
         try:
             journal = io.read_object(self.state_file(step).with_suffix(".json"), JOURNAL)
-            return load_file(self.state_file(step)), journal
+            return _load(self.state_file(step)), journal
         except (OSError, SafetensorError, MissingArtefact) as error:
             say(f"state of step {step} is unusable ({error}); going back to an older one")
             return None
@@ -85,8 +85,11 @@ class Store(stores.Folder):
         record = self.record(step)
         if record is None or not self.weights_file(step).exists():
             return False
-        if record["weights"] == io.sha256(self.weights_file(step)):
-            return True
+        try:
+            if record["weights"] == io.sha256(divided.files(self.weights_file(step))[0]):
+                return True
+        except MissingArtefact:
+            pass
         say(f"{self.weights_file(step)}: is not what training wrote; it is trained again")
         return False
 
@@ -98,12 +101,20 @@ class Store(stores.Folder):
         for old in set(steps) - kept:
             self.state_file(old).unlink()
             self.state_file(old).with_suffix(".json").unlink(missing_ok=True)
+        divided.clear(self.states)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors atomically; the bytes depend on names and values alone (no metadata)."""
-    with io.atomic(path) as part:
-        save_file({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}, part)
+    """Write tensors atomically, in several files where they are large; the bytes depend on names and values alone."""
+
+    def save(some: dict[str, Tensor], file: Path, header: dict[str, str] | None) -> None:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in some.items()}, file, header)
+
+    divided.write(path, tensors, save)
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    return {name: tensor for file in divided.files(path) for name, tensor in load_file(file).items()}
 
 
 def publish(files: list[Path], extra: Mapping[str, str], out: Path | str) -> None:

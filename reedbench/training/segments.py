@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from reedbench.core import faults, interruption, io, numerics, stores
+from reedbench.core import divided, faults, interruption, io, numerics, stores
 from reedbench.core.console import Track, say
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
 from reedbench.core.numerics import Numerics
@@ -290,7 +290,7 @@ def _publish(work: Session) -> Trained:
     last, spans = records[segment.stop], _under({**told, **records}, segment)
     under = numerics.joined([span[UNDER] for span in spans])
     faults.reach("before-publish", segment.stop)
-    files = [store.weights_file(step) for step in segment.due]
+    files = [file for step in segment.due for file in divided.files(store.weights_file(step))]
     publish(files, {"curve.csv": curve.as_csv(_rows(told, segment), learner.factors)}, segment.out)
     faults.reach("before-receipt", segment.stop)
     receipt: dict[str, Any] = {
