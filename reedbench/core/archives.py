@@ -5,13 +5,14 @@ file. What is written here is byte for byte what `numpy.savez` writes, unless it
 them are aligned.
 """
 
+import math
 import mmap
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -100,6 +101,30 @@ def read(path: Path | str, names: Sequence[str] | None = None) -> dict[str, np.n
     """
     large = io.require(path).stat().st_size > LARGE
     return mapped(path, names or ()) if large else io.read_npz(path, names)
+
+
+class Chosen:
+    """Some rows of an array that is a map of a file: as that array, read when they are asked for."""
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
+        self.array, self.rows, self.dtype = array, rows, array.dtype
+        self.shape = (len(rows), *array.shape[1:])
+        self.nbytes = math.prod(self.shape) * array.dtype.itemsize
+        self._mmap = getattr(array, "_mmap", None)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        return np.asarray(self.array[self.rows[rows]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.array[self.rows], dtype)
+
+
+def chosen(array: Any, rows: slice | np.ndarray) -> Any:
+    """Rows of an array: those of a map stay in the file."""
+    return array[rows] if isinstance(rows, slice) or not isinstance(array, np.memmap) else Chosen(array, rows)
 
 
 def release(array: np.ndarray) -> None:

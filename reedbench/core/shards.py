@@ -9,6 +9,7 @@ import json
 import math
 import mmap
 import os
+import resource
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ from reedbench.core.ragged import Ragged
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
 LENGTHS = "#lengths"
-OPEN = 128  # shards of a folder that are mapped at a time: each is an open file, of which a process may have 1,024
+OPEN = 128  # shards of a folder that stay mapped at least: each is an open file, of which a process may have 1,024
+MOST = 8192  # and at most: the system counts maps too
 LARGE_ROW = 1 << 14  # bytes from which on rows are copied one by one
 
 
@@ -99,6 +101,7 @@ class Shards:
         self._shards = [_Shard(file) for file in files]
         self._mapped: OrderedDict[int, _Mapped] = OrderedDict()
         self._lock = Lock()  # training reads in two threads
+        self._most = min(MOST, max(OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8))
         self.starts = np.cumsum([0] + [shard.rows for shard in self._shards])
 
     def _arrays(self, number: int) -> dict[str, Any]:
@@ -106,7 +109,7 @@ class Shards:
         with self._lock:
             if number not in self._mapped:
                 self._mapped[number] = self._shards[number].mapped()
-                if len(self._mapped) > OPEN:
+                if len(self._mapped) > self._most:
                     self._mapped.popitem(last=False)
             self._mapped.move_to_end(number)
             return self._mapped[number].arrays

@@ -41,7 +41,7 @@ class Features:
     def take(self, rows: slice | np.ndarray) -> "Features":
         """A part of the rows."""
         labels, predicted = (None if part is None else part[rows] for part in (self.labels, self.predicted))
-        return Features(self.features[rows], labels, predicted, self.device)
+        return Features(archives.chosen(self.features, rows), labels, predicted, self.device)
 
     @cached_property
     def finite(self) -> bool:

@@ -61,3 +61,17 @@ def test_what_no_map_can_show_is_one_line(tmp_path):
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(MissingArtefact, match="not a whole npz file"):
         archives.mapped(file)
+
+
+def test_rows_chosen_of_a_map_stay_in_the_file_and_are_those_of_the_array(tmp_path):
+    array, order = np.arange(60.0).reshape(20, 3), np.random.default_rng(0).permutation(20)[:7]
+    np.savez(tmp_path / "x.npz", array=array)
+    mapped = archives.mapped(tmp_path / "x.npz")["array"]
+    chosen = archives.chosen(mapped, order)
+    assert isinstance(chosen, archives.Chosen)
+    assert (chosen.shape, chosen.dtype, chosen.nbytes, len(chosen)) == ((7, 3), array.dtype, 7 * 24, 7)
+    np.testing.assert_array_equal(np.asarray(chosen), array[order])
+    np.testing.assert_array_equal(chosen[np.array([3, 1])], array[order][[3, 1]])
+    np.testing.assert_array_equal(np.concatenate(list(archives.blocks(chosen, 2))), array[order])
+    assert isinstance(archives.chosen(array, order), np.ndarray)
+    assert isinstance(archives.chosen(mapped, slice(2, 5)), np.memmap)

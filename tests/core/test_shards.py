@@ -48,7 +48,7 @@ def test_rows_come_in_the_order_asked_for(tmp_path, arrays, per_shard, rows):
 
 @pytest.mark.parametrize("large", [1, shards.LARGE_ROW])
 def test_few_shards_are_open_at_a_time(tmp_path, arrays, large, monkeypatch):
-    monkeypatch.setattr(shards, "OPEN", 2)
+    monkeypatch.setattr(shards, "MOST", 2)
     monkeypatch.setattr(shards, "LARGE_ROW", large)
     shards.write(tmp_path / "s", arrays, 3)
     store = shards.Shards(tmp_path / "s")
@@ -62,7 +62,7 @@ def test_few_shards_are_open_at_a_time(tmp_path, arrays, large, monkeypatch):
 
 
 def test_threads_may_read_one_folder_together(tmp_path, arrays, monkeypatch):
-    monkeypatch.setattr(shards, "OPEN", 1)
+    monkeypatch.setattr(shards, "MOST", 1)
     shards.write(tmp_path / "s", arrays, 1)
     store = shards.Shards(tmp_path / "s")
 

@@ -45,6 +45,19 @@ def test_blocks_change_nothing_but_the_last_digits(metric, settings, pair, monke
     assert in_blocks == pytest.approx(at_once, rel=1e-7)  # torch-fidelity's shares are float32
 
 
+@pytest.mark.parametrize(("metric", "settings"), [*METRICS, (KernelDistance, {"subset_size": 50, "subsets": 2})])
+def test_halves_of_a_map_stay_in_the_file_and_score_as_those_in_memory(metric, settings, pair, monkeypatch):
+    reference, order = pair[1], np.random.default_rng(1).permutation(400)
+    mapped = [reference.take(order[:200]), reference.take(order[200:])]
+    assert all(isinstance(half.features, archives.Chosen) for half in mapped)
+    copies = [Features(np.array(reference.features)[half]) for half in (order[:200], order[200:])]
+    asked = metric(extractor="eye", **settings)
+    assert asked.checked(*mapped) == asked.checked(*copies)
+    monkeypatch.setattr(_blocks, "FEW", 1)
+    monkeypatch.setattr(archives, "PASS", 64 * DIM * 8)
+    assert asked.checked(*mapped) == asked.checked(*copies)
+
+
 def test_the_kernel_distance_is_that_of_torch_fidelity(pair):
     import torch
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
