@@ -5,7 +5,7 @@
 
 Each step runs in a process of its own, in a scratch directory that is thrown away. Prints its seconds, its CPU-seconds
 and the most that it held (MiB, pages of the files that it read included), and ends with 1 if one is above the limit.
-The data set and the encoder are plugins of tests/speed/made.
+The data set and the encoder are plugins of tests/speed/made, the autoencoder has random weights.
 """
 
 import argparse
@@ -22,8 +22,10 @@ CELL = "--benchmark many --method repa --seed 0"
 COMMANDS = {
     "prepare": "prepare --dataset made-images",
     "caption": "caption --dataset made-images --captioner measured",
+    "compress": "compress --dataset made-images --codec vae",
     "represent": "represent --dataset made-images --encoder tokens",
     "statistics": "represent --dataset made-images --extractor vector",
+    "floor": "evaluate --benchmark many --floor",
     "train": f"train {CELL} --segment 0",
     "sample": f"sample {CELL} --step 10 --sampler ode",
     "evaluate": f"evaluate {CELL} --step 10 --sampler ode",
@@ -31,7 +33,7 @@ COMMANDS = {
 BENCHMARK = """
 title: Many images
 dataset: {{uses: made-images, count: {count}, side: {side}, channels: {channels}}}
-codec: {{uses: pixels}}
+codec: {{uses: sd-vae, weights: made/vae, channels: 2, factor: 2}}
 captioners:
   measured: {{uses: measured-digits}}
 encoders:
@@ -62,15 +64,19 @@ RECALL, MOST_FOR_RECALL = "  - {{uses: recall, extractor: vector, reference: {re
 
 
 def write(folder: Path, asked: argparse.Namespace) -> None:
-    """A working directory with the benchmark."""
+    """A working directory with the benchmark, and an autoencoder."""
+    sys.path.insert(0, str(REPOSITORY / "tests" / "codecs"))
+    import tiny_vae
+
     sizes = {name: getattr(asked, name) for name in ("count", "side", "channels", "samples")}
     sizes["reference"] = min(asked.count // 2, 10_000)
     recall = RECALL.format(**sizes) if asked.samples <= MOST_FOR_RECALL else ""
     (folder / "config" / "benchmarks").mkdir(parents=True)
     (folder / "config" / "benchmarks" / "many.yaml").write_text(
-        BENCHMARK.format(**sizes, recall=recall, patch=asked.side // 4)
+        BENCHMARK.format(**sizes, recall=recall, patch=asked.side // 8)
     )
     (folder / "config" / "config.yaml").write_text("benchmarks: config/benchmarks\nlauncher: inline\n")
+    tiny_vae.save(folder / "made" / "vae", images=asked.channels)
 
 
 def run(folder: Path, verb: str) -> tuple[float, float, float]:

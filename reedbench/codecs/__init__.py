@@ -6,7 +6,7 @@ A codec alone knows what data of a domain look like; training, sampling and scor
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -30,11 +30,27 @@ class AbstractCodec(Plugin):
     colours: ClassVar[Mapping[str, str]] = {}  # what colours of a picture mean: words and colour
     stretch: ClassVar[bool] = False  # a picture's pixels have no shape of their own: it fills its axes
     lossy: ClassVar[bool] = False  # real data do not come back whole: reports show what that costs (`again`)
+    compresses: ClassVar[bool] = False  # training rows are encoded once, by the step `compress`, and kept
+    decides_latents: ClassVar[tuple[str, ...]] = ()  # settings on which what is kept depends, besides `uses`
+    of_samples: ClassVar[tuple[str, ...]] = ()  # settings that concern samples, and not what a network is trained on
     repeats: ClassVar[bool] = False  # sampling streams repeat the same conditions, so that their number changes them
 
     def recipe(self) -> dict[str, Any]:
         """The settings that change what a network is trained on."""
-        return self.identity()
+        return {name: value for name, value in self.identity().items() if name not in self.of_samples}
+
+    def latents(self) -> dict[str, Any]:
+        """The settings that change what is kept of training rows, where they are encoded once."""
+        kept = ("uses", "version", *self.decides_latents)
+        return {name: value for name, value in self.identity().items() if name in kept}
+
+    def filed(self) -> str:
+        """The name under which encoded training rows of a dataset are kept; codecs that share it share them."""
+        return self.uses
+
+    def on(self, device: str) -> Self:
+        """The same codec, whose networks, if it has any, compute on this device."""
+        return self
 
     def files(self) -> tuple[Path, ...]:
         """Files from outside that it reads: their digests are part of the provenance."""
@@ -52,6 +68,14 @@ class AbstractCodec(Plugin):
             arrays: as the dataset has them.
             length: to which rows of different lengths are padded; the longest of them if it is not given.
         """
+
+    def compressed(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of some rows, of arrays as the dataset has them: that from which `batch` makes a batch."""
+        raise NotImplementedError(f"codec {self.uses} does not compress")
+
+    def drawn(self, batch: Batch, streams: Streams) -> Batch:
+        """A training batch with what is drawn anew in every step; `streams` gives by name one stream per row."""
+        return batch
 
     def check_asked(self, facts: Facts, count: int, streams: int) -> None:
         """Refuse a number of samples for which the data have too few conditions (test chains), before training.

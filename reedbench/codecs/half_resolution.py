@@ -4,7 +4,7 @@ For machines on which images of full size are too dear: a quarter of the pixels.
 stands beside the results, as real images through the codec.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -17,14 +17,11 @@ class HalfResolution(ImageCodec):
     """Means of 2x2 pixels in [-1, 1]; decoded bicubically."""
 
     lossy: ClassVar[bool] = True
+    of_samples: ClassVar[tuple[str, ...]] = ("rounding",)
     uses: Literal["half-resolution"] = "half-resolution"
 
     rounding: image.Rounding = "round"
     """How samples become uint8: `truncate` as REPA and REED, `round` as SiT."""
-
-    def recipe(self) -> dict[str, Any]:
-        """Rounding concerns samples only."""
-        return {name: value for name, value in self.identity().items() if name != "rounding"}
 
     def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Half the sides.

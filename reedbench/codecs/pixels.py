@@ -1,6 +1,6 @@
 """The identity codec: the backbone models pixels in [-1, 1] directly."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -11,14 +11,11 @@ from reedbench.domains import image
 class Pixels(ImageCodec):
     """Pixel space, no compression; sample i is asked for class i mod classes."""
 
+    of_samples: ClassVar[tuple[str, ...]] = ("rounding",)
     uses: Literal["pixels"] = "pixels"
 
     rounding: image.Rounding = "truncate"
     """How samples become uint8: `truncate` as REPA and REED, `round` as SiT."""
-
-    def recipe(self) -> dict[str, Any]:
-        """Rounding concerns samples only."""
-        return {name: value for name, value in self.identity().items() if name != "rounding"}
 
     def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """A latent is an image."""

@@ -47,7 +47,7 @@ def write(path: Path, tensors: Mapping[str, Any], save: Save) -> None:
         with io.atomic(part(path, number)) as whole:
             save({name: tensors[name] for name in names}, whole, None)
         digests.append(io.sha256(part(path, number)))
-        faults.reach("after-part", number)
+        faults.reach("after-file", number)
     with io.atomic(path) as whole:
         save({name: tensors[name] for name in first}, whole, {DIGESTS: " ".join(digests)} if digests else None)
 

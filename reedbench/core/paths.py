@@ -71,6 +71,11 @@ def card(folder: str) -> str:
     return f"{folder}/card.json"
 
 
+def latents(dataset: str, codec: str) -> str:
+    """Folder of the training split as a codec keeps it: index.json, shards/."""
+    return f"{RESULTS}/latents/{dataset}/{codec}"
+
+
 def representation(dataset: str, name: str) -> str:
     """Folder of the representations of the training split: index.json, shards/."""
     return f"{RESULTS}/representations/{dataset}/{name}"

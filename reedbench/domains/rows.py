@@ -240,6 +240,12 @@ def of_parts(files: Iterable[Path], ids: Sequence[str], split: str, places: np.n
     return StoredRows(list(ids), [split] * len(ids), _Stored(shards.Shards.of(files), places))
 
 
+def of_shards(folder: Path | str, ids: Sequence[str], split: str) -> StoredRows:
+    """Rows of a shard folder that was made of rows with these ids, in their order. They stay on disk."""
+    store = shards.Shards(Path(folder) / "shards")
+    return StoredRows(list(ids), [split] * len(ids), _Stored(store, np.arange(len(ids))))
+
+
 def first_of(folder: Path | str, split: str, labels: Sequence[int]) -> Rows:
     """For every label the first row of a split that has it, and the next one when it comes again; reads only these.
 

@@ -13,7 +13,7 @@ Name = Annotated[str, Field(pattern=f"^{plugins.NAME}$")]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Decay = Annotated[float, Field(ge=0, lt=1)]
-HeavyStep = Literal["prepare", "caption", "pretrain", "represent", "train", "sample", "evaluate"]
+HeavyStep = Literal["prepare", "caption", "pretrain", "compress", "represent", "train", "sample", "evaluate"]
 
 
 class Resources(Frozen):

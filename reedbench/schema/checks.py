@@ -38,8 +38,8 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
     return [document.problem(key, message) for key, message in findings]
 
 
-DIVIDED = ("prepare", "caption", "represent", "train", "sample", "evaluate")  # over processes
-SHARED_STEPS = ("prepare", "caption", "pretrain", "represent")  # made once for all benchmarks on a dataset
+DIVIDED = ("prepare", "caption", "compress", "represent", "train", "sample", "evaluate")  # over processes
+SHARED_STEPS = ("prepare", "caption", "pretrain", "compress", "represent")  # made once for all benchmarks on a dataset
 
 
 def check_shared_names(benchmarks: Mapping[str, Any], documents: Mapping[str, Document]) -> list[Problem]:
@@ -51,11 +51,13 @@ def check_shared_names(benchmarks: Mapping[str, Any], documents: Mapping[str, Do
         for section in ("captioners", "encoders", "extractors"):
             # Encoders and extractors share results/encoders/<dataset>/.
             entries += [(section, key, value) for key, value in getattr(benchmark, section).items()]
+        if benchmark.codec.compresses:  # those that keep the same may differ in what they do with it
+            entries.append(("codec", benchmark.codec.filed(), benchmark.codec.latents()))
         for section, key, value in entries:
             kind = "encoders" if section == "extractors" else section
             owner, known = first.setdefault((benchmark.dataset.id, kind, key), (name, value))
             if known != value:
-                path: Key = (section, key) if key else (section,)
+                path: Key = (section, key) if key and section != "codec" else (section,)
                 message = f"differs from the one of the same name in benchmark '{owner}'; rename it or make them equal"
                 problems.append(documents[name].problem(path, message))
     return problems

@@ -46,6 +46,8 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
+    if benchmark.latents is not None:
+        yield Job("compress", f"--dataset {d} --codec {spec.codec.filed()}", paths.index(benchmark.latents))
     for name in encoders:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))

@@ -43,6 +43,17 @@ class Benchmark:
         """Under which its dataset must have been prepared."""
         return settings.key(settings.dataset(self.suite, self.dataset))
 
+    @property
+    def latents(self) -> str | None:
+        """Folder of its training rows as its codec keeps them, if it does."""
+        codec = self.spec.codec
+        return paths.latents(self.dataset, codec.filed()) if codec.compresses else None
+
+    @property
+    def latents_key(self) -> str:
+        """Under which its training rows must have been compressed."""
+        return settings.key(settings.latents(self.suite, self.dataset, self.spec.codec.filed()))
+
     def encoder_key(self, filed: str) -> str:
         """Under which an encoder or extractor must have been made."""
         return settings.key(settings.encoder(self.suite, self.dataset, filed))
@@ -254,7 +265,7 @@ class Run:
             "seed": self.seed,
             "step": VERSIONS["train"],
             "dataset": settings.dataset(suite, dataset),
-            "codec": settings.identity(suite, spec.codec, spec.codec.recipe()),
+            "codec": settings.codec(suite, spec.codec),
             "backbone": spec.backbone.identity(),
             "objective": self.objective.identity(),
             "encoders": {name: settings.encoder(suite, dataset, filed) for name, filed in self.encoders.items()},

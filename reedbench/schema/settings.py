@@ -26,10 +26,32 @@ def weight(suite: Suite, name: str) -> Settings:
     return {"step": VERSIONS["fetch"], "weights": suite.weight(name).content}
 
 
-def identity(suite: Suite, plugin: Any, own: Settings | None = None) -> Settings:
-    """Identity of a plugin (or these parts of it), with the digests of the weights that it names in place of names."""
-    found: Settings = plugin.identity() if own is None else own
-    return found | {field: suite.weight(name).content for field, name in pins.named(plugin).items()}
+def identity(suite: Suite, plugin: Any) -> Settings:
+    """Identity of a plugin, with the digests of the weights that it names in place of names."""
+    return {**plugin.identity(), **_contents(suite, plugin)}
+
+
+def codec(suite: Suite, plugin: Any) -> Settings:
+    """What of a codec changes what a network is trained on."""
+    weights = {field: one for field, one in _contents(suite, plugin).items() if field not in plugin.of_samples}
+    compressed = {"step": VERSIONS["compress"]} if plugin.compresses else {}
+    return {**plugin.recipe(), **weights, **compressed}
+
+
+def latents(suite: Suite, data: str, name: str) -> Settings:
+    """Settings of `compress`."""
+    plugin = suite.codec(data, name)
+    weights = {field: one for field, one in _contents(suite, plugin).items() if field in plugin.decides_latents}
+    return {
+        "step": VERSIONS["compress"],
+        "codec": {**plugin.latents(), **weights},
+        "data": dataset(suite, data),
+    }
+
+
+def _contents(suite: Suite, plugin: Any) -> Settings:
+    """By field, what the weights that a plugin names are."""
+    return {field: suite.weight(name).content for field, name in pins.named(plugin).items()}
 
 
 def pinned(*plugins: Any) -> list[str]:

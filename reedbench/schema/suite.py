@@ -94,6 +94,10 @@ class Suite:
         _, seed = encoder_names.parted(name)
         return {other: self.encoder_of(dataset, other, seed) for other in self.encoder(dataset, name).reads_encoders()}
 
+    def codec(self, dataset: str, name: str) -> Any:
+        """The codec that keeps encoded rows of a dataset under `name`."""
+        return self._named(dataset, "codec", name, lambda b: {b.codec.filed(): b.codec} if b.codec.compresses else {})
+
     def captioner(self, dataset: str, name: str) -> Any:
         """The captioner called `name` on a dataset."""
         return self._named(dataset, "captioner", name, lambda b: b.captioners)

@@ -104,6 +104,8 @@ def _of_dataset(benchmark: Benchmark) -> Iterator[Pattern]:
     d, folder, spec = benchmark.dataset, benchmark.data, benchmark.spec
     files = [paths.index(folder), paths.manifest(folder), paths.shards(folder)]
     files += [paths.captions(d, name) for name in spec.captioners]
+    if benchmark.latents is not None:
+        files += [paths.index(benchmark.latents), paths.shards(benchmark.latents)]
     for name, encoder in {**spec.encoders, **spec.extractors}.items():
         filed = encoder_names.filed(name, "{k}") if encoder.per_seed else name
         if encoder.pretrained:

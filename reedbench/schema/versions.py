@@ -11,6 +11,7 @@ VERSIONS = {
     "prepare": 1,
     "caption": 1,
     "pretrain": 2,
+    "compress": 1,
     "represent": 1,
     "train": 2,
     "sample": 2,

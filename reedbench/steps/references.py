@@ -50,7 +50,7 @@ def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> 
         )
     order = seeds.stream("through-codec", benchmark.dataset).permutation(len(test))
     real = test.take(order[: spec.sampling.count])
-    kinds = {"real test data": real, "real test data through the codec": spec.codec.again(real)}
+    kinds = {"real test data": real, "real test data through the codec": spec.codec.on(device).again(real)}
     for name in benchmark.extractors:
         reference, file = reference_of(benchmark, name, device)
         seen, read = seen_by(benchmark.suite, benchmark.dataset, name, real, device)

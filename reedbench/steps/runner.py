@@ -110,6 +110,7 @@ VERBS: dict[str, tuple[Callable[[Suite, argparse.Namespace], Of], Callable[[Of, 
     "prepare": (_suite, lambda s, a: settings.dataset(s, a.dataset)),
     "caption": (_suite, lambda s, a: settings.captioner(s, a.dataset, a.captioner)),
     "pretrain": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder)),
+    "compress": (_suite, lambda s, a: settings.latents(s, a.dataset, a.codec)),
     "represent": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor)),
     "train": (_of_run, lambda run, a: run.recipe),
     "sample": (_cell, lambda cell, a: cell.sampling),
@@ -145,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("prepare", "make or convert a dataset", "dataset")
     verb("caption", "write one text per datum", "dataset", "captioner")
     verb("pretrain", "train an encoder in-suite", "dataset", "encoder")
+    verb("compress", "encode the training split for the backbone", "dataset", "codec")
     represent = verb("represent", "encode the training split, or take its statistics under an extractor", "dataset")
     which = represent.add_mutually_exclusive_group(required=True)
     which.add_argument("--encoder", help="write representations")

@@ -83,7 +83,7 @@ class Drawing:
 
     def __init__(self, cell: Cell, device: str) -> None:
         run, benchmark = cell.run, cell.run.benchmark
-        self.cell, self.device, self.codec = cell, device, benchmark.spec.codec
+        self.cell, self.device, self.codec = cell, device, benchmark.spec.codec.on(device)
         self.facts, asking = rows.index(benchmark.data), benchmark.spec.sampling
         self.network = network_of(benchmark.spec, self.facts, cell.weights, device)
         self.asked = self.codec.asked(benchmark.data, self.facts, asking.count, asking.streams)

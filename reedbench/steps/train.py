@@ -72,7 +72,9 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     provenance.require(paths.index(benchmark.data), benchmark.data_key)
     for name, filed in run.encoders.items():
         provenance.require(paths.index(folders[name]), benchmark.encoder_key(filed))
-    data = TrainingData(benchmark.data, folders, spec.codec)
+    if benchmark.latents is not None:
+        provenance.require(paths.index(benchmark.latents), benchmark.latents_key)
+    data = TrainingData(benchmark.data, folders, spec.codec, benchmark.latents)
     spec.codec.check_asked(data.facts, spec.sampling.count, spec.sampling.streams)
     try:
         backbone = spec.backbone.build(data.shape(), data.facts)
@@ -84,7 +86,8 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
         backbone, data.target_shapes(), lambda name: seeds.stream("init", benchmark.dataset, run.seed, name)
     )
     trainer = Trainer(learner, data, spec.train, benchmark.dataset, run.seed, ranks)
-    read = [paths.index(folder) for folder in (benchmark.data, *folders.values())]
+    made = [] if benchmark.latents is None else [benchmark.latents]
+    read = [paths.index(folder) for folder in (benchmark.data, *made, *folders.values())]
     return trainer, [*read, *map(str, spec.codec.files())]
 
 

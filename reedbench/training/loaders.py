@@ -25,13 +25,28 @@ PAIRS = "pairs"  # kind of a representation with one entry per pair of a datum's
 class TrainingData:
     """The training split in the backbone's space, and the representations of the same rows.
 
+    Args:
+        data: folder of the dataset.
+        representations: their folders, by encoder.
+        codec: what makes batches of rows.
+        latents: folder of the rows as the codec keeps them, if it does.
+
     Raises:
-        MissingArtefact: representations were made for other rows, or for another order of them.
+        MissingArtefact: latents or representations were made for other rows, or for another order of them.
     """
 
-    def __init__(self, data: Path | str, representations: Mapping[str, Path | str], codec: AbstractCodec) -> None:
+    def __init__(
+        self,
+        data: Path | str,
+        representations: Mapping[str, Path | str],
+        codec: AbstractCodec,
+        latents: Path | str | None = None,
+    ) -> None:
         self.facts = rows.index(data)
         stored = rows.read(data, rows.TRAIN)
+        if latents is not None:
+            self._check_rows(latents, rows.index(latents), data, len(stored))
+            stored = rows.of_shards(latents, stored.ids, rows.TRAIN)
         self.rows = stored if stored.sizes().sum() > RESIDENT else stored.take(range(len(stored)))
         self.codec, self.size = codec, len(stored)
         self.lengths = stored.lengths() if codec.lengths_of else None
@@ -40,10 +55,13 @@ class TrainingData:
         indices = {name: rows.index(folder) for name, folder in representations.items()}
         self.kinds = {name: index.get("kind") for name, index in indices.items()}
         for name, folder in representations.items():
-            if indices[name]["train_ids"] != self.facts["train_ids"] or len(self.stores[name]) != self.size:
-                raise MissingArtefact(
-                    f"{folder}: represents other rows than {data} holds; rerun: snakemake -f {folder}/index.json"
-                )
+            self._check_rows(folder, indices[name], data, len(self.stores[name]))
+
+    def _check_rows(self, folder: Path | str, index: Mapping[str, Any], data: Path | str, there: int) -> None:
+        if index["train_ids"] != self.facts["train_ids"] or there != self.facts["splits"][rows.TRAIN]:
+            raise MissingArtefact(
+                f"{folder}: was made of other rows than {data} holds; rerun: snakemake -f {folder}/index.json"
+            )
 
     def shape(self) -> tuple[int, ...]:
         """Shape of one datum in the backbone's space."""

@@ -258,10 +258,11 @@ class Trainer:
         rows = self.order.rows(step)
         mine = self.ranks.mine(len(rows))
         numbers = range(len(rows))[mine]
-        batch = self.learner.draw(
-            self.data.batch(rows[mine], rows),
-            lambda name: seeds.rows(numbers, name, self.dataset, self.seed, step),
-        )
+
+        def streams(name: str) -> seeds.RowStreams:
+            return seeds.rows(numbers, name, self.dataset, self.seed, step)
+
+        batch = self.learner.draw(self.data.codec.drawn(self.data.batch(rows[mine], rows), streams), streams)
         targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS), self.learner.reads())
         return Drawn(self._pinned(batch), self._pinned(targets), self.learner.weights(batch))
 

@@ -10,7 +10,7 @@ from reedbench.core import plugins
 from reedbench.domains.rows import Rows
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("parity", "training", "encoders"))]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("parity", "training", "encoders", "codecs"))]
 
 
 @pytest.fixture(scope="session")

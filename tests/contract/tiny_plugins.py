@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sentence_folder
+import tiny_vae
 from pydantic import ValidationError
 
 from reedbench.core import plugins
@@ -23,6 +24,14 @@ def sentence_encoder() -> Path:
     return sentence_folder.write(Path(folder.name) / "encoder")
 
 
+@cache
+def autoencoder() -> Path:
+    """A folder with a tiny one of grey images; it goes with the process."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return tiny_vae.save(Path(folder.name) / "autoencoder")
+
+
 def of_features() -> list[str]:
     """Metrics that compare features."""
     return [name for name, metric in plugins.discover("metrics").items() if issubclass(metric, FeatureMetric)]
@@ -31,6 +40,7 @@ def of_features() -> list[str]:
 # Constructor arguments that make a plugin tiny, or that it cannot do without.
 MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("codecs", "pixels"): {"rounding": "round"},
+    ("codecs", "sd-vae"): {"weights": lambda: str(autoencoder()), "channels": 2, "factor": 2},
     ("datasets", "backbones"): {"chains": 6, "test_chains": 2},
     ("datasets", "chains-jsonl"): {"file": "x.jsonl"},
     ("datasets", "pdb-folder"): {"folder": "x"},

@@ -85,12 +85,12 @@ CASES = {
     "several nodes for a step that uses one": (
         put("resources/pretrain", {"nodes": 2}),
         "resources.pretrain.nodes",
-        ["only prepare, caption, represent, train, sample, evaluate run on several processes"],
+        ["only prepare, caption, compress, represent, train, sample, evaluate run on several processes"],
     ),
     "several processes for a step that is one": (
         put("resources/pretrain", {"tasks_per_node": 2}),
         "resources.pretrain.tasks_per_node",
-        ["only prepare, caption, represent, train, sample, evaluate run on several processes"],
+        ["only prepare, caption, compress, represent, train, sample, evaluate run on several processes"],
     ),
     "more processes than GPUs": (
         put("resources/train", {"tasks_per_node": 4, "gpus": 2}),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_vae
 from forked import in_processes, killed
 
 from reedbench import steps
@@ -19,16 +20,17 @@ from reedbench.schema import suite
 from reedbench.steps.features import read_features
 
 ROWS = 300  # of a part
+CODEC = "{uses: sd-vae, weights: made/tiny, channels: 2, factor: 2}"
 CAPTIONED, TEXT = "caption --dataset digits --captioner measured", paths.captions("digits", "measured")
 PATCHES = paths.representation("digits", "patches")
 # By step: its command, what it leaves, and how many parts it has.
 STEPS = {
     "prepare": ("prepare --dataset digits", paths.data("digits"), 6),
     "caption": (CAPTIONED, TEXT, 5 + 2),
+    "compress": ("compress --dataset digits --codec tiny", paths.latents("digits", "tiny"), 5),
     "represent": ("represent --dataset digits --encoder patches", PATCHES, 5),
     "statistics": ("represent --dataset digits --extractor clf", paths.statistics("digits", "clf"), 5),
 }
-BEFORE = {"prepare": [], "caption": ["prepare"], "represent": ["prepare"], "statistics": ["prepare"]}
 WEIGHTS = [f"pretrain --dataset digits --encoder {name}" for name in ("patches", "clf")]
 
 
@@ -47,6 +49,9 @@ def digests(output: str) -> dict[str, str]:
 def whole(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which every step was run by one process that nobody killed."""
     folder = make_workspace(tmp_path_factory.mktemp("streams") / "work")
+    tiny_vae.save(folder / "made" / "tiny")
+    latent = (folder / "config/benchmarks/tiny.yaml").read_text().replace("{uses: pixels}", CODEC)
+    (folder / "config/benchmarks/latent.yaml").write_text(latent)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "ROWS_PER_SHARD", ROWS)
         for command in [STEPS["prepare"][0], *WEIGHTS, *(STEPS[step][0] for step in STEPS if step != "prepare")]:

@@ -42,7 +42,7 @@ def test_several_files_hold_what_one_would(parted):
 
 
 @pytest.mark.parametrize(
-    "fault", ["after-part@2", "after-part@8", "after-state@9", "before-publish@10", "after-weights@15"]
+    "fault", ["after-file@2", "after-file@8", "after-state@9", "before-publish@10", "after-weights@15"]
 )
 def test_killed_between_them_it_ends_in_the_same_bytes(parted, fault, monkeypatch):
     monkeypatch.setenv(faults.VARIABLE, fault)

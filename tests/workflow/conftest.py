@@ -27,8 +27,13 @@ class Outcome:
 
     @property
     def jobs(self) -> Counter[str]:
-        """Number of planned (or run) jobs per rule."""
+        """Number of planned jobs per rule."""
         return Counter(rule for rule, _ in self.planned)
+
+    @property
+    def run(self) -> Counter[str]:
+        """Number of jobs per rule that ran to their end."""
+        return Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", self.text))
 
     @property
     def planned(self) -> list[tuple[str, dict[str, str]]]:

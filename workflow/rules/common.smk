@@ -65,6 +65,7 @@ wildcard_constraints:
     b="|".join(BENCHMARKS),
     d="|".join({benchmark.dataset for benchmark in BENCHMARKS.values()}),
     m=NAME,
+    c=NAME,
     e=NAME,
     a=NAME,
     s=NAME,
@@ -231,6 +232,24 @@ def data_index(wildcards):
 def codec_weights(wildcards):
     """Weights from outside that the codec names."""
     return settings.pinned(BENCHMARKS[wildcards.b].spec.codec)
+
+
+@once_per("d", "c")
+def compressing_weights(wildcards):
+    """Weights from outside with which a codec encodes training rows."""
+    return settings.pinned(SUITE.codec(wildcards.d, wildcards.c))
+
+
+@once_per("d", "c")
+def latents_settings(wildcards):
+    return described(settings.latents(SUITE, wildcards.d, wildcards.c))
+
+
+@once_per("b")
+def latents(wildcards):
+    """Training rows as the codec keeps them, if it does."""
+    folder = BENCHMARKS[wildcards.b].latents
+    return [] if folder is None else [paths.index(folder)]
 
 
 @once_per("b")

@@ -19,6 +19,27 @@ rule pretrain:
         )
 
 
+rule compress:
+    input:
+        data=paths.index(paths.data("{d}")),
+        weights=compressing_weights,
+    output:
+        shards=directory(paths.shards(paths.latents("{d}", "{c}"))),
+        index=paths.index(paths.latents("{d}", "{c}")),
+    log:
+        paths.log("compress", "{d}", "{c}"),
+    threads: resource("compress", "cpus")
+    resources:
+        **resources_of("compress"),
+    params:
+        step=latents_settings,
+    shell:
+        launch(
+            "--key compress/{wildcards.d}/{wildcards.c} --output {output.shards} --output {output.index}",
+            "step compress --dataset {wildcards.d} --codec {wildcards.c} --expect {params.step[expect]}",
+        )
+
+
 rule represent:
     input:
         data=paths.index(paths.data("{d}")),

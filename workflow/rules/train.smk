@@ -8,6 +8,7 @@ rule train:
         config=recipe_file,
         previous=previous_receipt,
         data=data_index,
+        latents=latents,
         representations=representations,
         codec=codec_weights,
     output:
