@@ -203,13 +203,17 @@ def clean(
 
 
 @cache_app.command("export")
-def export(benchmark: str, config: Config = paths.CONFIG) -> None:
+def export(
+    benchmark: str,
+    keep: Annotated[bool, typer.Option(help="Methods that the cache has and that were not run here stay.")] = False,
+    config: Config = paths.CONFIG,
+) -> None:
     """Write results/cache/<benchmark>/ from everything of the benchmark that has been evaluated."""
     from reedbench.schema import runs
     from reedbench.schema.suite import load
     from reedbench.steps.export import export as run
 
-    for file in run(runs.benchmark(load(config), benchmark)):
+    for file in run(runs.benchmark(load(config), benchmark), keep=keep):
         print(file)
 
 

@@ -40,7 +40,7 @@ def load(
     if not cache:
         return from_runs(benchmark, cells, previews=previews)
     source = sources.read_cache(benchmark.name).only([cell.place for cell in cells])
-    _check_settings(benchmark, source, "export its cache again (reedbench cache export)")
+    check_settings(benchmark, source, "export its cache again (reedbench cache export)")
     return source, paths.cache_files(benchmark.name)
 
 
@@ -64,7 +64,7 @@ def from_runs(benchmark: Benchmark, cells: Sequence[Cell], *, previews: bool) ->
         files.append(str(index))
         preview |= _real(benchmark)
     source = Source(metrics, curves, preview)
-    _check_settings(benchmark, source, "sample and evaluate it again (snakemake does)")
+    check_settings(benchmark, source, "sample and evaluate it again (snakemake does)")
     receipts, its_curves = [r for run in runs for r in run.receipts], [c for run in runs for c in run.curves]
     return source, [*metric_files, *receipts, *its_curves, *files]
 
@@ -81,8 +81,12 @@ def _real(benchmark: Benchmark) -> dict[str, np.ndarray]:
     return {sources.REAL: codec.real(folder, asked), sources.NAMES: np.array(codec.names(asked))}
 
 
-def _check_settings(benchmark: Benchmark, source: Source, advice: str) -> None:
-    """Every record must come from the recipe, sampling and evaluation that the configuration describes now."""
+def check_settings(benchmark: Benchmark, source: Source, advice: str) -> None:
+    """Every record must come from the recipe, sampling and evaluation that the configuration describes now.
+
+    Raises:
+        MissingArtefact: one comes from others.
+    """
     for row in source.metrics.drop_duplicates([*sources.CELL, "recipe", "sampling", "evaluation"]).itertuples():
         floor = row.method == sources.FLOOR
         cell = None if floor else benchmark.cell(row.method, row.seed, row.step, row.sampler)

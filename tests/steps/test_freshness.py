@@ -13,7 +13,7 @@ import pytest
 
 from reedbench import steps
 from reedbench.core import io, paths, provenance
-from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.errors import ConfigError, MetricError, MissingArtefact
 from reedbench.domains import rows
 from reedbench.schema import planning, runs, suite
 from reedbench.steps import gather, summary
@@ -98,6 +98,50 @@ def test_a_cache_is_not_exported_from_mixed_settings(work):
     edit("dim: 8, steps: 5", "dim: 8, steps: 6")
     with pytest.raises(Exception, match="other settings"):
         export(runs.benchmark(suite.load(), "tiny"))
+
+
+def tiny():
+    return runs.benchmark(suite.load(), "tiny")
+
+
+def gone(method):
+    for kind in ("metrics", "runs"):
+        shutil.rmtree(f"results/{kind}/tiny/{method}")
+
+
+def test_methods_of_a_cache_that_were_not_run_here_stay_in_it_if_asked(work):
+    export(tiny())
+    before = [Path(file).read_bytes() for file in paths.cache_files("tiny")[:2]]
+    of_sit = io.sha256(paths.metrics("tiny", "sit", 0, 10, "ode"))
+    gone("sit")
+    with pytest.raises(MissingArtefact, match="cells of the table are not evaluated"):
+        export(tiny())
+    export(tiny(), keep=True)
+    assert [Path(file).read_bytes() for file in paths.cache_files("tiny")[:2]] == before
+    assert of_sit in io.read_json(paths.cache_record("tiny"))["inputs"].values()
+    assert run("tabulate --benchmark tiny --cache") == 0
+    assert run("plot --benchmark tiny --figure samples --cache") == 0
+
+
+def test_what_stays_in_a_cache_must_be_what_the_file_says_now(work):
+    export(tiny())
+    gone("reed")
+    edit("weight: 0.25", "weight: 0.5")
+    with pytest.raises(
+        MissingArtefact, match=r"reed, seed 0, step 10.* run their methods here, or export without --keep"
+    ):
+        export(tiny(), keep=True)
+
+
+def test_what_stays_in_a_cache_was_measured_as_what_is_new(work):
+    export(tiny())
+    gone("sit")
+    file = Path(paths.cache("tiny")) / "metrics.parquet"
+    table = pd.read_parquet(file)
+    table.loc[table["method"] == "sit", "protocol"] = '{"other": 1}'
+    table.to_parquet(file, index=False)
+    with pytest.raises(MetricError, match="the cache has it under another protocol"):
+        export(tiny(), keep=True)
 
 
 def test_a_cache_of_another_recipe_is_refused(work, capfd):
