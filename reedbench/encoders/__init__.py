@@ -84,6 +84,19 @@ class Pretrained:
 Encode = Callable[[Material], np.ndarray | Ragged]
 
 
+@dataclass(frozen=True)
+class Online:
+    """An encoder as training steps ask it.
+
+    Attributes:
+        encode: (n, channels, height, width) uint8 tensor on a device -> representations, a float32 tensor there.
+        shape: of one representation.
+    """
+
+    encode: Callable[[Any], Any]
+    shape: tuple[int, ...]
+
+
 class AbstractEncoder(Plugin):
     """A frozen encoder; trained in-suite by the `pretrain` step where `pretrained` is true.
 
@@ -154,6 +167,25 @@ class AbstractEncoder(Plugin):
         `device` is `cpu`, or `cuda` for an encoder that is `on_gpu`.
         """
         return partial(self.represent, weights)
+
+    @property
+    def is_online(self) -> bool:
+        """Whether training asks it anew in every step, and no representations of it are kept."""
+        return False
+
+    def online(self, weights: Mapping[str, np.ndarray], facts: Mapping[str, Any], device: str) -> Online:
+        """It as training steps ask it, on a device; of encoders that can be `is_online`.
+
+        Args:
+            weights: those that `pretrain` gave.
+            facts: index of the dataset.
+            device: `cpu` or `cuda`.
+
+        Raises:
+            ConfigError: what it needs is not installed, or its weights are others.
+            MissingArtefact: its weights are not there.
+        """
+        raise TypeError(f"{type(self).__name__} is not asked in training steps")
 
     def classes(self, rows: Rows) -> np.ndarray:
         """(n,) int64 classes that rows have, or were asked to have, for encoders that are classifiers."""

@@ -51,7 +51,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     for name in encoders:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
-    for name in used:
+    for name in (name for name in used if not suite.encoder(d, name).is_online):
         yield Job("represent", f"--dataset {d} --encoder {name}", paths.index(paths.representation(d, name)))
     for name in benchmark.extractors:
         yield Job("represent", f"--dataset {d} --extractor {name}", paths.statistics(d, name))

@@ -255,6 +255,19 @@ class Run:
         return {name: suite.encoder_of(dataset, name, self.seed) for name in self.objective.encoders()}
 
     @property
+    def cached(self) -> dict[str, str]:
+        """Those of them whose representations are made before training and kept."""
+        return {name: filed for name, filed in self.encoders.items() if not self._encoder(filed).is_online}
+
+    @property
+    def online(self) -> dict[str, str]:
+        """Those of them that training asks in every step."""
+        return {name: filed for name, filed in self.encoders.items() if self._encoder(filed).is_online}
+
+    def _encoder(self, filed: str) -> Any:
+        return self.benchmark.suite.encoder(self.benchmark.dataset, filed)
+
+    @property
     def recipe(self) -> Settings:
         """Exactly what changes its weights: not its name, length, grid, evaluation, resources or labels.
 

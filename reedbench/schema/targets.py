@@ -110,7 +110,7 @@ def _of_dataset(benchmark: Benchmark) -> Iterator[Pattern]:
         filed = encoder_names.filed(name, "{k}") if encoder.per_seed else name
         if encoder.pretrained:
             files += [paths.weights(paths.encoder(d, filed)), paths.card(paths.encoder(d, filed))]
-        if name in spec.encoders:
+        if name in spec.encoders and not encoder.is_online:
             folder = paths.representation(d, filed)
             files += [paths.index(folder), paths.shards(folder)]
     files += [paths.statistics(d, name) for name in spec.extractors]

@@ -135,7 +135,7 @@ def _one_off(run: Run) -> dict[str, float]:
 def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:
     """The artefacts behind a representation, one per job."""
     encoder = suite.encoder(dataset, name)
-    files = [paths.index(paths.representation(dataset, name))]
+    files = [] if encoder.is_online else [paths.index(paths.representation(dataset, name))]
     if (captioner := encoder.reads_captions_of()) is not None:
         files.append(paths.captions(dataset, captioner))
     trained = [

@@ -1,6 +1,7 @@
 """train: one segment of a run -> receipt, EMA weights on the save grid, curve.csv."""
 
 from argparse import Namespace
+from dataclasses import replace
 
 import torch
 
@@ -9,10 +10,12 @@ from reedbench.core.clock import Stopwatch
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.provenance import Made
+from reedbench.domains import rows
+from reedbench.encoders import Online
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
 from reedbench.steps.device import device_of
-from reedbench.steps.material import require_pinned
+from reedbench.steps.material import require_pinned, weights_of
 from reedbench.training.checkpoint import Store
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks, joined
@@ -68,13 +71,14 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     """
     benchmark, spec = run.benchmark, run.benchmark.spec
     require_pinned(benchmark.suite, spec.codec)
-    folders = {name: paths.representation(benchmark.dataset, filed) for name, filed in run.encoders.items()}
+    folders = {name: paths.representation(benchmark.dataset, filed) for name, filed in run.cached.items()}
     provenance.require(paths.index(benchmark.data), benchmark.data_key)
-    for name, filed in run.encoders.items():
+    for name, filed in run.cached.items():
         provenance.require(paths.index(folders[name]), benchmark.encoder_key(filed))
+    online, asked = _online(run, ranks.device)
     if benchmark.latents is not None:
         provenance.require(paths.index(benchmark.latents), benchmark.latents_key)
-    data = TrainingData(benchmark.data, folders, spec.codec, benchmark.latents)
+    data = TrainingData(benchmark.data, folders, spec.codec, benchmark.latents, online)
     spec.codec.check_asked(data.facts, spec.sampling.count, spec.sampling.streams)
     try:
         backbone = spec.backbone.build(data.shape(), data.facts)
@@ -88,7 +92,21 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     trainer = Trainer(learner, data, spec.train, benchmark.dataset, run.seed, ranks)
     made = [] if benchmark.latents is None else [benchmark.latents]
     read = [paths.index(folder) for folder in (benchmark.data, *made, *folders.values())]
-    return trainer, [*read, *map(str, spec.codec.files())]
+    return trainer, [*read, *asked, *map(str, spec.codec.files())]
+
+
+def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:
+    """The encoders that training asks in every step, ready on a device, and the files that they read."""
+    suite, dataset = run.benchmark.suite, run.benchmark.dataset
+    found: dict[str, Online] = {}
+    files: list[str] = []
+    for name, filed in run.online.items():
+        weights, read = weights_of(suite, dataset, filed)
+        made = suite.encoder(dataset, filed).online(weights, rows.index(run.benchmark.data), device)
+        # A network of fixed shapes that is asked a million times.
+        found[name] = replace(made, encode=torch.compile(made.encode)) if device == "cuda" else made
+        files += read
+    return found, files
 
 
 def plan(run: Run, i: int) -> Segment:

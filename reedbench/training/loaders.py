@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from reedbench.core.errors import MissingArtefact
 from reedbench.core.parts import BYTES
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
+from reedbench.encoders import Online
 from reedbench.nn.learner import PARTNERS, Batch
 
 RESIDENT = 4 * BYTES
 """Of a training split that is held in memory, and of an encoder's representations that may stay in it once they were
 read; of larger ones only what a batch asks for is there."""
+IMAGES = "images"  # of rows, in a batch, for encoders that are asked in every step
 PAIRS = "pairs"  # kind of a representation with one entry per pair of a datum's entries
 
 
@@ -30,6 +33,7 @@ class TrainingData:
         representations: their folders, by encoder.
         codec: what makes batches of rows.
         latents: folder of the rows as the codec keeps them, if it does.
+        online: encoders that make their representations in every step, of the rows' images.
 
     Raises:
         MissingArtefact: latents or representations were made for other rows, or for another order of them.
@@ -41,9 +45,11 @@ class TrainingData:
         representations: Mapping[str, Path | str],
         codec: AbstractCodec,
         latents: Path | str | None = None,
+        online: Mapping[str, Online] = MappingProxyType({}),
     ) -> None:
         self.facts = rows.index(data)
-        stored = rows.read(data, rows.TRAIN)
+        stored = self.images = rows.read(data, rows.TRAIN)
+        self.online = dict(online)
         if latents is not None:
             self._check_rows(latents, rows.index(latents), data, len(stored))
             stored = rows.of_shards(latents, stored.ids, rows.TRAIN)
@@ -70,7 +76,8 @@ class TrainingData:
     def target_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one representation per encoder; -1 where it is as long as the datum."""
         shapes = {name: store.shape("representation") for name, store in self.stores.items()}
-        return {name: (-1, *shape) if self.kinds[name] == PAIRS else shape for name, shape in shapes.items()}
+        kept = {name: (-1, *shape) if self.kinds[name] == PAIRS else shape for name, shape in shapes.items()}
+        return kept | {name: one.shape for name, one in self.online.items()}
 
     def batch(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
         """Some rows of a batch without their representations, padded like it."""
@@ -84,6 +91,8 @@ class TrainingData:
         names: Collection[str] | None = None,
     ) -> Batch:
         """Representations of some rows of a batch, padded like it: large, so that a rank reads its own alone.
+
+        Beside those that are kept the rows' `images`, where there are encoders that have yet to see them.
 
         Args:
             chosen: the rows.
@@ -99,7 +108,23 @@ class TrainingData:
             found[f"target/{name}"] = torch.from_numpy(read)
             if name in self.large:
                 self.stores[name].release()
+        if self._asked(names):
+            found[IMAGES] = self._images(chosen)
         return found
+
+    def seen(self, batch: Batch, names: Collection[str] | None = None) -> Batch:
+        """A batch on its device with the representations that its `images` are there for, and without these."""
+        if IMAGES not in batch:
+            return batch
+        images, others = batch[IMAGES], {name: tensor for name, tensor in batch.items() if name != IMAGES}
+        with torch.no_grad():
+            return others | {f"target/{name}": one.encode(images) for name, one in self._asked(names).items()}
+
+    def _asked(self, names: Collection[str] | None) -> dict[str, Online]:
+        return {name: one for name, one in self.online.items() if names is None or name in names}
+
+    def _images(self, chosen: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.images.take(chosen).arrays["images"])
 
     def _longest(self, batch: np.ndarray) -> int | None:
         """Entries of the longest row of a batch, of data that have different lengths."""

@@ -251,6 +251,7 @@ class Trainer:
         batch = {n: tensor.to(self.device, non_blocking=True) for n, tensor in (drawn.batch | targets).items()}
         # Representations are in half precision on disk, and stay so until they are on the device.
         batch |= {name: batch[name].float() for name in targets if batch[name].dtype == torch.float16}
+        batch = self.data.seen(batch, self.learner.reads())
         return Share(self.learner.completed(batch, self.ranks.total), own, dict(zip(own, whole, strict=True)))
 
     def _drawn(self, step: int) -> Drawn:

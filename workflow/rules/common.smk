@@ -261,7 +261,9 @@ def judges_weights(wildcards):
 @once_per("b", "m", "k")
 def representations(wildcards):
     run = run_of(wildcards)
-    return [paths.index(paths.representation(run.benchmark.dataset, filed)) for filed in run.encoders.values()]
+    dataset = run.benchmark.dataset
+    kept = [paths.index(paths.representation(dataset, filed)) for filed in run.cached.values()]
+    return kept + [file for filed in run.online.values() for file in settings.encoder_weights(SUITE, dataset, filed)]
 
 
 def segment_folder(wildcards):
