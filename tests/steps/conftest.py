@@ -1,6 +1,6 @@
-"""Makes the ranks of the training's tests importable."""
+"""Makes the ranks of the training's tests, and files of encoders' tests, importable."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("training", "encoders")]
