@@ -27,13 +27,15 @@ from reedbench.steps.features import read_features
 STEP = 2
 ROWS = 24  # of the reference
 SPATIAL = 63  # numbers at 75 pixels
+INCEPTION = {"uses": "inception", "weights": "./inception.pth", "size": 75, "reference": "./reference.npz"}
 BENCHMARK: dict[str, Any] = {
     "title": "Digits as Inception sees them",
     "dataset": {"uses": "digits"},
     "codec": {"uses": "pixels", "rounding": "round"},
     "encoders": {},
     "extractors": {
-        "inception": {"uses": "inception", "weights": "./inception.pth", "size": 75, "reference": "./reference.npz"},
+        "inception": INCEPTION,
+        "other": INCEPTION,
         "pixels": {"uses": "pixel-vector"},
         "witness": {"uses": "invariant-patches", "dim": 8, "steps": 0},
     },
@@ -198,8 +200,8 @@ def test_two_protocols_never_share_an_id(here):
     """Of any metric, setting, extractor, reference, number of samples and of samples of each thing."""
     benchmark = runs.benchmark(suite.load(), "tiny")
     references = [Features(np.ones((ROWS, 2)), file=file) for file in ("", "0a" * 32, "0b" * 32)]
-    both = [{"among": ("inception",)}, {"among": ("inception", "pixels")}, {"among": ("inception",), "against": "test"}]
-    one = [{"extractor": "inception"}, {"extractor": "pixels"}]
+    both = [{"among": ("inception",)}, {"among": ("inception", "other")}, {"among": ("inception",), "against": "test"}]
+    one = [{"extractor": "inception"}, {"extractor": "other"}]
     settings = {"fd": one, "sfid": one, "kd": [*one, one[0] | {"subsets": 5}], "precision": one, "fd-ratio": both}
     settings["recall"] = [*one, one[0] | {"neighbours": 5}, one[0] | {"reference": 8}]
     ids = []
