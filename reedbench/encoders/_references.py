@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reedbench.core import archives
+from reedbench.core import archives, io
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Published
@@ -16,7 +16,7 @@ HOW = "a reference is an npz with images `arr_0` (uint8 NHWC), and perhaps momen
 
 
 def read(file: Path) -> Published:
-    """Images and moments; images of a large file stay in it.
+    """Images and moments; images of a large file stay in it, unless they are compressed.
 
     Raises:
         MissingArtefact: there is no such file.
@@ -25,7 +25,7 @@ def read(file: Path) -> Published:
     if not file.is_file():
         raise MissingArtefact(f"{file}: no such file; {HOW}")
     try:
-        arrays = archives.read(file)
+        arrays = _arrays(file)
     except MissingArtefact as error:
         raise ConfigError(f"{file}: is no npz file of plain arrays; {HOW}") from error
     images = arrays.get("arr_0")
@@ -41,6 +41,13 @@ def read(file: Path) -> Published:
     count = len(images)
     rows = Rows([str(i) for i in range(count)], ["reference"] * count, {"images": images.transpose(0, 3, 1, 2)})
     return Published(file, rows, moments)
+
+
+def _arrays(file: Path) -> Mapping[str, np.ndarray]:
+    try:
+        return archives.read(file)
+    except MissingArtefact:  # of compressed arrays there are no maps
+        return io.read_npz(file)
 
 
 def _checked(file: Path, name: str, array: np.ndarray) -> np.ndarray:
