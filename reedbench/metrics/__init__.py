@@ -32,7 +32,7 @@ class Features:
     compare many rows.
 
     Attributes:
-        views: what else the extractor gives of the same rows, by name (`FeatureMetric.view`).
+        views: what else the extractor gives of the same rows, by name (`AbstractMetric.view`).
         moments: of a published reference those of all data that it stands for, of which its rows are a part.
         file: of a published reference the sha256 of the file.
     """

@@ -6,7 +6,8 @@ one, rounded in another order.
 
 The ADM evaluator has the same rule (guided-diffusion, evaluations/evaluator.py; its numbers are in the tests): squared
 distances, a radius that is the fourth smallest entry of a row with itself among them, balls with their surface. But it
-rounds distances to float16, and redoes in float32 only those blocks that overflow; these here are float64.
+rounds distances to float16, and redoes in float32 only those blocks that overflow; these here are float64. Rounded so,
+2,000 images of CIFAR-10 against 2,000 under EfficientNet-Lite0 moved by 0.0005 in precision and 0.001 in recall.
 """
 
 from functools import lru_cache

@@ -11,6 +11,7 @@ pytest.importorskip("torch_fidelity")
 import inception_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from reedbench.core import archives
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Encode, Material
@@ -143,13 +144,18 @@ def reference(file: Path, **arrays: np.ndarray | None) -> Path:
     return file
 
 
-def test_a_reference_has_images_and_moments(tmp_path):
+def test_a_reference_has_images_and_moments(tmp_path, monkeypatch):
     file = reference(tmp_path / "reference.npz")
     found = extractor(reference=str(file)).published()
     np.testing.assert_array_equal(found.rows.arrays["images"], images())
     assert found.file == file
     assert {name: mean.shape for name, (mean, _) in found.moments.items()} == {"features": (2048,), "spatial": (63,)}
     np.testing.assert_array_equal(found.moments["spatial"][1], moments(63, 1)[1])
+    monkeypatch.setattr(archives, "LARGE", 0)
+    assert isinstance(extractor(reference=str(file)).published().rows.arrays["images"], np.memmap)
+    np.savez_compressed(tmp_path / "compressed.npz", **np.load(file))
+    compressed = extractor(reference=str(tmp_path / "compressed.npz")).published()
+    np.testing.assert_array_equal(compressed.rows.arrays["images"], images())
     bare = extractor(reference=str(reference(file, mu=None, sigma=None, mu_s=None, sigma_s=None))).published()
     assert not bare.moments
     assert extractor().published() is None
