@@ -81,6 +81,22 @@ class Pretrained:
     card: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Published:
+    """A reference that somebody published as a file, in place of the training split.
+
+    Attributes:
+        file: where it lies.
+        rows: data in it, which samples are compared with one by one.
+        moments: mean (dim,) and covariance (dim, dim) of more data than these, under the extractor's features
+            (`features`) or a view of it.
+    """
+
+    file: Path
+    rows: Rows
+    moments: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
 Encode = Callable[[Material], np.ndarray | Ragged]
 
 
@@ -108,6 +124,7 @@ class AbstractEncoder(Plugin):
     pretrained: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
+    views: ClassVar[tuple[str, ...]] = ()  # what its vector holds beside the features, for metrics that ask for it
     unkeyed: ClassVar[frozenset[str]] = frozenset({"threads"})
 
     threads: int = Field(1, ge=1)
@@ -154,6 +171,19 @@ class AbstractEncoder(Plugin):
     def files(self) -> tuple[Path, ...]:
         """Files from outside that it reads, as far as they are few: their digests are part of the provenance."""
         return ()
+
+    def parted(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        """Representations (n, dim) of an extractor as its `features` and its `views`, each (n, dim of its own)."""
+        return {"features": vectors}
+
+    def published(self) -> Published | None:
+        """What samples are compared with in place of the training split, for an extractor that names it.
+
+        Raises:
+            MissingArtefact: it is not there.
+            ConfigError: the file is no such reference.
+        """
+        return None
 
     @abstractmethod
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray | Ragged:

@@ -2,14 +2,14 @@
 
 After the `@` stands what it looks through (an extractor, a folder, which sequence), after each `+` a setting that is
 not the default, then the version and the number of samples; `-k2` where they are two of each thing that was asked for,
-`-r718` where the reference is not the training split.
+`-r718` where the reference is not the training split, `-f1a2b3c4d` where it is a published file, by its digest.
 """
 
 import math
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -20,6 +20,8 @@ from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.domains.rows import Rows
 
+Moments = tuple[np.ndarray, np.ndarray]  # mean (dim,) and covariance (dim, dim) with n - 1, float64
+
 
 @dataclass(frozen=True, eq=False)  # compared by identity: metrics of one cell share computations
 class Features:
@@ -28,20 +30,29 @@ class Features:
     `features` (n, dim) float64, where they are many a memory map; where the extractor is a classifier `labels` (n,),
     the classes that were asked for, and `predicted` (n,), those that it sees. On `device` (`cpu` or `cuda`) metrics
     compare many rows.
+
+    Attributes:
+        views: what else the extractor gives of the same rows, by name (`AbstractMetric.view`).
+        moments: of a published reference those of all data that it stands for, of which its rows are a part.
+        file: of a published reference the sha256 of the file.
     """
 
     features: np.ndarray
     labels: np.ndarray | None = None
     predicted: np.ndarray | None = None
     device: str = "cpu"
+    views: Mapping[str, "Features"] = field(default_factory=dict)
+    moments: Moments | None = None
+    file: str = ""
 
     def __len__(self) -> int:
         return len(self.features)
 
     def take(self, rows: slice | np.ndarray) -> "Features":
-        """A part of the rows."""
+        """A part of the rows, to which no published moments belong."""
         labels, predicted = (None if part is None else part[rows] for part in (self.labels, self.predicted))
-        return Features(archives.chosen(self.features, rows), labels, predicted, self.device)
+        views = {name: view.take(rows) for name, view in self.views.items()}
+        return Features(archives.chosen(self.features, rows), labels, predicted, self.device, views, None, self.file)
 
     @cached_property
     def finite(self) -> bool:
@@ -57,7 +68,7 @@ class Tapped:
         at: time to which they are noised.
         depth: block, 1-based, of methods that align none.
         first: methods that align take the first block that they do; else `depth` is for all.
-        train: images of the training split.
+        train: images of the training split; 0: none.
         test: images of the test split.
     """
 
@@ -100,9 +111,19 @@ class Evidence(Protocol):
         """Hidden states of the network behind the samples."""
         ...
 
+    def tested(self, extractor: str, count: int | None) -> Features:
+        """Test data under an extractor: those whose `hidden` states these are for an equal `count`; none: all."""
+        ...
+
 
 class AbstractMetric(Plugin):
-    """A number that says how good the samples of one cell are."""
+    """A number that says how good the samples of one cell are.
+
+    Attributes:
+        view: which of an extractor's further views of a datum it looks at; none: its features.
+        compares: whether the reference has a part in the number.
+        of_moments: whether it takes the moments of a published reference, where there are, in place of its rows.
+    """
 
     title: ClassVar[str] = ""  # in plain words, for axes; without one figures show the name
     unit: ClassVar[str] = ""
@@ -110,6 +131,10 @@ class AbstractMetric(Plugin):
     domain: ClassVar[str | None] = None  # none: any
     needs_classifier: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False  # whether it compares many rows on a GPU where it is told to
+    names_in: ClassVar[str] = "extractor"  # the field that names extractors
+    view: ClassVar[str] = ""
+    compares: ClassVar[bool] = True
+    of_moments: ClassVar[bool] = False
     said: ClassVar[frozenset[str]] = frozenset({"uses"})  # settings that `uses@under` says already
 
     @property
@@ -152,6 +177,10 @@ class AbstractMetric(Plugin):
 
     def extractors(self) -> tuple[str, ...]:
         """Names of the extractors that it needs."""
+        return ()
+
+    def witnesses(self) -> tuple[str, ...]:
+        """Names of the extractors under which it needs test data (`Evidence.tested`)."""
         return ()
 
     def folders(self) -> tuple[str, ...]:
@@ -268,8 +297,11 @@ class FeatureMetric(AbstractMetric):
         """`value`, or an error: never NaN, never on too few rows, never without what it needs.
 
         Raises:
-            MetricError: fewer than `least_n` rows, features or a value that are not finite, or no classifier's answers.
+            MetricError: fewer than `least_n` rows, features or a value that are not finite, no classifier's answers, or
+                no such view.
         """
+        if self.view:
+            generated, reference = (self._viewed(data) for data in (generated, reference))
         for what, data in (("samples", generated), ("reference rows", reference)):
             if len(data) < self.least_n():
                 raise MetricError(f"{self.family}: needs at least {self.least_n()} {what}, got {len(data)}")
@@ -278,3 +310,8 @@ class FeatureMetric(AbstractMetric):
         if self.needs_classifier and generated.predicted is None:
             raise MetricError(f"{self.family}: extractor {self.extractor} says nothing about classes")
         return self.finite(self.value(generated, reference))
+
+    def _viewed(self, data: Features) -> Features:
+        if self.view not in data.views:
+            raise MetricError(f"{self.family}: extractor {self.extractor} gives no {self.view}")
+        return data.views[self.view]

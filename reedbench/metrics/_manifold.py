@@ -3,6 +3,11 @@
 Few rows are compared at once, by the formulas of torch-fidelity's `prc_features_to_metric` to the last bit (tests
 compare; see `fd` for why they are written out). Many are compared in blocks: the same distances, on a GPU if there is
 one, rounded in another order.
+
+The ADM evaluator has the same rule (guided-diffusion, evaluations/evaluator.py; its numbers are in the tests): squared
+distances, a radius that is the fourth smallest entry of a row with itself among them, balls with their surface. But it
+rounds distances to float16, and redoes in float32 only those blocks that overflow; these here are float64. Rounded so,
+2,000 images of CIFAR-10 against 2,000 under EfficientNet-Lite0 moved by 0.0005 in precision and 0.001 in recall.
 """
 
 from functools import lru_cache
@@ -28,8 +33,9 @@ class ManifoldMetric(FeatureMetric):
     neighbours: int = Field(3, ge=1)
     """k; 3 in the paper and in the ADM evaluator."""
     reference: int | None = Field(None, ge=2)
-    """Rows of the training split that samples are compared with, drawn without replacement, always the same; all of
-    them where it is left out. Numbers are comparable between equal ones alone."""
+    """Rows of the reference (the training split, or a file that the extractor names) that samples are compared with,
+    drawn without replacement, always the same; all of them where it is left out. Numbers are comparable between equal
+    ones alone."""
 
     def least_n(self) -> int:
         """Every point needs that many neighbours, and one is itself."""
@@ -41,7 +47,7 @@ class ManifoldMetric(FeatureMetric):
         return super().id(n, streams, min(asked, default=None))
 
     def protocol(self) -> dict[str, Any]:
-        """Without a word on the reference where it is the whole training split."""
+        """Without a word on the reference where that is whole."""
         return {name: value for name, value in self.plain().items() if name != "reference" or value is not None}
 
     def compared_with(self, rows: int) -> int:
@@ -56,11 +62,13 @@ class ManifoldMetric(FeatureMetric):
         """The value on samples and reference data.
 
         Raises:
-            MetricError: the training split has fewer rows than are asked for.
+            MetricError: the reference has fewer rows than are asked for.
         """
         generated, reference = evidence.features(self.extractor)
         if (asked := self.reference or 0) > len(reference):
-            raise MetricError(f"{self.family}: reference asks for {asked} training rows, there are {len(reference)}")
+            raise MetricError(
+                f"{self.family}: reference asks for {asked} rows to compare with, there are {len(reference)}"
+            )
         return self.checked(generated, reference)
 
 

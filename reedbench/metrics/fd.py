@@ -1,30 +1,12 @@
-"""Frechet distance between two Gaussians fitted to features. Heusel et al. 2017, arXiv:1706.08500.
-
-The formula is torch-fidelity's `fid_statistics_to_metric` to the last bit (tests compare); moments are float64 with
-n - 1, as in its `np.cov`. It is written out, as importing torch-fidelity takes longer than all metrics of a small cell.
-"""
+"""Frechet distance between two Gaussians fitted to features; under Inception's pool features, FID."""
 
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from reedbench.metrics import FeatureMetric, Features, _blocks
+from reedbench.metrics._frechet import FrechetMetric
 
 
-class FrechetDistance(FeatureMetric):
+class FrechetDistance(FrechetMetric):
     """Frechet distance |mu - mu'|^2 + tr(S + S' - 2 sqrt(S S')). Falls with n: compare equal n only."""
 
-    direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Frechet distance"
     uses: Literal["fd"] = "fd"
-
-    def value(self, generated: Features, reference: Features) -> float:
-        """The distance, in squared units of the features."""
-        (mu, sigma), (other_mu, other_sigma) = _moments(generated), _moments(reference)
-        apart = mu - other_mu
-        roots = np.sqrt(np.linalg.eigvals(sigma.dot(other_sigma)).astype(np.complex128)).real
-        return float(apart.dot(apart) + np.trace(sigma) + np.trace(other_sigma) - 2 * np.sum(roots))
-
-
-def _moments(data: Features) -> tuple[np.ndarray, np.ndarray]:
-    return _blocks.moments(data.features)

@@ -12,24 +12,17 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core.errors import MetricError
-from reedbench.metrics import AbstractMetric, Evidence, Hidden, Tapped
+from reedbench.metrics import Evidence, Hidden, Tapped
+from reedbench.metrics._inside import InsideMetric
 
 
-class HiddenProbe(AbstractMetric):
+class HiddenProbe(InsideMetric):
     """Accuracy of a ridge classifier of mean hidden states, noisy input and null label."""
 
-    domain: ClassVar[str | None] = "image"
-    direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Linear probe of hidden states"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "tap"})
     uses: Literal["probe"] = "probe"
 
-    tap: Literal["first", "depth"] = "first"
-    """Which block: the first one that the method aligns, or that of `depth` for every method."""
-    depth: int = Field(2, ge=1)
-    """Block, 1-based, of methods that align none; with `tap: depth` of all."""
-    at: float = Field(0.8, ge=0, le=1)
-    """Time to which images are noised: 0 is noise, 1 the image."""
     train_rows: int = Field(2000, ge=10)
     """Images of the training split that the classifier is fitted to, chosen by a named stream."""
     test_rows: int = Field(1000, ge=2)
@@ -49,10 +42,6 @@ class HiddenProbe(AbstractMetric):
     def tapped(self) -> Tapped:
         """What it asks the network for."""
         return Tapped(self.at, self.depth, self.tap == "first", self.train_rows, self.test_rows)
-
-    def blocks(self) -> tuple[int, ...]:
-        """The depth."""
-        return (self.depth,)
 
     def counted(self, n: int) -> int:
         """Test images."""

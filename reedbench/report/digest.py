@@ -56,7 +56,7 @@ def _title(of: Comparison, name: str) -> str:
 def heading_of(name: str) -> str:
     """A metric's id without version and numbers of samples; of how many samples the best was taken stays."""
     kept = r"\2" if re.search(r"@[^+]*-best\b", name) else ""
-    return re.sub(r"(\.v\d+-n\d+)(-k\d+)?$", kept, name)
+    return re.sub(r"(\.v\d+-n\d+)(-k\d+)?(-f[0-9a-f]{8})?$", kept, name)
 
 
 def _interval_of(row: pd.Series, name: str) -> Interval:

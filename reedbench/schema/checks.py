@@ -233,11 +233,15 @@ def _metrics(b: Any) -> Iterator[Finding]:
     seen: set[str] = set()
     for i, metric in enumerate(b.metrics):
         key: Key = ("metrics", i)
-        for name in metric.extractors():
+        for name in dict.fromkeys((*metric.extractors(), *metric.witnesses())):
             if name not in b.extractors:
-                yield (*key, "extractor"), unknown("extractor", name, b.extractors)
-            elif metric.needs_classifier and not b.extractors[name].classifies:
+                yield (*key, metric.names_in), unknown("extractor", name, b.extractors)
+                continue
+            extractor, view = b.extractors[name], metric.view
+            if metric.needs_classifier and not extractor.classifies:
                 yield (*key, "extractor"), f"{metric.uses} needs an extractor that is a classifier, and {name} is none"
+            if view and view not in extractor.views:
+                yield (*key, "extractor"), f"{metric.uses} needs an extractor that gives {view}, and {name} does not"
         for depth in metric.blocks():
             yield from _depth(b, (*key, "depth"), depth)
         for name in metric.folders():

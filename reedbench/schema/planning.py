@@ -36,9 +36,10 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     # What others read comes first.
     ordered = list(dict.fromkeys([*read, *used]))
-    judges = [other for name in benchmark.extractors for other in suite.read_by(d, name).values()]
+    seeing = list(dict.fromkeys([*benchmark.extractors, *benchmark.witnesses]))
+    judges = [other for name in seeing for other in suite.read_by(d, name).values()]
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
-    encoders = list(dict.fromkeys([*ordered, *judges, *benchmark.extractors]))
+    encoders = list(dict.fromkeys([*ordered, *judges, *seeing]))
     folders = [spec.folders[name] for name in benchmark.folders]
     readers = [spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
     for weights in pins.names(*readers, *(suite.encoder(d, name) for name in encoders)):

@@ -178,6 +178,12 @@ class Benchmark:
         return [name for name in self.spec.extractors if name in used]
 
     @property
+    def witnesses(self) -> list[str]:
+        """Extractors under which some metric needs test data, in file order."""
+        used = {name for metric in self.spec.metrics for name in metric.witnesses()}
+        return [name for name in self.spec.extractors if name in used]
+
+    @property
     def looks_inside(self) -> bool:
         """Whether some metric asks for hidden states, so that scoring needs weights."""
         return any(metric.blocks() for metric in self.spec.metrics)
@@ -193,10 +199,12 @@ class Benchmark:
 
     @property
     def judges(self) -> list[str]:
-        """Cards of the pinned weights that scoring reads."""
+        """What scoring reads beside samples and statistics: cards of pinned weights, and what witnesses need."""
         read = [other for name in self.extractors for other in self.spec.extractors[name].reads_encoders()]
         extractors = [self.spec.extractors[name] for name in [*self.extractors, *read]]
-        return settings.pinned(*extractors, *(self.spec.folders[name] for name in self.folders))
+        cards = settings.pinned(*extractors, *(self.spec.folders[name] for name in self.folders))
+        needed = (settings.encoder_weights(self.suite, self.dataset, name) for name in self.witnesses)
+        return list(dict.fromkeys([*cards, *(file for files in needed for file in files)]))
 
     @property
     def weights(self) -> list[str]:
@@ -210,6 +218,7 @@ class Benchmark:
         """Settings of `evaluate`."""
         metrics = self.spec.metrics
         folders = {name: self.folder_identity(name) for metric in metrics for name in metric.folders()}
+        witnesses = {name: settings.encoder(self.suite, self.dataset, name) for name in self.witnesses}
         return {
             "step": VERSIONS["evaluate"],
             "metrics": [metric.identity() for metric in metrics],
@@ -217,6 +226,7 @@ class Benchmark:
             **({"repeats": self.repeats} if self.repeats > 1 else {}),  # in ids, which once lacked it
             "extractors": {name: settings.encoder(self.suite, self.dataset, name) for name in self.extractors},
             **({"folders": folders} if folders else {}),
+            **({"witnesses": witnesses} if witnesses else {}),
         }
 
     @cached_property

@@ -93,6 +93,7 @@ def _score(cell: Cell, samples: Rows, seen: Callable[[str], Features], inputs: l
         features,
         lambda name: _folds(benchmark, name, samples, inputs),
         lambda tapped: _hidden(cell, tapped, inputs),
+        lambda asked: hidden.under(benchmark, *asked, inputs, device),
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,

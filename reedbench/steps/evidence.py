@@ -22,9 +22,10 @@ class CellEvidence:
         features: Callable[[str], tuple[Features, Features]],
         folds: Callable[[str], Any],
         hidden: Callable[[Tapped], Hidden],
+        tested: Callable[[tuple[str, int | None]], Features],
     ) -> None:
         self.samples, self.asked = samples, asked
-        self._features, self._folds, self._hidden = features, folds, hidden
+        self._features, self._folds, self._hidden, self._tested = features, folds, hidden, tested
         self._known: dict[tuple[str, Any], Any] = {}
 
     def __len__(self) -> int:
@@ -42,6 +43,10 @@ class CellEvidence:
         """Hidden states of the network; they are of real data, hence the same for any part of the samples."""
         return self._once("hidden", tapped, self._hidden)
 
+    def tested(self, extractor: str, count: int | None) -> Features:
+        """Test data under an extractor, likewise."""
+        return self._once("tested", (extractor, count), self._tested)
+
     def part(self, rows: slice) -> "CellEvidence":
         """The evidence of some of the samples; what was computed for all of them is not computed again."""
 
@@ -50,7 +55,10 @@ class CellEvidence:
             return generated.take(rows), reference
 
         taken = (_some(data, rows) for data in (self.samples, self.asked))
-        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows), self.hidden)
+        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows), self.hidden, self._same)
+
+    def _same(self, asked: tuple[str, int | None]) -> Features:
+        return self.tested(*asked)
 
     def _once(self, what: str, name: Any, make: Callable[[Any], Any]) -> Any:
         if (what, name) not in self._known:

@@ -10,7 +10,7 @@ from reedbench.schema.checks import RESERVED
 from reedbench.schema.runs import Benchmark
 from reedbench.steps import references
 from reedbench.steps.features import reference_of
-from reedbench.steps.records import protocol_of, record
+from reedbench.steps.records import named, protocol_of, record
 
 NOT_DRAWN = {"kind": "none", "reason": "nothing was drawn"}
 
@@ -28,16 +28,19 @@ def floor(benchmark: Benchmark, device: str) -> Made:
                 halves[metric.extractor], statistics = _halves(benchmark, metric.extractor, device)
                 inputs.append(statistics)
             one, other = halves[metric.extractor]
-            protocol, name = protocol_of(benchmark, metric, other), metric.id(len(one), reference=len(other))
+            protocol = protocol_of(benchmark, metric, {metric.extractor: other})
+            name = named(metric.id(len(one), reference=len(other) if metric.compares else None), protocol)
             found = record(metric, name, metric.checked(one, other), len(one), protocol, NOT_DRAWN)
-            records.append({**found, "what": HALVES})
+            records.append(
+                {**found, "what": f"half against half of {metric.extractor}'s file" if other.file else HALVES}
+            )
         for limit in limits:
             if limit["metric"] in (metric.family, *([] if metric.settings else [metric.uses])):
                 found = record(metric, metric.id(n := limit["n"]), limit["value"], n, metric.plain(), NOT_DRAWN)
                 records.append({**found, "what": limit["what"]})
     for beside in references.beside(benchmark, inputs, device):
-        metric, n, protocol = beside.metric, beside.n, protocol_of(benchmark, beside.metric, beside.reference)
-        found = record(metric, metric.id(n), beside.value, n, protocol, NOT_DRAWN)
+        metric, n, protocol = beside.metric, beside.n, protocol_of(benchmark, beside.metric, beside.references)
+        found = record(metric, named(metric.id(n), protocol), beside.value, n, protocol, NOT_DRAWN)
         records.append({**found, "what": beside.what})
     out = paths.floor(benchmark.name)
     body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.evaluation_key}

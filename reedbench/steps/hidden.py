@@ -16,6 +16,7 @@ from reedbench.domains.rows import TEST, TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.nn.interpolants import INTERPOLANTS
 from reedbench.schema.runs import Benchmark, Cell
+from reedbench.steps.features import in_passes, seen_by
 from reedbench.steps.sample import check_weights, network_of
 
 BATCH = 250  # images per pass
@@ -45,7 +46,9 @@ class Look:
         return Hidden(self._of(TRAIN, self.tapped.train), self._of(TEST, self.tapped.test), self.block)
 
     def _of(self, split: str, count: int) -> Features:
-        """Mean tokens after the block, float64, and classes."""
+        """Mean tokens after the block, float64, and classes; of no rows nothing."""
+        if not count:
+            return Features(np.empty((0, 0)), np.empty(0, np.int64))
         chosen = _chosen(self.benchmark, split, count)
         parts = [self._means(chosen, range(i, min(i + BATCH, count)), split) for i in range(0, count, BATCH)]
         return Features(np.concatenate(parts), chosen.arrays["labels"])
@@ -85,6 +88,20 @@ def of_nothing(benchmark: Benchmark, tapped: Tapped) -> Hidden:
     return Look(benchmark, tapped, network.eval(), tapped.depth, path).hidden()
 
 
+def under(benchmark: Benchmark, extractor: str, count: int | None, inputs: list[str], device: str) -> Features:
+    """The test images whose hidden states are looked at, or all, under an extractor; what is read goes to `inputs`.
+
+    Raises:
+        MissingArtefact: something has not been made, or was made under other settings.
+        MetricError: there are fewer images than are asked for.
+    """
+    _facts(benchmark)
+    chosen = rows.read(benchmark.data, TEST) if count is None else _chosen(benchmark, TEST, count)
+    seen, read = seen_by(benchmark.suite, benchmark.dataset, extractor, chosen, device)
+    inputs += read
+    return in_passes(seen, chosen, device)
+
+
 def _facts(benchmark: Benchmark) -> dict[str, Any]:
     provenance.require(paths.index(benchmark.data), benchmark.data_key)
     return rows.index(benchmark.data)
@@ -95,7 +112,7 @@ def _chosen(benchmark: Benchmark, split: str, count: int) -> Rows:
     there = rows.read(benchmark.data, split)
     if len(there) < count:
         raise MetricError(
-            f"{benchmark.name}: a probe of hidden states asks for {count} images of the split '{split}', which has "
+            f"{benchmark.name}: a look into the network asks for {count} images of the split '{split}', which has "
             f"{len(there)}: lower its {split}_rows"
         )
     return there.take(seeds.stream("probe", benchmark.dataset, split).permutation(len(there))[:count])

@@ -77,7 +77,11 @@ def _represented(
     def ready() -> Encode:
         return there or encoder.prepared(weights, Material(data), device if encoder.on_gpu else "cpu")
 
-    return lambda some: ready()(Material(some))
+    def represented(some: Rows) -> Any:
+        found = ready()(Material(some))
+        return encoder.parted(found)["features"] if isinstance(found, np.ndarray) else found
+
+    return represented
 
 
 def remembering(encode: Encode) -> Encode:

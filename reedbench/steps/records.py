@@ -3,15 +3,18 @@
 The spread is over clusters of homologous chains where the metric knows them, else over disjoint sampling streams.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from reedbench.core import io
 from reedbench.metrics import AbstractMetric, FeatureMetric, Features
 from reedbench.schema.runs import Benchmark
 from reedbench.steps.evidence import CellEvidence
 
 MIN_STREAMS = 3
+DIGITS = 8  # of a digest in an id
 
 
 def of_cell(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any]]:
@@ -21,13 +24,13 @@ def of_cell(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any]
     # Made once: metrics share computations by identity.
     parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(streams)]
     for metric in spec.metrics:
-        name = metric.id(n, benchmark.repeats)
         if missing := [reason for folder in metric.folders() if (reason := spec.folders[folder].missing())]:
-            none = {"kind": "none", "reason": missing[0]}
+            none, name = {"kind": "none", "reason": missing[0]}, metric.id(n, benchmark.repeats)
             records.append({**record(metric, name, None, n, metric.plain(), none), "reason": missing[0]})
             continue
-        reference = evidence.features(metric.extractor)[1] if isinstance(metric, FeatureMetric) else None
-        protocol = protocol_of(benchmark, metric, reference)
+        references = {name: evidence.features(name)[1] for name in metric.extractors()}
+        protocol = protocol_of(benchmark, metric, references)
+        name = named(metric.id(n, benchmark.repeats), protocol)
         value, spread = metric.measured(evidence), metric.spread(evidence) or _over_streams(metric, parts)
         records.append(record(metric, name, value, metric.counted(n), protocol, spread))
     return records
@@ -50,15 +53,32 @@ def record(
     }
 
 
-def protocol_of(benchmark: Benchmark, metric: AbstractMetric, reference: Features | None) -> dict[str, Any]:
-    """What a number was measured under."""
-    protocol = metric.protocol()
-    if reference is not None:
-        key = benchmark.encoder_key(metric.extractors()[0])
-        protocol |= {"n_reference": metric.compared_with(len(reference)), "extractor_settings": key}
+def protocol_of(benchmark: Benchmark, metric: AbstractMetric, references: Mapping[str, Features]) -> dict[str, Any]:
+    """What a number was measured under; `references` by extractor."""
+    protocol, published = metric.protocol(), []
+    compared = references if metric.compares else {}
+    for name, reference in compared.items():
+        of_moments = metric.of_moments and reference.views.get(metric.view, reference).moments is not None
+        if isinstance(metric, FeatureMetric) and not of_moments:
+            protocol["n_reference"] = metric.compared_with(len(reference))
+        if reference.file:
+            file = {"extractor": name, "name": benchmark.spec.extractors[name].reference, "sha256": reference.file}
+            published.append({**file, "of": "moments" if of_moments else "rows"})
+    if isinstance(metric, FeatureMetric) and references:
+        protocol["extractor_settings"] = benchmark.encoder_key(metric.extractor)
+    elif names := list(dict.fromkeys((*references, *metric.witnesses()))):
+        protocol["extractor_settings"] = {name: benchmark.encoder_key(name) for name in names}
     for name in metric.folders():
         protocol["folder_settings"] = benchmark.folder_identity(name)
-    return protocol
+    return {**protocol, **({"published": published} if published else {})}
+
+
+def named(name: str, protocol: Mapping[str, Any]) -> str:
+    """A metric's id, with the digest of the published references that the number is to, if it is to any."""
+    files = [file["sha256"] for file in protocol.get("published", ())]
+    if not files:
+        return name
+    return f"{name}-f{(files[0] if len(files) == 1 else io.digest_of(files))[:DIGITS]}"
 
 
 def _over_streams(metric: AbstractMetric, parts: list[CellEvidence]) -> dict[str, Any]:

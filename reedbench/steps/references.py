@@ -1,14 +1,15 @@
 """What stands beside the results of a benchmark, besides halves of real data: perfect samples through the codec, and an
 untrained network."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
 from reedbench.domains import rows
 from reedbench.domains.rows import TEST
 from reedbench.metrics import AbstractMetric, FeatureMetric, Features
+from reedbench.metrics.cknna import NeighbourAlignment
 from reedbench.metrics.probe import HiddenProbe
 from reedbench.schema.runs import Benchmark
 from reedbench.steps import hidden
@@ -17,12 +18,12 @@ from reedbench.steps.features import in_passes, reference_of, seen_by
 
 @dataclass(frozen=True)
 class Beside:
-    """One value: of which metric, on how many rows, against which reference (none: against none), and of what."""
+    """One value: of which metric, on how many rows, against which references by extractor, and of what."""
 
     metric: AbstractMetric
     value: float
     n: int
-    reference: Features | None
+    references: Mapping[str, Features]
     what: str
 
 
@@ -37,7 +38,11 @@ def beside(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Bes
     for metric in benchmark.spec.metrics:
         if isinstance(metric, HiddenProbe):
             found = hidden.of_nothing(benchmark, metric.tapped)
-            yield Beside(metric, metric.value(found), metric.test_rows, None, "network before training")
+            yield Beside(metric, metric.value(found), metric.test_rows, {}, "network before training")
+        elif isinstance(metric, NeighbourAlignment):
+            states = hidden.of_nothing(benchmark, metric.tapped).test
+            same = hidden.under(benchmark, metric.extractor, metric.test_rows, inputs, device)
+            yield Beside(metric, metric.value(states, same), metric.test_rows, {}, "network before training")
 
 
 def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Beside]:
@@ -56,7 +61,7 @@ def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> 
         seen, read = seen_by(benchmark.suite, benchmark.dataset, name, real, device)
         inputs += [*read, file]
         for what, data in kinds.items():
-            features = replace(in_passes(seen, data), device=device)
+            features = in_passes(seen, data, device)
             for metric in spec.metrics:
                 if isinstance(metric, FeatureMetric) and metric.extractor == name:
-                    yield Beside(metric, metric.checked(features, reference), len(real), reference, what)
+                    yield Beside(metric, metric.checked(features, reference), len(real), {name: reference}, what)

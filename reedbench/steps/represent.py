@@ -25,7 +25,7 @@ from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import Extraction, passes, seen_by, write_features
-from reedbench.steps.material import gather, weights_of
+from reedbench.steps.material import gather, require_pinned, weights_of
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
 
@@ -160,10 +160,12 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
     provenance.require(data, settings.key(settings.dataset(suite, dataset)))
     with company(device_of_encoder(suite, dataset, name)) as ranks:
         with timed(ranks.device) as begun:
-            train = rows.read(paths.data(dataset), rows.TRAIN)
-            seen, inputs = seen_by(suite, dataset, name, train, ranks.device)
-            extraction = Extraction(seen, train, train.take)
-        files = [data, *inputs]
+            require_pinned(suite, suite.encoder(dataset, name))
+            published = suite.encoder(dataset, name).published()
+            reference = rows.read(paths.data(dataset), rows.TRAIN) if published is None else published.rows
+            seen, inputs = seen_by(suite, dataset, name, reference, ranks.device)
+            extraction = Extraction(seen, reference, reference.take)
+        files = [data, *inputs, *([] if published is None else [str(published.file)])]
         key = settings.key(settings.encoder(suite, dataset, name))
         decides = [key, _digests(files), ranks.device, extraction.plain]
         parts = Parts(("statistics", dataset, name), decides, len(extraction.parts))
@@ -172,5 +174,5 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
             if not ranks.first:
                 return None
             out = paths.statistics(dataset, name)
-            write_features(out, parts.files())
+            write_features(out, parts.files(), published)
     return Made([out], files, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu(), kept=parts)

@@ -15,7 +15,7 @@ from reedbench.domains.rows import Rows
 from reedbench.encoders import Encode
 from reedbench.metrics import Features
 from reedbench.schema.runs import Cell
-from reedbench.steps.features import Extraction, seen_by, write_features
+from reedbench.steps.features import Extraction, assembled, seen_by, write_features
 
 LARGE = 4 * BYTES  # bytes of an extractor's features that are not all in memory
 
@@ -67,7 +67,7 @@ class Seen:
         """All samples under an extractor, once all parts are there."""
         files = [file for file, (of, _) in zip(parts.files(), self._parts, strict=True) if of == name]
         arrays = _mapped(files, parts.folder / f"{name}.npz") if _bytes(files) > LARGE else _read(files)
-        return Features(arrays["features"], arrays.get("labels"), arrays.get("predicted"), self.device)
+        return assembled(arrays, self.device)
 
 
 def _bytes(files: Sequence[Path]) -> int:

@@ -18,6 +18,7 @@ from reedbench.metrics import FeatureMetric, Features
 # its worst value.
 IDENTITY = {
     "fd": (0.0, 1e-5),
+    "sfid": (0.0, 1e-5),
     "kd": (0.0, 1e-3),
     "precision": (1.0, 0.0),
     "recall": (1.0, 0.0),
@@ -27,9 +28,14 @@ IDENTITY = {
 
 
 def seen(features: np.ndarray, classes: int = 5) -> Features:
-    """Features of samples that a classifier calls what they were asked to be."""
-    labels = np.arange(len(features)) % classes
-    return Features(np.asarray(features, np.float64), labels, labels.copy())
+    """Features of samples that a classifier calls what they were asked to be; all views are these."""
+    labels, features = np.arange(len(features)) % classes, np.asarray(features, np.float64)
+    return Features(features, labels, labels.copy(), views=views(features))
+
+
+def views(features: np.ndarray) -> dict[str, Features]:
+    """Of each name that some metric asks for."""
+    return {metric.view: Features(features) for metric in plugins.discover("metrics").values() if metric.view}
 
 
 def gauss(n: int, dim: int, seed: int, scale: float = 1.0) -> np.ndarray:
@@ -46,7 +52,7 @@ def test_the_reference_itself_scores_the_value_of_identity(name):
     data = seen(gauss(120, 4, 0))
     got = value(name, data, seen(data.features))
     if name not in IDENTITY:  # of a metric from outside no value is known, but it must tell these samples from others
-        assert got != value(name, seen(data.features + 5.0), data)
+        assert got != value(name, seen(3.0 * data.features + 5.0), data)
         return
     expected, tolerance = IDENTITY[name]
     if name == "kd":  # unbiased, hence below zero: the diagonal of the cross term is not left out
@@ -60,8 +66,7 @@ def test_a_metric_does_not_depend_on_the_order_of_rows(name):
     generated, reference = seen(gauss(100, 4, 1, 1.3)), seen(gauss(100, 4, 2))
     generated.predicted[:20] += 1
     one, other = (np.random.default_rng(key).permutation(100) for key in (3, 4))
-    shuffled = Features(generated.features[one], generated.labels[one], generated.predicted[one])
-    turned = Features(reference.features[other], reference.labels[other], reference.predicted[other])
+    shuffled, turned = generated.take(one), reference.take(other)
     first = value(name, generated, reference)
     assert value(name, shuffled, turned) == pytest.approx(first, rel=1e-9, abs=1e-9)
     assert value(name, generated, reference) == first
@@ -102,7 +107,7 @@ def test_the_least_number_of_rows_is_enough(name):
 def test_a_metric_that_needs_a_classifier_says_so_where_there_is_none(name):
     metric = make("metrics", name)
     data = seen(gauss(60, 4, 0))
-    mute = Features(data.features, data.labels)
+    mute = Features(data.features, data.labels, views=data.views)
     if metric.needs_classifier:
         with pytest.raises(MetricError, match="says nothing about classes"):
             metric.checked(mute, data)
@@ -138,6 +143,8 @@ def another(field: Any, value: Any) -> Any:
     """A further valid value of a field."""
     if get_origin(field.annotation) is Literal:
         return next(choice for choice in get_args(field.annotation) if choice != value)
+    if isinstance(value, tuple):
+        return (*value, "another")
     if isinstance(value, str | bool):
         return not value if isinstance(value, bool) else "another"
     if value is None:
@@ -169,6 +176,12 @@ def test_every_setting_of_a_metric_is_in_its_id_and_its_heading(name):
         ("designable", {"folder": "esmfold"}, "designable@esmfold.v1-n1437"),
         ("elbo", {}, "elbo@native.v1-n1437"),
         ("elbo", {"times": 9}, "elbo@native+times=9.v1-n1437"),
+        ("sfid", {"extractor": "inception"}, "sfid@inception.v1-n1437"),
+        ("is", {"extractor": "inception"}, "is@inception.v1-n1437"),
+        ("is", {"extractor": "inception", "split": 500}, "is@inception+split=500.v1-n1437"),
+        ("fd-ratio", {"among": ("clf", "dino-b")}, "fd-ratio@clf--dino-b.v1-n1437"),
+        ("cknna", {"extractor": "dino"}, "cknna@dino.v1-n1000"),
+        ("cknna", {"extractor": "dino", "estimator": "reference"}, "cknna@dino+estimator=reference.v1-n1000"),
         ("probe", {}, "probe@tap.v1-n1000"),
         ("probe", {"tap": "depth", "depth": 3, "at": 0.5, "test_rows": 360},
          "probe@block+depth=3+at=0.5+test-rows=360.v1-n360"),
@@ -239,7 +252,7 @@ def test_better_samples_score_better_on_every_metric_of_similarity():
     reference, near, far = seen(gauss(200, 4, 0)), seen(gauss(200, 4, 1)), seen(gauss(200, 4, 2) + 3.0)
     for name in of_features():
         metric = plugins.discover("metrics")[name]
-        if name not in ("copying", "accuracy"):
+        if name not in ("copying", "accuracy") and metric.compares:
             better, worse = value(name, near, reference), value(name, far, reference)
             assert (better < worse) == (metric.direction == "lower"), name
             assert better != worse, name
@@ -285,3 +298,50 @@ def test_precision_and_recall_of_the_adm_evaluator_match():
     # Shares of whole numbers of rows: the same counts, whatever the precision of the division.
     assert 500 * value("precision", generated, reference) == pytest.approx(500 * golden["precision"], abs=1e-4)
     assert 300 * value("recall", generated, reference) == pytest.approx(300 * golden["recall"], abs=1e-4)
+
+
+def test_the_inception_score_of_the_adm_evaluator_matches():
+    i, j, k = np.arange(400.0)[:, None], np.arange(8.0)[None], np.arange(5.0)[None]
+    a = (np.sin(0.37 * i * (j + 1) + j) * (1 + 0.1 * j)).astype(np.float32)
+    logits = seen(a @ np.cos(0.21 * j.T * (k + 1)))
+    for split, expected in ((100, 1.5164426823), (5000, 1.5201455201)):
+        assert value("is", logits, logits, split=split) == pytest.approx(expected, abs=2e-7)  # theirs are float32
+
+
+def test_splits_of_the_inception_score_are_consecutive():
+    """Samples ordered by class: each split holds one class alone, and torch-fidelity's shuffle would mix them."""
+    ordered = np.repeat(20.0 * np.eye(4), 50, axis=0)
+    assert value("is", seen(ordered), seen(ordered), split=50) == pytest.approx(1.0, abs=1e-6)
+    mixed = ordered[np.random.default_rng(0).permutation(200)]
+    assert value("is", seen(mixed), seen(mixed), split=50) > 3.7
+    assert value("is", seen(ordered), seen(ordered), split=200) == pytest.approx(4.0, abs=1e-5)
+    # The last split is short and counts as any other: 3 classes in the first 150, 1 in the last 50.
+    assert value("is", seen(ordered), seen(ordered), split=150) == pytest.approx((3 + 1) / 2, abs=1e-5)
+
+
+def test_the_inception_score_is_that_of_torch_fidelity_without_its_shuffle():
+    from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
+
+    logits = gauss(300, 7, 0, 3.0)
+    expected = isc_features_to_metric(torch.from_numpy(logits), splits=3, shuffle=False)[KEY_METRIC_ISC_MEAN]
+    assert value("is", seen(logits), seen(logits), split=100) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_view_that_the_extractor_does_not_give_is_an_error():
+    bare = Features(gauss(60, 4, 0))
+    with pytest.raises(MetricError, match="sfid@eye: extractor eye gives no spatial"):
+        value("sfid", bare, bare)
+
+
+def test_a_frechet_distance_takes_published_moments_and_the_others_take_rows():
+    generated, rows, whole = seen(gauss(90, 4, 0)), seen(gauss(60, 4, 1)), seen(gauss(500, 4, 2, 1.5))
+    moments = whole.features.mean(0), np.cov(whole.features, rowvar=False)
+    views_of = {name: Features(view.features, moments=moments) for name, view in rows.views.items()}
+    published = Features(rows.features, rows.labels, rows.predicted, views=views_of, moments=moments, file="0a")
+    for name in of_features():
+        against = whole if plugins.discover("metrics")[name].of_moments else rows
+        assert value(name, generated, published) == value(name, generated, against), name
+    half = published.take(slice(30))
+    assert half.moments is None
+    assert half.file == "0a"
+    assert value("fd", generated, half) == value("fd", generated, rows.take(slice(30)))

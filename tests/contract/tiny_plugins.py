@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import inception_file
 import pytest
 import sentence_folder
 import tiny_vae
@@ -51,6 +52,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
+    ("encoders", "inception"): {"weights": lambda: str(inception_file.made()), "size": 75},
     ("encoders", "text"): {"captioner": "measured", "weights": lambda: str(sentence_encoder())},
     ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},

@@ -106,5 +106,5 @@ def test_more_rows_of_the_reference_than_there_are_is_an_error(pair):
         def features(self, extractor: str) -> tuple[Features, Features]:
             return pair
 
-    with pytest.raises(MetricError, match="reference asks for 500 training rows, there are 400"):
+    with pytest.raises(MetricError, match="reference asks for 500 rows to compare with, there are 400"):
         Recall(extractor="eye", reference=500).measured(Evidence())

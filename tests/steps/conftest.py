@@ -1,7 +1,6 @@
-"""Makes the ranks of the training's tests importable."""
+"""Makes the ranks of the training's tests, and files of encoders' tests, importable."""
 
 import sys
 from pathlib import Path
 
-for folder in ("training", "codecs"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("training", "encoders", "codecs")]

@@ -33,6 +33,9 @@ class Eye:
     def files(self) -> tuple[Path, ...]:
         return ()
 
+    def parted(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        return {"features": vectors}
+
     def prepared(self, weights: object, material: Material, device: str) -> Callable[[Material], np.ndarray]:
         return lambda part: part.rows.arrays["images"].reshape(len(part.rows), -1).astype(np.float32)
 
