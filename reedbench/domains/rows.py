@@ -72,6 +72,11 @@ class StoredRows(Rows):
         ids, split = ([of[i] for i in rows] for of in (self.ids, self.split))
         return Rows(ids, split, self.arrays.read(np.asarray(rows, np.int64)))
 
+    def chosen(self, rows: np.ndarray) -> "StoredRows":
+        """The given rows, in that order, still on disk."""
+        ids, split = ([of[i] for i in rows] for of in (self.ids, self.split))
+        return StoredRows(ids, split, _Stored(self.arrays.store, self.arrays.places[rows]))
+
     def sizes(self) -> np.ndarray:
         """(n,) int64: bytes of every row."""
         return self.arrays.store.sizes().take(self.arrays.places)

@@ -107,9 +107,18 @@ def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
     return [range(begin + one.start, begin + one.stop) for one in cuts((read + written)[part].tolist(), PASS)]
 
 
-def in_passes(seen: Callable[[Rows], Features], data: Rows, device: str = "cpu") -> Features:
-    """All of some data under an extractor, of which little is looked at together; to be compared on a device."""
-    found = [seen(data.take(range(len(data))[part])) for part in cuts(data.sizes().tolist(), PASS)]
+def in_passes(
+    seen: Callable[[Rows], Features],
+    data: Rows,
+    device: str = "cpu",
+    through: Callable[[Rows], Rows] | None = None,
+) -> Features:
+    """All of some data under an extractor, of which little is looked at together; to be compared on a device.
+
+    `through` is what becomes of the data before.
+    """
+    parts = (data.take(range(len(data))[part]) for part in cuts(data.sizes().tolist(), PASS))
+    found = [seen(through(part) if through else part) for part in parts]
     return assembled(_joined(found), device)
 
 

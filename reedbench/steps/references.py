@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reedbench.core import seeds
-from reedbench.core.errors import ConfigError
 from reedbench.domains import rows
-from reedbench.domains.rows import TEST
+from reedbench.domains.rows import TEST, TRAIN
 from reedbench.metrics import AbstractMetric, FeatureMetric, Features
 from reedbench.metrics.cknna import NeighbourAlignment
 from reedbench.metrics.probe import HiddenProbe
@@ -28,11 +27,7 @@ class Beside:
 
 
 def beside(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Beside]:
-    """All of them; what is read is added to `inputs`.
-
-    Raises:
-        ConfigError: the codec loses detail, and there are no test data that could show how much.
-    """
+    """All of them; what is read is added to `inputs`."""
     if benchmark.spec.codec.lossy:
         yield from _through_the_codec(benchmark, inputs, device)
     for metric in benchmark.spec.metrics:
@@ -46,22 +41,21 @@ def beside(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Bes
 
 
 def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Beside]:
-    """As many test data as samples are drawn, if there are, as they are and encoded and decoded."""
+    """As many test data as samples are drawn, if there are, as they are and encoded and decoded.
+
+    Where there are no test data training data take their place.
+    """
     spec, test = benchmark.spec, rows.read(benchmark.data, TEST)
-    if not len(test):
-        raise ConfigError(
-            f"{benchmark.name}: codec {spec.codec.uses} loses detail, and {benchmark.dataset} has no test rows that "
-            "could show how much"
-        )
-    order = seeds.stream("through-codec", benchmark.dataset).permutation(len(test))
-    real = test.take(order[: spec.sampling.count])
-    kinds = {"real test data": real, "real test data through the codec": spec.codec.on(device).again(real)}
+    there, word = (test, "test") if len(test) else (rows.read(benchmark.data, TRAIN), "training")
+    order = seeds.stream("through-codec", benchmark.dataset).permutation(len(there))
+    real = there.chosen(order[: spec.sampling.count])
+    kinds = {f"real {word} data": None, f"real {word} data through the codec": spec.codec.on(device).again}
     for name in benchmark.extractors:
         reference, file = reference_of(benchmark, name, device)
         seen, read = seen_by(benchmark.suite, benchmark.dataset, name, real, device)
         inputs += [*read, file]
-        for what, data in kinds.items():
-            features = in_passes(seen, data, device)
+        for what, through in kinds.items():
+            features = in_passes(seen, real, device, through)
             for metric in spec.metrics:
                 if isinstance(metric, FeatureMetric) and metric.extractor == name:
                     yield Beside(metric, metric.checked(features, reference), len(real), {name: reference}, what)

@@ -81,6 +81,24 @@ def test_a_run_trains_on_latents_and_its_samples_are_images(there):
     assert "real test data through the codec" in what
 
 
+def test_without_test_data_training_data_show_what_the_codec_costs(there, monkeypatch):
+    assert run("pretrain", "--dataset", "digits", "--encoder", "clf") == 0
+    for extractor in ("clf", "pixels"):
+        assert run("represent", "--dataset", "digits", "--extractor", extractor) == 0
+    read = rows.read
+
+    def without_test(folder, split):
+        found = read(folder, split)
+        return found if split == rows.TRAIN else found.chosen(np.zeros(0, np.int64))
+
+    monkeypatch.setattr(rows, "read", without_test)
+    assert run("evaluate", "--benchmark", "tiny", "--floor") == 0
+    found = {
+        r["what"]: r["value"] for r in io.read_json(paths.floor("tiny"))["records"] if r["metric"][:8] == "fd@pixel"
+    }
+    assert found["real training data through the codec"] > found["real training data"]
+
+
 def test_without_latents_a_run_says_what_makes_them(there, capfd):
     shutil.rmtree(LATENTS)
     assert run("train", *CELL, "--segment", "0") == 3
