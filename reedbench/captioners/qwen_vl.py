@@ -36,8 +36,8 @@ class QwenVl(AbstractCaptioner):
     """Whether the caption is the answer alone, or, as REED has it (`reference`), the whole chat: `system`, its text,
     `user`, the question, `assistant`, the answer, a line each."""
     generation: Literal["greedy", "reference"] = "greedy"
-    """The likeliest token always, or the checkpoint's own generation_config.json, as in REED. Published ones draw, by
-    settings that leave hardly a token but the likeliest: chance decides between equal logits, and so `batch` matters."""
+    """The likeliest token always, or the checkpoint's own generation_config.json, as in REED. Published ones draw by
+    settings that leave hardly a token but the likeliest: chance decides between equal logits, and `batch` matters."""
     tokens: int = Field(200, ge=1)
     """Tokens after which an answer is cut off."""
     precision: Literal["bf16", "fp32"] = "bf16"

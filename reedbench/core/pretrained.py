@@ -10,6 +10,8 @@ from typing import Any
 
 from reedbench.core.errors import ConfigError, MissingArtefact
 
+HERE = {"local_files_only": True, "trust_remote_code": False}  # whatever asks for more is refused, not asked back
+
 
 def read(kind: str, folder: Path, who: str, **options: Any) -> Any:
     """What a class of transformers, such as `AutoTokenizer`, makes of a folder.
@@ -27,7 +29,7 @@ def read(kind: str, folder: Path, who: str, **options: Any) -> Any:
     with _reading(folder, who):
         import transformers
 
-        return getattr(transformers, kind).from_pretrained(folder, local_files_only=True, **options)
+        return getattr(transformers, kind).from_pretrained(folder, **HERE, **options)
 
 
 def network(kind: str, folder: Path, who: str, *, unneeded: str = "-", **options: Any) -> Any:
@@ -39,12 +41,13 @@ def network(kind: str, folder: Path, who: str, *, unneeded: str = "-", **options
     with _reading(folder, who):
         import transformers
 
-        found, report = getattr(transformers, kind).from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
-        )
+        asked: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+        found, report = getattr(transformers, kind).from_pretrained(folder, **HERE, **asked, **options)
         if lacking := sorted(name for name in report["missing_keys"] if not name.startswith(unneeded)):
             others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             raise ValueError(f"the weights lack {lacking[0]}{others}")
+        for name, there, wanted in sorted(report["mismatched_keys"])[:1]:
+            raise ValueError(f"the weights have {name} as {tuple(there)}, and config.json asks for {tuple(wanted)}")
     return found.eval().requires_grad_(False)
 
 
@@ -54,9 +57,10 @@ def _reading(folder: Path, who: str) -> Iterator[None]:
     if not (folder / "config.json").is_file():
         raise MissingArtefact(f"{folder}: no folder of transformers (it has no config.json)")
     try:
-        from transformers.utils import logging
+        import transformers
     except ImportError as error:
         raise ConfigError(f"{who} needs transformers: pip install 'reedbench[image]'") from error
+    logging: Any = transformers.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -1,7 +1,7 @@
 """Captions as vectors or tokens by the text tower of CLIP, by transformers: lighter than a vision-language model.
 
-Radford et al. 2021, https://arxiv.org/abs/2103.00020: a text is read at its last token, after the final norm; projected,
-it is compared with projected images.
+Radford et al. 2021, https://arxiv.org/abs/2103.00020: a text is read at its last token, after the final norm; what is
+compared with images is a projection of that.
 """
 
 from collections.abc import Mapping

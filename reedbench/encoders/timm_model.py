@@ -82,8 +82,6 @@ class TimmModel(PreparedEncoder):
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Draw and calibrate random weights, if so; then measure moments, and how much of the labels is to be seen."""
-        from reedbench.nn import timm_models
-
         began = time.process_time()
         train, test = (part.take(range(0, len(part.rows), self.every)) for part in (train, test))
         weights = self._drawn(train, stream) if self.weights == RANDOM else {}

@@ -1,7 +1,7 @@
 """Qwen2-VL and Qwen2.5-VL as transformers has them: conversations about images, answers, hidden states, their mean.
 
 Wang et al. 2024, https://arxiv.org/abs/2409.12191; Bai et al. 2025, https://arxiv.org/abs/2502.13923. The published
-processor brings an image to multiples of 28 pixels, and 28 x 28 pixels are one token: 256 x 256 pixels are 9 x 9 tokens.
+processors bring an image to multiples of 28 pixels, and 28 x 28 pixels are a token: 256 x 256 pixels are 81 tokens.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def shorten(config: Any, layer: int, who: str) -> bool:
 
 
 def open_ended(network: Any) -> Any:
-    """The same network, which gives the output of its last layer as it is: the norm belongs after the layers left out."""
+    """The same network, which gives the output of its last layer as it is: the norm belongs after those left out."""
     network.language_model.norm = nn.Identity()
     return network
 

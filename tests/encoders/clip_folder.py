@@ -10,7 +10,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def write(folder: Path) -> Path:
-    """Write configuration, tokenizer and weights; the end of a text is the last word of the vocabulary, as published."""
+    """Write configuration, tokenizer and weights; the last word of the vocabulary ends a text, as published."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 

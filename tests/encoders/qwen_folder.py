@@ -52,10 +52,11 @@ def write(folder: Path, family: str = "qwen2_vl", *, tied: bool = False, layers:
     config = {
         "model_type": family, "architectures": ["any"], "vocab_size": BYTES + len(MARKS), "hidden_size": WIDTH,
         "intermediate_size": 48, "num_hidden_layers": layers, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "max_position_embeddings": 512, "rope_theta": 1e6, "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]},
-        "hidden_act": "silu", "rms_norm_eps": 1e-6, "use_sliding_window": False, "tie_word_embeddings": tied,
-        "bos_token_id": BYTES, "eos_token_id": END, "vision_start_token_id": BYTES + 3, "vision_end_token_id": BYTES + 4,
-        "image_token_id": IMAGE, "video_token_id": BYTES + 6, "vision_config": VISION[family],
+        "max_position_embeddings": 512, "rope_theta": 1e6, "hidden_act": "silu", "rms_norm_eps": 1e-6,
+        "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]}, "tie_word_embeddings": tied,
+        "use_sliding_window": False, "bos_token_id": BYTES, "eos_token_id": END, "image_token_id": IMAGE,
+        "vision_start_token_id": BYTES + 3, "vision_end_token_id": BYTES + 4, "video_token_id": BYTES + 6,
+        "vision_config": VISION[family],
     }  # fmt: skip
     _json(folder / "config.json", config)
     with torch.random.fork_rng(devices=[]):

@@ -78,7 +78,7 @@ def test_the_text_tower_alone_gives_all_but_the_projection(folder, tmp_path):
     CLIPTextModel.from_pretrained(folder).save_pretrained(tower)
     AutoTokenizer.from_pretrained(folder).save_pretrained(tower)
     np.testing.assert_array_equal(embedded(tower, TEXTS, output="pooled"), embedded(folder, TEXTS, output="pooled"))
-    with pytest.raises(ConfigError, match=r"tower: no model of .* encoder clip-text reads .*lack text_projection.weight"):
+    with pytest.raises(ConfigError, match=r"tower: .* encoder clip-text reads .*lack text_projection.weight"):
         embedded(tower, TEXTS)
 
 

@@ -163,7 +163,7 @@ def test_a_folder_that_is_none_is_said_in_a_line(one, tmp_path):
     with pytest.raises(MissingArtefact, match=r"none: no folder of transformers"):
         encoder(tmp_path / "none").represent({}, material())
     other = sentence_folder.write(tmp_path / "bert")
-    with pytest.raises(ConfigError, match=r"bert: encoder qwen-vl reads models of type qwen2_vl or qwen2_5_vl, and this"):
+    with pytest.raises(ConfigError, match=r"bert: encoder qwen-vl reads models of type qwen2_vl or qwen2_5_vl"):
         encoder(other).represent({}, material())
 
 
@@ -196,7 +196,7 @@ def without_a_tensor(folder: Path) -> None:
     [
         (cut_short, ""),
         (without_a_shard, "model-00001-of-00002"),
-        (of_another_width, ""),
+        (of_another_width, r"layers.0.mlp.down_proj.weight as \(32, 48\), and config.json asks for \(32, 64\)"),
         (without_a_tensor, r"the weights lack .*layers.1.mlp.up_proj.weight"),
         (lambda folder: (folder / "preprocessor_config.json").unlink(), ""),
         (lambda folder: (folder / "config.json").write_text("{"), ""),
@@ -207,16 +207,20 @@ def test_files_that_are_spoilt_are_said_in_a_line(one, tmp_path, spoil, why):
     spoilt = tmp_path / "spoilt"
     shutil.copytree(one, spoilt)
     spoil(spoilt)
-    with pytest.raises(ConfigError, match=rf"spoilt: no model of transformers that encoder qwen-vl reads \(.*{why}") as e:
+    with pytest.raises(
+        ConfigError, match=rf"spoilt: no model of transformers that encoder qwen-vl reads \(.*{why}"
+    ) as error:
         encoder(spoilt).represent({}, material())
-    assert "\n" not in str(e.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_chat_template_beside_the_tokenizer_will_do_and_none_is_said_in_a_line(one, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(one, moved)
     (moved / "chat_template.json").unlink()
-    with pytest.raises(ConfigError, match=r"moved: encoder qwen-vl needs the checkpoint's chat template \(.*\), and it has none$"):
+    with pytest.raises(
+        ConfigError, match=r"moved: encoder qwen-vl needs the checkpoint's chat template .* it has none$"
+    ):
         encoder(moved).represent({}, material())
     words = json.loads((moved / "tokenizer_config.json").read_text())
     (moved / "tokenizer_config.json").write_text(json.dumps({**words, "chat_template": qwen_folder.TEMPLATE}))
