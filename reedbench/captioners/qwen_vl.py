@@ -17,7 +17,7 @@ from reedbench.core.parts import BYTES
 from reedbench.domains.rows import Rows
 
 
-class QwenVl(AbstractCaptioner):
+class QwenVlCaptions(AbstractCaptioner):
     """What a vision-language model says when it is asked to describe the image."""
 
     domain: ClassVar[str] = "image"

@@ -4,8 +4,8 @@ The headline run of REED (arXiv:2507.08980) has the 15th of the 28 layers of Qwe
 Qwen2-VL-2B-Instruct. Facts about REED are those of vlm_captioning/captioning_embedding.py of its repository. It chooses
 the class by the checkpoint's name, which never fits Qwen2.5-VL; here config.json chooses it.
 
-Representations are stored in half precision, where REED has float32. Single positions of these models have values of
-thousands; what is stored is a mean over some two hundred positions, and one beyond 65504 is refused.
+Representations are stored in half precision, where REED has float32. A few positions of large language models have huge
+values (Sun et al. 2024, https://arxiv.org/abs/2402.17762); stored is a mean, and the step refuses one beyond 65504.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
 TEXTS = 4096  # of which the lengths are counted at once
 
 
-class QwenVl(PreparedEncoder):
+class QwenVlStates(PreparedEncoder):
     """Image, question and caption as a chat with a vision-language model: its mean hidden state at a layer."""
 
     domain: ClassVar[str] = "image"
@@ -47,7 +47,8 @@ class QwenVl(PreparedEncoder):
     """Mean over the tokens of the chat, or as in REED (`reference`): with the opening of another turn of the assistant,
     and with padding up to the longest chat of REED's batch, so that a vector depends on its neighbours."""
     neighbours: int = Field(32, ge=1)
-    """Rows of a batch of REED, consecutive ones in the order of their ids: for pooling: reference."""
+    """Rows of a batch of REED, consecutive ones in the order of their ids, for pooling: reference. REED has 32, divided
+    by the number of its processes."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Of weights and activations; means are in fp32. On a CPU without instructions for bf16 fp32 is taken in its
     place."""
@@ -55,7 +56,7 @@ class QwenVl(PreparedEncoder):
     """Images at a time, with captions of like length."""
 
     @model_validator(mode="after")
-    def _only_what_has_an_effect(self) -> "QwenVl":
+    def _only_what_has_an_effect(self) -> "QwenVlStates":
         if self.pooling != "reference":
             self.refuse("neighbours", where=f"on pooling: {self.pooling}")
         return self

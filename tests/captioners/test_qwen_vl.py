@@ -15,7 +15,7 @@ pytest.importorskip("torchvision")
 import qwen_folder
 import sentence_folder
 
-from reedbench.captioners.qwen_vl import QwenVl
+from reedbench.captioners.qwen_vl import QwenVlCaptions
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import Rows
 from reedbench.nn import qwen_vl
@@ -42,7 +42,7 @@ def images(n: int = 6) -> Rows:
 
 def captions(folder: Path, rows: Rows | None = None, **settings: Any) -> list[str]:
     own = {"weights": str(folder), "precision": "fp32", "tokens": 10}
-    return QwenVl(**{**own, **settings}).captions(rows or images())
+    return QwenVlCaptions(**{**own, **settings}).captions(rows or images())
 
 
 def test_a_caption_is_the_same_in_any_batch(folder):
@@ -105,7 +105,7 @@ def test_without_a_generation_config_a_text_ends_where_the_configuration_says(on
 
 def test_the_batch_is_in_the_key_where_chance_has_a_say(one):
     def identity(**settings: Any) -> dict[str, Any]:
-        return QwenVl(weights=str(one), **settings).identity()
+        return QwenVlCaptions(weights=str(one), **settings).identity()
 
     assert identity(batch=1) == identity()
     assert identity(generation="reference", batch=1) != identity(generation="reference")

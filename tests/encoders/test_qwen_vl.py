@@ -20,7 +20,7 @@ import sentence_folder
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Material
-from reedbench.encoders.qwen_vl import QwenVl
+from reedbench.encoders.qwen_vl import QwenVlStates
 from reedbench.nn import qwen_vl
 
 TEXTS = ["a thin stroke, tall", "", "a cat on a sofa, or a dog, or a truck", "z", "blue on white"]
@@ -42,8 +42,8 @@ def material(texts: Sequence[str] = TEXTS) -> Material:
     return Material(Rows(IDS[: len(texts)], ["train"] * len(texts), {"images": images}), list(texts))
 
 
-def encoder(folder: Path, **settings: Any) -> QwenVl:
-    return QwenVl(**{"captioner": "any", "weights": str(folder), "layer": 2, "precision": "fp32", **settings})
+def encoder(folder: Path, **settings: Any) -> QwenVlStates:
+    return QwenVlStates(**{"captioner": "any", "weights": str(folder), "layer": 2, "precision": "fp32", **settings})
 
 
 def whole_model(folder: Path) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ import qwen_folder
 from forked import in_processes, killed
 
 from reedbench import steps
-from reedbench.captioners.qwen_vl import QwenVl
+from reedbench.captioners.qwen_vl import QwenVlCaptions
 from reedbench.core import faults, io, paths, provenance, shards
 from reedbench.core.parts import every
 from reedbench.datasets.digits import Digits
@@ -73,7 +73,7 @@ def test_captions_and_their_representations_are_those_of_one_go(prepared, worksp
     finished_by_two(CAPTION, 2, monkeypatch)
     file = paths.captions("digits", "model")
     train, test = (rows.read(paths.data("digits"), split) for split in (rows.TRAIN, rows.TEST))
-    captioner = QwenVl(weights="./model", precision="fp32", tokens=6)
+    captioner = QwenVlCaptions(weights="./model", precision="fp32", tokens=6)
     for split in (train, test):
         assert list(Captions(file, split.ids)[:]) == captioner.captions(split)
     assert "model" in {Path(name).name for name in provenance.read(file)["inputs"]}
@@ -97,5 +97,5 @@ def test_parts_under_other_weights_are_not_taken(prepared, workspace, monkeypatc
     io.write_tensors(workspace / "model" / "model.safetensors", other)
     assert run(CAPTION) == 0
     train = rows.read(paths.data("digits"), rows.TRAIN)
-    captioner = QwenVl(weights="./model", precision="fp32", tokens=6)
+    captioner = QwenVlCaptions(weights="./model", precision="fp32", tokens=6)
     assert Captions(paths.captions("digits", "model"), train.ids)[:] == captioner.captions(train)
