@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import pins
+from reedbench.core import pins, pretrained
 from reedbench.core.console import Track
-from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
 
 
@@ -83,18 +82,7 @@ class Text(PreparedEncoder):
         return out
 
     def _read(self, device: str) -> tuple[Any, Any]:
-        try:
-            from transformers import AutoModel, AutoTokenizer
-        except ImportError as error:
-            raise ConfigError("encoder text needs transformers: pip install 'reedbench[image]'") from error
-        (folder,) = self.files()
-        if not (folder / "config.json").is_file():
-            raise MissingArtefact(f"{folder}: no folder of transformers (it has no config.json)")
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            # Only safetensors: other formats may hold code.
-            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        except (OSError, ValueError, KeyError) as error:
-            why = " ".join(str(error).split())[:200]
-            raise ConfigError(f"{folder}: no model of transformers that encoder text reads ({why})") from error
-        return tokenizer, model.to(device=device).float().eval()
+        (folder,), who = self.files(), f"encoder {self.uses}"
+        tokenizer = pretrained.read("AutoTokenizer", folder, who)
+        model = pretrained.network("AutoModel", folder, who, unneeded="pooler.")
+        return tokenizer, model.to(device=device).float()

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import checkpoint, pins, seeds
+from reedbench.core import checkpoint, numerics, pins, seeds
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
 from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
@@ -82,8 +82,6 @@ class TimmModel(PreparedEncoder):
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Draw and calibrate random weights, if so; then measure moments, and how much of the labels is to be seen."""
-        from reedbench.nn import timm_models
-
         began = time.process_time()
         train, test = (part.take(range(0, len(part.rows), self.every)) for part in (train, test))
         weights = self._drawn(train, stream) if self.weights == RANDOM else {}
@@ -96,7 +94,7 @@ class TimmModel(PreparedEncoder):
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "pixels": prepare.size,
             "resampling": prepare.resampling,
-            "precision": timm_models.computes_in(self.precision, "cpu"),
+            "precision": numerics.computes_in(self.precision, "cpu"),
             "measured_on": len(train.rows),
         }
         if "labels" in train.rows.arrays and len(test.rows):

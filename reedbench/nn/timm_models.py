@@ -16,10 +16,10 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reedbench.core import allocator, numerics
+from reedbench.core import allocator
+from reedbench.core.numerics import Precision, computes_in
 
 Coarser = Literal["average", "stride"]
-Precision = Literal["fp32", "bf16"]
 # Names within a block, by whether it has an expansion; the first stage has none.
 PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 EXPANDED = {
@@ -79,11 +79,6 @@ def filled(name: str, state: Mapping[str, Tensor], size: int | None = None) -> n
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())[:300]) from error
     return network
-
-
-def computes_in(precision: Precision, device: str) -> Precision:
-    """bf16 where that is asked for and is fast: a CPU without such instructions would take twenty times as long."""
-    return "bf16" if precision == "bf16" and (device != "cpu" or numerics.cpu_has_bf16()) else "fp32"
 
 
 def placed(network: nn.Module, precision: Precision, device: str = "cpu") -> nn.Module:

@@ -309,10 +309,13 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 
 def _gpu_steps(b: Any) -> list[str]:
-    """Predicted structures, large encoders and distances of many rows need a GPU; all else would leave it idle."""
+    """Large captioners and encoders, predicted structures and distances of many rows need a GPU; all else would leave
+    it idle."""
+    captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
     evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
-    return [*(["represent"] if represents else []), "train", "sample", *(["evaluate"] if evaluates else [])]
+    shared = [verb for verb, asked in (("caption", captions), ("represent", represents)) if asked]
+    return [*shared, "train", "sample", *(["evaluate"] if evaluates else [])]
 
 
 def _domains(b: Any) -> Iterator[Finding]:

@@ -35,3 +35,12 @@ def device_of_encoder(suite: Suite, data: str, name: str) -> str:
     if not suite.encoder(data, name).on_gpu:
         return "cpu"
     return device_of(runs.first_on(suite, data), "represent")
+
+
+def device_of_captioner(suite: Suite, data: str, name: str) -> str:
+    """Where a captioner of a dataset writes: as the step `caption`, if it can compute on a GPU at all.
+
+    Raises:
+        ConfigError: GPUs are asked for and none is visible.
+    """
+    return device_of(runs.first_on(suite, data), "caption") if suite.captioner(data, name).on_gpu else "cpu"

@@ -3,12 +3,15 @@
 import atexit
 import os
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import clip_folder
 import inception_file
 import pytest
+import qwen_folder
 import sentence_folder
 import tiny_vae
 from pydantic import ValidationError
@@ -18,19 +21,11 @@ from reedbench.metrics import FeatureMetric
 
 
 @cache
-def sentence_encoder() -> Path:
-    """A folder with a tiny one; it goes with the process."""
+def folder_of(write: Callable[[Path], Path]) -> str:
+    """A folder with a tiny model; it goes with the process."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
-    return sentence_folder.write(Path(folder.name) / "encoder")
-
-
-@cache
-def autoencoder() -> Path:
-    """A folder with a tiny one of grey images; it goes with the process."""
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    return tiny_vae.save(Path(folder.name) / "autoencoder")
+    return str(write(Path(folder.name) / "model"))
 
 
 def of_features() -> list[str]:
@@ -41,7 +36,7 @@ def of_features() -> list[str]:
 # Constructor arguments that make a plugin tiny, or that it cannot do without.
 MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("codecs", "pixels"): {"rounding": "round"},
-    ("codecs", "sd-vae"): {"weights": lambda: str(autoencoder()), "channels": 2, "factor": 2},
+    ("codecs", "sd-vae"): {"weights": lambda: folder_of(tiny_vae.save), "channels": 2, "factor": 2},
     ("datasets", "backbones"): {"chains": 6, "test_chains": 2},
     ("datasets", "chains-jsonl"): {"file": "x.jsonl"},
     ("datasets", "pdb-folder"): {"folder": "x"},
@@ -53,7 +48,15 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
     ("encoders", "inception"): {"weights": lambda: str(inception_file.made()), "size": 75},
-    ("encoders", "text"): {"captioner": "measured", "weights": lambda: str(sentence_encoder())},
+    ("encoders", "text"): {"captioner": "measured", "weights": lambda: folder_of(sentence_folder.write)},
+    ("encoders", "clip-text"): {"captioner": "measured", "weights": lambda: folder_of(clip_folder.write)},
+    ("encoders", "qwen-vl"): {
+        "captioner": "measured",
+        "weights": lambda: folder_of(qwen_folder.write),
+        "layer": 2,
+        "precision": "fp32",
+    },
+    ("captioners", "qwen-vl"): {"weights": lambda: folder_of(qwen_folder.write), "tokens": 4, "precision": "fp32"},
     ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
     ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},

@@ -67,7 +67,12 @@ CASES = {
         "methods.floor",
         ["choose another name"],
     ),
-    "a GPU for a step that uses none": (
+    "a GPU for captioners that use none": (
+        put("resources/caption", {"gpus": 1}),
+        "resources.caption.gpus",
+        ["only train and sample compute on a GPU"],
+    ),
+    "a GPU for encoders that use none": (
         put("resources/represent", {"gpus": 1}),
         "resources.represent.gpus",
         ["only train and sample compute on a GPU"],

@@ -316,6 +316,13 @@ def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, gpus):
     assert runs.encoder_gpus(shipped, "pdb", name) == gpus
 
 
+def test_only_captioners_that_can_use_a_gpu_get_one(files):
+    files.set("captioners/model", {"uses": "qwen-vl", "weights": "./model"})
+    files.set("resources", {"caption": {"gpus": 2}})
+    found = loaded(files)
+    assert [runs.captioner_gpus(found, "digits", name) for name in ("measured", "model")] == [0, 2]
+
+
 PATCHES = "results/encoders/digits/patches.seed1/weights.safetensors"
 RANDOM = "results/encoders/digits/random-patches.seed0/weights.safetensors"
 JOINED = "results/encoders/digits/caption.seed1/weights.safetensors"

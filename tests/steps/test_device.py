@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError
 from reedbench.schema import runs, suite
-from reedbench.steps.device import device_of, device_of_encoder
+from reedbench.steps.device import device_of, device_of_captioner, device_of_encoder
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +40,17 @@ def test_an_encoder_that_cannot_use_a_gpu_stays_on_the_cpu(shipped, monkeypatch)
     assert device_of_encoder(shipped, "pdb", "single") == "cpu"
     monkeypatch.setenv(GPUS_VARIABLE, "1")
     assert device_of_encoder(shipped, "digits", "patches.seed0") == "cpu"
+
+
+def test_a_captioner_computes_where_the_step_caption_does_if_it_can_use_a_gpu(workspace, monkeypatch):
+    file = workspace / "config" / "benchmarks" / "tiny.yaml"
+    tiny = yaml.safe_load(file.read_text())
+    tiny["captioners"]["model"] = {"uses": "qwen-vl", "weights": "./model"}
+    file.write_text(yaml.safe_dump({**tiny, "resources": {"caption": {"gpus": 1}}}))
+    monkeypatch.delenv(GPUS_VARIABLE, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    found = suite.load()
+    assert [device_of_captioner(found, "digits", name) for name in ("measured", "model")] == ["cpu", "cuda"]
 
 
 def test_a_gpu_that_is_not_there_is_said(shipped, monkeypatch):

@@ -160,6 +160,12 @@ def captioner_weights(wildcards):
 
 
 @once_per("d", "e")
+def captioner_gpus(wildcards):
+    """0 for a captioner that can use none, whatever others get."""
+    return runs.captioner_gpus(SUITE, wildcards.d, wildcards.e)
+
+
+@once_per("d", "e")
 def encoder_settings(wildcards):
     return described(settings.encoder(SUITE, wildcards.d, wildcards.e))
 

@@ -27,7 +27,7 @@ rule caption:
         paths.log("caption", "{d}", "{e}"),
     threads: resource("caption", "cpus")
     resources:
-        **resources_of("caption"),
+        **resources_of("caption", gpus=captioner_gpus),
     params:
         step=captioner_settings,
     shell:
