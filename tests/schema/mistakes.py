@@ -207,7 +207,7 @@ CASES = {
     "images in a format that loses detail": (
         put("dataset", {"uses": "image-folder", "storage": "jpeg"}),
         "dataset.storage",
-        ["'jpeg' is not allowed", "png, webp, raw"],
+        ["'jpeg' is not allowed", "webp, png, raw"],
     ),
     "the validation images under another name": (
         put("dataset", {"uses": "image-folder", "validaton": "imagenet/val"}),
