@@ -1,8 +1,9 @@
 """Row-wise arrays in safetensors shards, read through memory maps so that a data set need not fit in memory.
 
 A shard folder holds `shard-00000.safetensors, ...`, each with the same named tensors; row i of the folder is row i of
-their concatenation. Rows of different lengths lie one after the other, and `<name>#lengths` tells them apart. The
-layout read here (8-byte header length, JSON header, raw little-endian data) is the published safetensors format.
+their concatenation. Rows of different lengths lie one after the other, and `<name>#lengths` tells them apart; so do
+encoded images (`core.pictures`), which decode to `<name>#shape` and are arrays of uint8 to all who read. The layout
+read here (8-byte header length, JSON header, raw little-endian data) is the published safetensors format.
 """
 
 import json
@@ -22,11 +23,12 @@ import numpy as np
 
 from reedbench.core import io
 from reedbench.core.errors import MissingArtefact
+from reedbench.core.pictures import Pictures, in_threads
 from reedbench.core.ragged import Ragged
 
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
-LENGTHS = "#lengths"
+LENGTHS, SHAPE = "#lengths", "#shape"
 OPEN = 128  # shards of a folder that stay mapped at least: each is an open file, of which a process may have 1,024
 MOST = 8192  # and at most: the system counts maps too
 LARGE_ROW = 1 << 14  # bytes from which on rows are copied one by one
@@ -59,7 +61,7 @@ def write_part(file: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def row_bytes(arrays: Mapping[str, Any]) -> np.ndarray:
-    """(n,) int64: bytes of every row in all of the arrays."""
+    """(n,) int64: bytes of every row in all of the arrays, of images decoded ones."""
     total: np.ndarray | int = 0
     for rows in arrays.values():
         if isinstance(rows, Ragged):
@@ -73,6 +75,8 @@ def row_bytes(arrays: Mapping[str, Any]) -> np.ndarray:
 def _tensors(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {}
     for name, rows in arrays.items():
+        if isinstance(rows, Pictures):
+            tensors[name + SHAPE], rows = np.array(rows.shape[1:], np.int64), rows.files
         tensors |= {name: rows.values, name + LENGTHS: rows.lengths} if isinstance(rows, Ragged) else {name: rows}
     return tensors
 
@@ -154,6 +158,8 @@ class Shards:
         rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
         if -1 in self.shape(name):
             return self._read_ragged(name, rows)
+        if name in self._shards[0].pictures:
+            return self._read_pictures(name, rows)
         if len(self._shards) == 1:
             return np.asarray(self._arrays(0)[name][rows])
         out = np.empty((len(rows), *self.shape(name)), self.dtype(name))
@@ -181,7 +187,17 @@ class Shards:
     def row(self, name: str, row: int) -> np.ndarray:
         """One row as it lies in the file, of which only what is looked at is read."""
         number = int(self._shard_of(np.array(row)))
-        return np.asarray(self._arrays(number)[name][row - int(self.starts[number])])
+        with self._shards[number].whole():
+            return np.asarray(self._arrays(number)[name][row - int(self.starts[number])])
+
+    def _read_pictures(self, name: str, rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), *self.shape(name)), np.uint8)
+
+        def read(i: int) -> None:
+            out[i] = self.row(name, int(rows[i]))
+
+        in_threads(read, range(len(rows)))
+        return out
 
     def _read_ragged(self, name: str, rows: np.ndarray) -> Ragged:
         found = [self.row(name, int(row)) for row in rows]
@@ -203,6 +219,7 @@ class _Shard:
     Attributes:
         kinds: type and shape of a row of every array; -1 where rows differ.
         lengths: of the rows of its ragged arrays.
+        pictures: its arrays of encoded images.
 
     Raises:
         MissingArtefact: it is damaged.
@@ -210,13 +227,14 @@ class _Shard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._whole():
+        with self.whole():
             self._entries = _entries(path)
             arrays = self.mapped().arrays
             if not arrays:
                 raise ValueError("it holds no array")
         self.kinds = {name: (array.dtype, tuple(array.shape[1:])) for name, array in arrays.items()}
         self.lengths = {name: np.array(array.lengths) for name, array in arrays.items() if isinstance(array, Ragged)}
+        self.pictures = frozenset(name for name, array in arrays.items() if isinstance(array, Pictures))
         self.rows = len(next(iter(arrays.values())))
 
     def sizes(self) -> np.ndarray:
@@ -229,11 +247,12 @@ class _Shard:
 
     def mapped(self) -> _Mapped:
         """Open it."""
-        with self._whole():
+        with self.whole():
             return _map(self.path, self._entries)
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
+    def whole(self) -> Iterator[None]:
+        """What is read inside may be damaged: say which file it is."""
         try:
             yield
         except (ValueError, KeyError, OverflowError, TypeError) as error:
@@ -247,11 +266,13 @@ def _words(array: tuple[Any, tuple[int, ...]] | None) -> str:
 
 def _rows(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Arrays of rows, as they were given to `write`."""
-    plain = {name: array for name, array in tensors.items() if not name.endswith(LENGTHS)}
-    return {
-        name: Ragged(array, tensors[name + LENGTHS]) if name + LENGTHS in tensors else array
-        for name, array in plain.items()
-    }
+    found: dict[str, Any] = {name: array for name, array in tensors.items() if not name.endswith((LENGTHS, SHAPE))}
+    for name, array in found.items():
+        if name + LENGTHS in tensors:
+            found[name] = Ragged(array, tensors[name + LENGTHS])
+        if name + SHAPE in tensors:
+            found[name] = Pictures(found[name], tensors[name + SHAPE])
+    return found
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,18 @@ class AbstractDataset(Plugin):
         """Files from outside that it reads, as far as they are few: their digests are part of the provenance."""
         return ()
 
+    def decides(self) -> object:
+        """A plain value: what decides the bytes of its parts beside settings and `files`, such as a listing."""
+        return None
+
+    def absent(self, ids: Sequence[str]) -> dict[str, Any]:
+        """What the index should say of rows that could not be made, given the ids of all that were.
+
+        Raises:
+            ConfigError: too many are absent; the parts are kept.
+        """
+        return {}
+
     def facts(self) -> dict[str, object]:
         """What the index should say beside row counts (number of classes, source)."""
         return {}

@@ -168,11 +168,13 @@ def manifest(rows: Rows) -> "pa.Table":
     """Id, split, arrays of one number per row, and a digest of every row."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {"id": list(rows.ids), "split": list(rows.split)}
+    columns: dict[str, Any] = {
+        name: pa.array(list(of), pa.string()) for name, of in (("id", rows.ids), ("split", rows.split))
+    }
     for name, array in rows.arrays.items():
         if not isinstance(array, Ragged) and array.ndim == 1:
             columns["label" if name == "labels" else name] = array
-    columns["sha256"] = [_row_digest(rows, i) for i in range(len(rows))]
+    columns["sha256"] = pa.array([_row_digest(rows, i) for i in range(len(rows))], pa.string())
     return pa.table(columns)
 
 

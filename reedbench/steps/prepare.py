@@ -30,7 +30,8 @@ def prepare(suite: Suite, arguments: Namespace) -> Made | None:
     with company("cpu") as ranks:
         with timed() as begun, _blamed(dataset):
             pieces = dataset.parts()
-        decides = [settings.key(settings.dataset(suite, dataset.id)), {file: io.sha256(file) for file in files}]
+            given = dataset.decides()
+        decides = [settings.key(settings.dataset(suite, dataset.id)), {file: io.sha256(file) for file in files}, given]
         parts = Parts(("prepare", dataset.id), decides, len(pieces))
 
         def make(number: int, shard: Path) -> None:
@@ -48,12 +49,12 @@ def prepare(suite: Suite, arguments: Namespace) -> Made | None:
 
 
 def _published(dataset: AbstractDataset, parts: Parts) -> list[str]:
+    listed = [parts.beside(i, LISTED) for i in range(parts.count)]
     with _blamed(dataset):
-        facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts()}
+        ids = [name for file in listed for name in io.read_table(file, ["id"])["id"].to_pylist()]
+        facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts(), **dataset.absent(ids)}
     try:
-        return rows.publish(
-            paths.data(dataset.id), [(parts.file(i), parts.beside(i, LISTED)) for i in range(parts.count)], facts
-        )
+        return rows.publish(paths.data(dataset.id), list(zip(parts.files(), listed, strict=True)), facts)
     except ConfigError:
         parts.discard()  # of data that cannot be used: other settings make others
         raise

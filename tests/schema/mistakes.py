@@ -204,6 +204,21 @@ CASES = {
         "dataset.uses",
         ["unknown plugin 'digit'", "did you mean 'digits'?"],
     ),
+    "images without a side": (
+        put("dataset", {"uses": "image-folder", "resolution": 0}),
+        "dataset.resolution",
+        ["must be at least 1, got 0"],
+    ),
+    "images in a format that loses detail": (
+        put("dataset", {"uses": "image-folder", "storage": "jpeg"}),
+        "dataset.storage",
+        ["'jpeg' is not allowed", "webp, png, raw"],
+    ),
+    "the validation images under another name": (
+        put("dataset", {"uses": "image-folder", "validaton": "imagenet/val"}),
+        "dataset.validaton",
+        ["did you mean 'validation'?", "flips, name, path, resolution, storage, tolerate, uses, validation"],
+    ),
     "unknown objective": (put("methods/sit/uses", "alinged"), "methods.sit.uses", ["did you mean 'aligned'?"]),
     "missing uses among several": (
         put("encoders/unused/uses", ...),

@@ -199,6 +199,12 @@ class Strips:
     def files(self) -> tuple[Path, ...]:
         return ()
 
+    def decides(self) -> None:
+        return None
+
+    def absent(self, ids: list[str]) -> dict[str, object]:
+        return {"absent": 9 - len(ids)}
+
     def facts(self) -> dict[str, object]:
         return {"classes": 2}
 
@@ -240,7 +246,9 @@ def test_a_data_set_makes_each_of_its_parts_once_and_rows_keep_their_order(strip
     train = rows.read(paths.data("strips"), rows.TRAIN)
     assert list(train.ids) == ["0-0", "0-1", "0-2", "2-0", "2-1", "2-2"]
     assert train.take([4, 0]).arrays["images"][:, 0, 0, 0].tolist() == [2, 0]
-    assert rows.index(paths.data("strips"))["splits"] == {"train": 6, "test": 3}
+    index = rows.index(paths.data("strips"))
+    assert index["splits"] == {"train": 6, "test": 3}
+    assert index["absent"] == 0  # of the nine ids that it is asked about
 
 
 def test_parts_with_other_arrays_are_one_line(strips):
