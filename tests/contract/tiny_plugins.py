@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sentence_folder
+import vit_file
 from pydantic import ValidationError
 
 from reedbench.core import plugins
@@ -21,6 +22,14 @@ def sentence_encoder() -> Path:
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     return sentence_folder.write(Path(folder.name) / "encoder")
+
+
+@cache
+def vit() -> Path:
+    """A file of a tiny one; it goes with the process."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return vit_file.write(Path(folder.name) / "vit.safetensors")
 
 
 def of_features() -> list[str]:
@@ -42,6 +51,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
     ("encoders", "text"): {"captioner": "measured", "weights": lambda: str(sentence_encoder())},
+    ("encoders", "vit"): {**vit_file.SIZE, "grid": 2, "weights": lambda: str(vit())},
     ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
     ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},
