@@ -45,7 +45,7 @@ class Vit(PreparedEncoder):
     weights: pins.Weights
     """A name of config/weights.yaml, or a file (.pth, .pt, .safetensors; from the working directory or
     $REEDBENCH_DATA): that of its authors, or the same network by the names of timm or transformers; of CLIP by those of
-    transformers or open_clip, as OpenAI's own file is TorchScript. Where it is missing, the message says where it is."""
+    transformers or open_clip, as OpenAI's own file is TorchScript. A message tells where a missing one is."""
     output: Literal["tokens", "vector"] = "tokens"
     """Patch tokens (after the final norm; for MAE and CLIP before it), or one vector: the class token after the final
     norm, or, of I-JEPA, which has none, the mean of its normalised tokens."""

@@ -126,7 +126,7 @@ def parameters(state: Mapping[str, Any], model: Model) -> dict[str, Parameter]:
             raise ValueError(f"`{name}` is a {type(tensor).__name__}, and no tensor of {model.name}")
         if own in found:
             raise ValueError(f"`{found[own].name}` and `{name}` are both `{own}`")
-        if own in ("cls_token", "pos_embed"):  # some have no axis of images
+        if own in ("cls_token", "pos_embed") and tensor.numel() > 1:  # some have no axis of images
             tensor = tensor.reshape(1, -1, tensor.shape[-1])
         found[own] = Parameter(name, tensor.float())
     return _joined(found)
@@ -137,6 +137,8 @@ def _unwrapped(state: Mapping[str, Any], model: Model) -> Mapping[str, Any]:
     inner = state.get(model.family.within, state)
     if not isinstance(inner, Mapping):
         raise ValueError(f"`{model.family.within}` is a {type(inner).__name__}, and no dict of tensors")
+    if not all(isinstance(name, str) for name in inner):
+        raise ValueError(f"holds a dict whose keys are no names, and not the parameters of {model.name}")
     if any(name.startswith(MOCO) for name in inner):
         return {name: tensor for name, tensor in inner.items() if name.startswith(MOCO)}
     return inner
@@ -176,7 +178,8 @@ def _joined(found: dict[str, Parameter]) -> dict[str, Parameter]:
             continue
         three = [found.get(f"{apart[1]}{part}{apart[2]}") for part in PARTS]
         there = [one for one in three if one is not None]
-        if len({tuple(one.tensor.shape) for one in there}) > 1 or len(there) < len(PARTS):
+        shapes = {tuple(one.tensor.shape) for one in there}
+        if len(shapes) > 1 or () in shapes or len(there) < len(PARTS):
             words = ", ".join(f"`{one.name}` {tuple(one.tensor.shape)}" for one in there)
             raise ValueError(f"has {words} where query, key and value of one shape belong")
         joined[whole] = Parameter(there[0].name, cat([one.tensor for one in there]))

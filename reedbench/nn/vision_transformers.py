@@ -160,18 +160,18 @@ def _require(found: Mapping[str, Parameter], wanted: Mapping[str, torch.Size], m
 def _with_positions(found: dict[str, Parameter], network: PublishedTransformer) -> dict[str, Parameter]:
     """The position table brought to the grid; where registers follow the class token, its position is added to it."""
     table, family = found.get("pos_embed"), network.model.family
-    if table is None or table.tensor.shape[-1] != network.model.width:
-        return found
+    if table is None or table.tensor.ndim != 3 or table.tensor.shape[-1] != network.model.width:
+        return found  # refused by what is required
     rows = table.tensor.shape[1]
     own = int(family.class_token)
     if family.registers and math.isqrt(rows) ** 2 == rows:  # timm has added it already
         own = 0
-    if math.isqrt(rows - own) ** 2 != rows - own:
+    if rows <= own or math.isqrt(rows - own) ** 2 != rows - own:
         what = "the position of a class token and then a square grid" if own else "a square grid of positions"
         raise ValueError(f"`{table.name}` {tuple(table.tensor.shape)} is not {what}")
     tensor = positions(table.tensor, network.grid, own, network.protocol)
-    if family.registers and own and "cls_token" in found:
-        token = found["cls_token"]
+    token = found.get("cls_token")
+    if family.registers and own and token is not None and token.tensor.shape == tensor[:, :1].shape:
         found = found | {"cls_token": Parameter(token.name, token.tensor + tensor[:, :1])}
         tensor = tensor[:, 1:]
     return found | {"pos_embed": Parameter(table.name, tensor)}

@@ -182,9 +182,23 @@ def test_what_holds_no_tensors_is_refused(tmp_path):
     torch.save({"optimizer": {"lr": 1}}, tmp_path / "other.pth")
     with pytest.raises(ConfigError, match=r"other\.pth: `optimizer` is a dict, and no tensor of mae-vit-l"):
         made(tmp_path / "other.pth", **model)
+    torch.save({1: torch.zeros(2)}, tmp_path / "numbers.pth")
+    with pytest.raises(ConfigError, match=r"numbers\.pth: holds a dict whose keys are no names"):
+        made(tmp_path / "numbers.pth", **model)
+    scalars = {"cls_token": torch.tensor(1.0), "pos_embed": torch.tensor(1.0)}
+    torch.save(scalars, tmp_path / "scalars.pth")
+    with pytest.raises(ConfigError, match=r"scalars\.pth: `cls_token` is \(\), and that of mae-vit-l is \(1, 1, 32\)"):
+        made(tmp_path / "scalars.pth", **model)
 
 
-def test_a_third_of_an_attention_is_refused(tmp_path):
+def test_registers_with_a_class_token_of_another_width_are_refused(tmp_path):
+    state = vit_file.parameters(vit_file.tiny("dinov2-vit-b")) | {"register_tokens": torch.zeros(1, 4, 32)}
+    save_file(state | {"cls_token": torch.zeros(1, 1, 5)}, tmp_path / "narrow.safetensors")
+    with pytest.raises(ConfigError, match=r"`cls_token` is \(1, 1, 5\), and that of dinov2reg-vit-b is \(1, 1, 32\)"):
+        made(tmp_path / "narrow.safetensors", model="dinov2reg-vit-b")
+
+
+def test_a_part_of_an_attention_is_refused(tmp_path):
     of = "encoder.layer.0.attention.attention"
     state = {f"{of}.{part}.bias": torch.zeros(32) for part in ("query", "key")}
     save_file({"embeddings.position_embeddings": torch.zeros(1, 10, 32), **state}, tmp_path / "half.safetensors")
