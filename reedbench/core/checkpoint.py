@@ -21,24 +21,28 @@ def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
         ConfigError: the file asks for another type, or is damaged.
     """
     import pickle
+    import warnings
 
     import torch
 
     if not file.is_file():
         raise MissingArtefact(f"{file}: no such file; {how}")
     try:
-        with torch.serialization.safe_globals(list(allowed)):
+        with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*TorchScript")  # said below, as an error
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         why = f"asks for `{asked[1]}`" if asked else "is no checkpoint of tensors"
         raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read; {how}") from error
     except Exception as error:  # damaged files raise whatever the reader stumbles on
+        if "TorchScript" in str(error):
+            raise ConfigError(f"{file}: refused, it is TorchScript, which is code; {how}") from error
         raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {how}") from error
 
 
-def tensors(file: Path, how: str) -> dict[str, Any]:
-    """What a file of weights holds, on the CPU: .safetensors, or as torch saved it.
+def tensors(file: Path, how: str, allowed: Sequence[type] = ()) -> dict[str, Any]:
+    """What a file of weights holds, on the CPU: .safetensors, or as torch saved it; `allowed` as for `load`.
 
     Raises:
         MissingArtefact: there is no such file.
@@ -54,7 +58,7 @@ def tensors(file: Path, how: str) -> dict[str, Any]:
             return load_file(file)
         except SafetensorError as error:
             raise ConfigError(f"{file}: damaged or cut short ({error}); {how}") from error
-    found = load(file, how)
+    found = load(file, how, allowed)
     if not isinstance(found, dict):
         raise ConfigError(f"{file}: holds a {type(found).__name__}, and no dict of tensors; {how}")
     return found

@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core import checkpoint, numerics, pins, seeds
-from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
 from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
+from reedbench.encoders._images import coded, images_of, measured, probed
 
 RANDOM = "none"  # weights
 OWN = "network."  # how parameters of a random network are called among the weights
@@ -86,7 +86,7 @@ class TimmModel(PreparedEncoder):
         train, test = (part.take(range(0, len(part.rows), self.every)) for part in (train, test))
         weights = self._drawn(train, stream) if self.weights == RANDOM else {}
         network, prepare = self._network(weights, "cpu")
-        pooled, mean, std = self._measured(network, prepare, train)
+        pooled, mean, std = measured(self._raw(network, prepare, train))
         flat = np.zeros_like(mean), np.ones_like(std)
         weights["mean"], weights["std"] = (mean, std) if self.standardise else flat
         card: dict[str, Any] = {
@@ -157,35 +157,18 @@ class TimmModel(PreparedEncoder):
             chosen = seeds.stream(stream, "calibration").permutation(len(train.rows))[: batches * each]
             parts = [chosen[i : i + each] for i in range(0, len(chosen), each)]
             parts = [part for part in parts if len(part) > 1] or parts  # the statistics of one image are no statistics
-            timm_models.calibrate(network, (prepare(_images(train.take(part.tolist()))) for part in parts))
+            timm_models.calibrate(network, (prepare(images_of(train.take(part.tolist()), self.uses)) for part in parts))
         state = network.state_dict().items()
         return {f"{OWN}{name}": tensor.numpy() for name, tensor in state if tensor.is_floating_point()}
-
-    def _measured(self, network: Any, prepare: Any, material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean token of each image, and mean and deviation of every channel over all tokens."""
-        pooled, count, total, squares = [], 0, 0.0, 0.0
-        for x in self._raw(network, prepare, material):
-            flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
-            count, total, squares = count + len(flat), total + flat.sum(0), squares + np.square(flat).sum(0)
-            pooled.append(x.reshape(len(x), -1, x.shape[-1]).mean(1))
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
-        return np.concatenate(pooled), mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
 
     def _quality(
         self, network: Any, prepare: Any, pooled: np.ndarray, train: Material, test: Material
     ) -> dict[str, Any]:
-        from reedbench.nn.ridge import probe
-
-        of_test, _, _ = self._measured(network, prepare, test)
-        labels, test_labels = (part.rows.arrays["labels"] for part in (train, test))
-        found: dict[str, Any] = {
-            "probe_accuracy": round(probe(pooled, labels, of_test, test_labels), 4),
-            "probe": "ridge regression on the mean token, training split -> test split",
-        }
+        of_test, _, _ = measured(self._raw(network, prepare, test))
+        found = probed(pooled, train, of_test, test)
         if self.imagenet and self.weights != RANDOM:
             logits = np.concatenate(list(self._batches(network, prepare, test, network)))
-            found["top1_accuracy"] = round(float(np.mean(logits.argmax(1) == test_labels)), 4)
+            found["top1_accuracy"] = round(float(np.mean(logits.argmax(1) == test.rows.arrays["labels"])), 4)
         return found
 
     def _raw(self, network: Any, prepare: Any, material: Material) -> Iterator[np.ndarray]:
@@ -199,14 +182,8 @@ class TimmModel(PreparedEncoder):
     def _batches(
         self, network: Any, prepare: Any, material: Material, what: Callable[[Any], Any]
     ) -> Iterator[np.ndarray]:
-        import torch
-
-        first, count = next(network.parameters()), len(material.rows)
-        with torch.no_grad(), Track(f"timm {self.model}", count, unit="image") as track:
-            for begin in range(0, count, self.batch):
-                images = _images(material.take(range(begin, min(begin + self.batch, count))))
-                yield what(prepare(images).to(first)).float().cpu().numpy()
-                track.update(begin + len(images))
+        first = next(network.parameters())
+        return coded(material, self.batch, self.uses, self.model, lambda images: what(prepare(images).to(first)))
 
     def _taken(self, network: Any, x: Any) -> Any:
         from reedbench.nn import timm_models
@@ -217,17 +194,3 @@ class TimmModel(PreparedEncoder):
             return timm_models.tokens(network, x, self.layer, self.grid, self.coarser)
 
         return self._built(taken)
-
-
-def _images(material: Material) -> Any:
-    """(n, channels, height, width) uint8.
-
-    Raises:
-        ConfigError: they are neither grey nor of three colours.
-    """
-    import torch
-
-    images = material.rows.arrays["images"]
-    if images.shape[1] not in (1, 3):
-        raise ConfigError(f"encoder timm takes images of 1 or 3 channels, and these have {images.shape[1]}")
-    return torch.from_numpy(np.ascontiguousarray(images))

@@ -14,6 +14,7 @@ import pytest
 import qwen_folder
 import sentence_folder
 import tiny_vae
+import vit_file
 from pydantic import ValidationError
 
 from reedbench.core import plugins
@@ -22,10 +23,15 @@ from reedbench.metrics import FeatureMetric
 
 @cache
 def folder_of(write: Callable[[Path], Path]) -> str:
-    """A folder with a tiny model; it goes with the process."""
+    """A folder, or file, with a tiny model; it goes with the process."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     return str(write(Path(folder.name) / "model"))
+
+
+def vit(place: Path) -> Path:
+    """A file of a tiny one."""
+    return vit_file.write(place.with_suffix(".safetensors"))
 
 
 def of_features() -> list[str]:
@@ -57,6 +63,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         "precision": "fp32",
     },
     ("captioners", "qwen-vl"): {"weights": lambda: folder_of(qwen_folder.write), "tokens": 4, "precision": "fp32"},
+    ("encoders", "vit"): {**vit_file.SIZE, "grid": 2, "weights": lambda: folder_of(vit)},
     ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
     ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},

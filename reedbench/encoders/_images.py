@@ -1,0 +1,67 @@
+"""What encoders of images share that run a published network: batches, moments over tokens, and a probe of labels."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from reedbench.core.console import Track
+from reedbench.core.errors import ConfigError
+from reedbench.encoders import Material
+
+
+def images_of(material: Material, encoder: str) -> Any:
+    """(n, channels, height, width) uint8, as a tensor.
+
+    Raises:
+        ConfigError: they are neither grey nor of three colours.
+    """
+    import torch
+
+    images = material.rows.arrays["images"]
+    if images.shape[1] not in (1, 3):
+        raise ConfigError(f"encoder {encoder} takes images of 1 or 3 channels, and these have {images.shape[1]}")
+    return torch.from_numpy(np.ascontiguousarray(images))
+
+
+def coded(material: Material, batch: int, encoder: str, model: str, what: Callable[[Any], Any]) -> Iterator[np.ndarray]:
+    """What a network makes of all images, float32, batch by batch.
+
+    Args:
+        material: whose images.
+        batch: images at a time.
+        encoder: its name, for messages.
+        model: that of the network, for the progress.
+        what: images, as `images_of` gives them, to a tensor.
+    """
+    import torch
+
+    count = len(material.rows)
+    with torch.no_grad(), Track(f"{encoder} {model}", count, unit="image") as track:
+        for begin in range(0, count, batch):
+            images = images_of(material.take(range(begin, min(begin + batch, count))), encoder)
+            yield what(images).float().cpu().numpy()
+            track.update(begin + len(images))
+
+
+def measured(found: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean token of each image, and mean and deviation of every channel over all tokens; 1 where it does not vary."""
+    pooled, count, total, squares = [], 0, 0.0, 0.0
+    for x in found:
+        flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        count, total, squares = count + len(flat), total + flat.sum(0), squares + np.square(flat).sum(0)
+        pooled.append(x.reshape(len(x), -1, x.shape[-1]).mean(1))
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+    return np.concatenate(pooled), mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
+
+
+def probed(pooled: np.ndarray, train: Material, of_test: np.ndarray, test: Material) -> dict[str, Any]:
+    """For the card: how much of the labels is to be seen in the mean tokens of both splits."""
+    from reedbench.nn.ridge import probe
+
+    labels, test_labels = (part.rows.arrays["labels"] for part in (train, test))
+    return {
+        "probe_accuracy": round(probe(pooled, labels, of_test, test_labels), 4),
+        "probe": "ridge regression on the mean token, training split -> test split",
+    }

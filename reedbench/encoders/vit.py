@@ -1,0 +1,168 @@
+"""The published image encoders of REPA and REED: DINOv2, DINO, MoCo-v3, MAE, CLIP and I-JEPA, with their exact tokens.
+
+Preparation of images, position tables and what the tokens are: REPA (arXiv:2410.06940) train.py and utils.py @67f7145.
+REPA's own network for DINO is not published; here its tokens are the patches after the final norm, as for DINOv2.
+
+OpenAI's own file of CLIP is TorchScript, which is code and is not read: take `model.safetensors` of
+openai/clip-vit-large-patch14, or the state dict of open_clip's `ViT-L-14-quickgelu`, `openai` (a CLIP of another
+training without QuickGELU has the same keys and is another network).
+"""
+
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from reedbench.core import checkpoint, numerics, pins, seeds
+from reedbench.core.errors import ConfigError
+from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
+from reedbench.encoders._images import coded, measured, probed
+from reedbench.nn.vision_models import MODELS, Model
+
+if TYPE_CHECKING:
+    from reedbench.nn.vision_transformers import PublishedTransformer
+
+
+class Vit(PreparedEncoder):
+    """A published vision transformer that REPA aligns to: its patch tokens, or one vector per image."""
+
+    domain: ClassVar[str] = "image"
+    on_gpu: ClassVar[bool] = True
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    uses: Literal["vit"] = "vit"
+
+    model: Literal[
+        "dinov2-vit-s", "dinov2-vit-b", "dinov2-vit-l", "dinov2-vit-g", "dinov2reg-vit-s", "dinov2reg-vit-b",
+        "dinov2reg-vit-l", "dinov2reg-vit-g", "dinov1-vit-b", "mocov3-vit-s", "mocov3-vit-b", "mocov3-vit-l",
+        "mae-vit-b", "mae-vit-l", "clip-vit-l", "jepa-vit-h",
+    ] = "dinov2-vit-b"  # fmt: skip
+    """Which one, as REPA calls them."""
+    weights: pins.Weights
+    """A name of config/weights.yaml, or a file (.pth, .pt, .safetensors; from the working directory or
+    $REEDBENCH_DATA): that of its authors, or the same network by the names of timm or transformers; of CLIP by those of
+    transformers or open_clip, as OpenAI's own file is TorchScript. A message tells where a missing one is."""
+    output: Literal["tokens", "vector"] = "tokens"
+    """Patch tokens (after the final norm; for MAE and CLIP before it), or one vector: the class token after the final
+    norm, or, of I-JEPA, which has none, the mean of its normalised tokens."""
+    grid: int = Field(16, ge=1)
+    """Tokens of a side, to which images and position table are brought: 16 for images of 256 pixels, 32 for 512."""
+    protocol: Literal["repa", "fd-dinov2"] = "repa"
+    """How: `repa` resizes images without antialiasing and positions with it; `fd-dinov2`, for a vector of DINOv2, does
+    the opposite, as the published Frechet distances in its features do."""
+    width: int | None = Field(None, ge=1)
+    """Width of tokens, for a network of the same family and another size."""
+    depth: int | None = Field(None, ge=1)
+    """Its blocks."""
+    heads: int | None = Field(None, ge=1)
+    """Its heads of attention."""
+    standardise: bool = False
+    """Bring every channel to mean 0 and variance 1 over `sample` training images; REPA does not."""
+    sample: int = Field(1000, ge=1)
+    """Images of each split, drawn at random, on which the moments and the card's probe are measured, on the CPU."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of weights and activations, and not of the preparation of images. On a CPU without instructions for `bf16` fp32
+    is taken in its place."""
+    batch: int = Field(32, ge=1)
+    """Images at a time."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "Vit":
+        if self.network.width % self.network.heads:
+            raise ValueError(f"heads: {self.network.heads} do not divide the width of {self.network.width}")
+        return self
+
+    @model_validator(mode="after")
+    def _protocol_has_an_effect(self) -> "Vit":
+        if self.protocol == "fd-dinov2" and not (self.model.startswith("dinov2-") and self.output == "vector"):
+            raise ValueError("protocol: fd-dinov2 is for output: vector of a model dinov2-...")
+        return self
+
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        """As `output` says."""
+        return self.output
+
+    @property
+    def network(self) -> Model:
+        """The model, of the size that is asked for."""
+        sizes = {"width": self.width, "depth": self.depth, "heads": self.heads}
+        return replace(MODELS[self.model], **{name: size for name, size in sizes.items() if size is not None})
+
+    def files(self) -> tuple[Path, ...]:
+        """The weights."""
+        return (pins.file(self.weights),)
+
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        """From the settings."""
+        return (self.grid**2, self.network.width) if self.output == "tokens" else (self.network.width,)
+
+    def transformer(self, device: str = "cpu") -> "PublishedTransformer":
+        """The network with its weights on a device: `tokens` and `vector` take images there, in training steps too.
+
+        Raises:
+            ConfigError: timm is not installed, or the file is not one of this network.
+            MissingArtefact: it is not there.
+        """
+        try:
+            from reedbench.nn import vision_transformers
+        except ImportError as error:
+            raise ConfigError("encoder vit needs timm: pip install 'reedbench[image]'") from error
+        (file,) = self.files()
+        state = checkpoint.tensors(file, f"the file of {self.network.source}", [Namespace])
+        try:
+            filled = vision_transformers.filled(self.network, state, self.grid, self.protocol)
+        except ValueError as error:
+            raise ConfigError(f"{file}: {error}; the file of {self.network.source}") from error
+        return filled.placed(self.precision, device)
+
+    def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
+        """Read the weights; measure moments, and how much of the labels is to be seen."""
+        began = time.process_time()
+        transformer = self.transformer()
+        train, test = self._some(train, stream), self._some(test, stream)
+        pooled, mean, std = measured(self._raw(transformer, train))
+        flat = np.zeros_like(mean), np.ones_like(std)
+        weights = dict(zip(("mean", "std"), (mean, std) if self.standardise else flat, strict=True))
+        family = self.network.family
+        card: dict[str, Any] = {
+            "objective": f"published weights {self.weights}",
+            "network": f"{self.model}, {family.paper}",
+            "licence": family.licence,
+            "parameters": sum(parameter.numel() for parameter in transformer.parameters()),
+            "pixels": transformer.size,
+            "tokens": f"{self.grid} x {self.grid}, {'after' if family.normalised else 'before'} the final norm",
+            "precision": numerics.computes_in(self.precision, "cpu"),
+            "measured_on": len(train.rows),
+        }
+        if "labels" in train.rows.arrays and len(test.rows):
+            card |= probed(pooled, train, measured(self._raw(transformer, test))[0], test)
+        return Pretrained(weights, card | {"cpu_seconds": round(time.process_time() - began, 1)})
+
+    def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
+        """Read the weights; it gives (n, tokens, width) or (n, width) float32.
+
+        Raises:
+            ConfigError: timm is not installed, or the file is not one of this network.
+            MissingArtefact: it is not there.
+        """
+        transformer = self.transformer(device)
+        mean, std = weights["mean"], weights["std"]
+
+        def encode(part: Material) -> np.ndarray:
+            return np.concatenate([(x - mean) / std for x in self._raw(transformer, part)])
+
+        return encode
+
+    def _raw(self, transformer: "PublishedTransformer", material: Material) -> Iterator[np.ndarray]:
+        what = transformer.tokens if self.output == "tokens" else transformer.vector
+        return coded(material, self.batch, self.uses, self.model, what)
+
+    def _some(self, material: Material, stream: str) -> Material:
+        """Those that are measured: all, or a draw of them, in their order."""
+        order = seeds.stream(stream, "sample").permutation(len(material.rows))
+        return material.take(sorted(order[: self.sample].tolist()))
