@@ -1,13 +1,46 @@
 """What encoders of images share that run a published network: batches, moments over tokens, and a probe of labels."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
-from reedbench.encoders import Material
+from reedbench.encoders import Material, Online, PreparedEncoder
+
+
+class PublishedEncoder(PreparedEncoder):
+    """A published network of images: its representations are made before training and kept, or in every step."""
+
+    mode: Literal["cached", "online"] = "cached"
+    """`cached`: representations of all training images are made once and kept, in half precision. `online`: training
+    asks the network in every step, which costs time and no disk; its time and FLOPs are the run's."""
+
+    @property
+    def is_online(self) -> bool:
+        """As `mode` says."""
+        return self.mode == "online"
+
+    @abstractmethod
+    def function(self, weights: Mapping[str, np.ndarray], device: str) -> Callable[[Any], Any]:
+        """The network on a device: uint8 images there -> its tokens or vectors, before they are standardised."""
+
+    def online(self, weights: Mapping[str, np.ndarray], facts: Mapping[str, Any], device: str) -> Online:
+        """The network and the standardisation, on a device.
+
+        Raises:
+            ConfigError: timm is not installed, or the weights are those of another network.
+            MissingArtefact: they are not there.
+        """
+        import torch
+
+        network = self.function(weights, device)
+        mean, std = (torch.from_numpy(weights[name]).to(device) for name in ("mean", "std"))
+        shape = self.shape(facts, {})
+        assert shape is not None, "the network is installed, and tells it"
+        return Online(lambda images: (network(images).float() - mean) / std, shape)
 
 
 def images_of(material: Material, encoder: str) -> Any:

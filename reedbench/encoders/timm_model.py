@@ -15,14 +15,14 @@ from pydantic import Field
 
 from reedbench.core import checkpoint, numerics, pins, seeds
 from reedbench.core.errors import ConfigError
-from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
-from reedbench.encoders._images import coded, images_of, measured, probed
+from reedbench.encoders import Encode, Kind, Material, Pretrained
+from reedbench.encoders._images import PublishedEncoder, coded, images_of, measured, probed
 
 RANDOM = "none"  # weights
 OWN = "network."  # how parameters of a random network are called among the weights
 
 
-class TimmModel(PreparedEncoder):
+class TimmModel(PublishedEncoder):
     """A network of timm: tokens of a layer, or one vector per image."""
 
     domain: ClassVar[str] = "image"
@@ -116,6 +116,12 @@ class TimmModel(PreparedEncoder):
             return np.concatenate(found).astype(np.float32)
 
         return encode
+
+    def function(self, weights: Mapping[str, np.ndarray], device: str) -> Callable[[Any], Any]:
+        """What the layer gives."""
+        network, prepare = self._network(weights, device)
+        first = next(network.parameters())
+        return lambda images: self._taken(network, prepare(images.to(device)).to(first))
 
     def _network(self, weights: Mapping[str, np.ndarray], device: str) -> tuple[Any, Any]:
         """The network with its weights, and what prepares images for it."""

@@ -10,7 +10,7 @@ training without QuickGELU has the same keys and is another network).
 
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -20,15 +20,15 @@ from pydantic import Field, model_validator
 
 from reedbench.core import checkpoint, numerics, pins, seeds
 from reedbench.core.errors import ConfigError
-from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
-from reedbench.encoders._images import coded, measured, probed
+from reedbench.encoders import Encode, Kind, Material, Pretrained
+from reedbench.encoders._images import PublishedEncoder, coded, measured, probed
 from reedbench.nn.vision_models import MODELS, Model
 
 if TYPE_CHECKING:
     from reedbench.nn.vision_transformers import PublishedTransformer
 
 
-class Vit(PreparedEncoder):
+class Vit(PublishedEncoder):
     """A published vision transformer that REPA aligns to: its patch tokens, or one vector per image."""
 
     domain: ClassVar[str] = "image"
@@ -158,9 +158,15 @@ class Vit(PreparedEncoder):
 
         return encode
 
+    def function(self, weights: Mapping[str, np.ndarray], device: str) -> Callable[[Any], Any]:
+        """Tokens or vector, as `output` says."""
+        return self._what(self.transformer(device))
+
+    def _what(self, transformer: "PublishedTransformer") -> Callable[[Any], Any]:
+        return transformer.tokens if self.output == "tokens" else transformer.vector
+
     def _raw(self, transformer: "PublishedTransformer", material: Material) -> Iterator[np.ndarray]:
-        what = transformer.tokens if self.output == "tokens" else transformer.vector
-        return coded(material, self.batch, self.uses, self.model, what)
+        return coded(material, self.batch, self.uses, self.model, self._what(transformer))
 
     def _some(self, material: Material, stream: str) -> Material:
         """Those that are measured: all, or a draw of them, in their order."""

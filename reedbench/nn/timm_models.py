@@ -134,7 +134,7 @@ class Preparation:
         if x.shape[-2:] != (self.size, self.size):
             smooth = {} if self.resampling == "nearest" else {"antialias": True}
             x = functional.interpolate(x, (self.size, self.size), mode=self.resampling, **smooth).clamp_(0, 1)
-        return (x - self.mean) / self.std
+        return (x - self.mean.to(x.device)) / self.std.to(x.device)
 
 
 def tokens(network: nn.Module, x: Tensor, layer: str, grid: int | None, coarser: Coarser) -> Tensor:
