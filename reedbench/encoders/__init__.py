@@ -122,6 +122,7 @@ class AbstractEncoder(Plugin):
     domain: ClassVar[str]
     kind: ClassVar[Kind]
     pretrained: ClassVar[bool] = True
+    needs_test: ClassVar[bool] = True  # rows of the test split, for the figures of its card, where it is trained
     classifies: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
     views: ClassVar[tuple[str, ...]] = ()  # what its vector holds beside the features, for metrics that ask for it

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from reedbench.encoders import Material, Online, PreparedEncoder
 
 class PublishedEncoder(PreparedEncoder):
     """A published network of images: its representations are made before training and kept, or in every step."""
+
+    needs_test: ClassVar[bool] = False
 
     mode: Literal["cached", "online"] = "cached"
     """`cached`: representations of all training images are made once and kept, in half precision. `online`: training

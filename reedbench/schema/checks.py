@@ -309,12 +309,14 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 
 def _gpu_steps(b: Any) -> list[str]:
-    """Large captioners and encoders, predicted structures and distances of many rows need a GPU; all else would leave
+    """Large captioners and encoders, autoencoders, predicted structures and distances of many rows need a GPU; all else would leave
     it idle."""
     captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
+    compresses = b.codec.compresses
     evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
-    shared = [verb for verb, asked in (("caption", captions), ("represent", represents)) if asked]
+    asked = (("caption", captions), ("compress", compresses), ("represent", represents))
+    shared = [verb for verb, does in asked if does]
     return [*shared, "train", "sample", *(["evaluate"] if evaluates else [])]
 
 

@@ -144,3 +144,11 @@ def test_the_real_images_are_prepared(workspace):
     assert prepare() == 0
     assert rows.index(OUT)["splits"] == {TRAIN: 160}
     assert rows.read(OUT, TRAIN).take([0]).arrays["images"].shape == (1, 3, 64, 64)
+
+
+def test_an_encoder_whose_card_needs_test_rows_says_so_where_there_are_none(images, capfd):
+    configure(images, validation="")
+    assert prepare() == 0
+    assert steps.main(["pretrain", "--dataset", "image-folder", "--encoder", "clf"]) == 2
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "reedbench step" in line]
+    assert "encoder clf: small-classifier tells in its card how it does on test rows, and image-folder has none" in line

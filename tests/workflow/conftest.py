@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+# Workspaces of this folder's tests, and what makes files of weights for others' tests.
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("codecs", "encoders"))]
+
 FIGURES = [f"results/figures/tiny/{name}.pdf" for name in ("speedup", "differences", "samples", "alignment")]
 TARGETS = ["results/tables/tiny.csv", *FIGURES]
 TRIGGERS = ["--rerun-triggers", "mtime", "params", "input"]
@@ -97,6 +101,12 @@ def finished(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.Te
     logs = "".join(f"\n== {log}\n{log.read_text()}" for log in workspace.folder.rglob("logs/**/*.log"))
     assert outcome.code == 0, outcome.text + logs
     return workspace
+
+
+@pytest.fixture
+def workspace_at() -> type[Workspace]:
+    """Makes a workspace of a folder that a test fills itself."""
+    return Workspace
 
 
 @pytest.fixture

@@ -1,12 +1,6 @@
 """A codec that keeps encoded rows: one job makes them, before all training, and nothing else asks for them."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "codecs"))
-
 import tiny_vae
 
 pytestmark = pytest.mark.xdist_group("workflow")
