@@ -252,10 +252,10 @@ def summary(
         raise ConfigError("--ablation and --against go with --paired")
     asked = runs.benchmark(load(config), benchmark)
     if paired:
-        table, lines = None, words.paired(asked, cache=cache, ablation=ablation, against=against)
+        tables, lines = [], words.paired(asked, cache=cache, ablation=ablation, against=against)
     else:
-        table, lines = words.summary(asked, cache=cache)
-    if table:
+        tables, lines = words.summary(asked, cache=cache)
+    for table in tables:
         console.console().print(_as_rich(table))
     for line in lines:
         console.console().print(line, markup=False)

@@ -309,8 +309,8 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 
 def _gpu_steps(b: Any) -> list[str]:
-    """Large captioners and encoders, autoencoders, predicted structures and distances of many rows need a GPU; all else would leave
-    it idle."""
+    """Large captioners and encoders, autoencoders, predicted structures and distances of many rows need a GPU; all else
+    would leave it idle."""
     captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
     compresses = b.codec.compresses

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact, unknown
-from reedbench.report.digest import digest
+from reedbench.report.digest import Digest, digest
 from reedbench.report.notes import notes
 from reedbench.report.paired import difference
 from reedbench.report.tables import Comparison, compare, metric_ids
@@ -14,24 +14,31 @@ from reedbench.steps.gather import facts, load
 from reedbench.steps.tabulate import table_file
 
 
-def summary(benchmark: Benchmark, *, cache: bool) -> tuple[list[list[str]], list[str]]:
-    """Rows of the readable table, and lines to print below it: from runs, or from the committed cache.
+def summary(benchmark: Benchmark, *, cache: bool) -> tuple[list[list[list[str]]], list[str]]:
+    """Rows of the readable table, of one per sampler, and lines to print below: from runs, or from the committed cache.
 
     Raises:
         MissingArtefact: the table has not been made, or was made under other settings.
     """
     found, origin = _comparison(benchmark, None, cache=cache)
     shown = digest(found)
-    columns = [["", *(row[0] for row in shown.rows)]]
-    for j, name in enumerate(shown.columns[1:], 1):
-        best = ["*" if (i, j) in shown.best else "" for i in range(len(shown.rows))]
-        columns.append([name, *(f"{row[j]}{star}" for row, star in zip(shown.rows, best, strict=True))])
+    samplers = found.table["sampler"].unique()
+    by_sampler = {s: [i for i, row in enumerate(shown.rows) if len(samplers) == 1 or row[2] == s] for s in samplers}
+    tables = [_turned(shown, chosen) for chosen in by_sampler.values()]
     figure = paths.cached_figure if origin else paths.figure
     lines = [line.replace("Bold: ", "*: ") for line in notes(found)]
     lines.append(f"table    {table_file(benchmark.name, None, cache=bool(origin))} (.md, .tex)")
     pictures = [figure(benchmark.name, name, ".png") for name in reports.figures(benchmark)]
     lines += [f"figure   {picture} (.pdf, .svg, .csv)" for picture in pictures]
-    return columns, [*lines, origin or _costs(benchmark)]
+    return tables, [*lines, origin or _costs(benchmark)]
+
+
+def _turned(shown: Digest, chosen: list[int]) -> list[list[str]]:
+    """Some rows of a readable table as columns: a terminal is narrow."""
+    lines = [["", *(shown.rows[i][0] for i in chosen)]]
+    for j, name in enumerate(shown.columns[1:], 1):
+        lines.append([name, *(f"{shown.rows[i][j]}{'*' if (i, j) in shown.best else ''}" for i in chosen)])
+    return lines
 
 
 def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: str | None) -> list[str]:
