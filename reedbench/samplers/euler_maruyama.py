@@ -17,7 +17,7 @@ class EulerMaruyama(FlowSampler):
     """Length in t of the final, deterministic step."""
     last: Literal["mean", "euler", "tweedie", "none"] = "mean"
     """What the final step follows: the drift (`mean`, as REPA, REED and SiT by default), the velocity (`euler`), or the
-    expected data (`tweedie`, on the linear path as `euler`); with `none` there is none: all steps are equal and noisy."""
+    expected data (`tweedie`, on the linear path the same); with `none` there is none: all steps are equal and noisy."""
     diffusion: Literal["linear", "sigma", "constant", "decreasing", "increasing-decreasing"] = "linear"
     """The coefficient w(t) of the noise sqrt(2 w) and of the score in the drift: `linear` 1 - t as REPA and REED on
     every path, `sigma` the noise of the path as SiT by default (equal on the linear path), `constant` 1, `decreasing`

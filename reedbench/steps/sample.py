@@ -90,8 +90,8 @@ class Drawing:
         self.asked = asked_of(run, asking.count)
         self.order = _by_length(self.asked, self.codec.lengths_of)
         self.batch = asking.batch
-        # Rows are repeated where that changes nothing in the others: not where samples are coupled. Nor are chains: their
-        # products have a row per residue, and a batch of one may be all that fits.
+        # Rows are repeated only where that changes nothing in the others, and not where samples are coupled. Nor are
+        # chains: their products have a row per residue, and a batch of one may be all that fits.
         self.fewest = FEWEST if self.codec.lengths_of is None and device == "cpu" and not cell.drawer.couples else 1
         self.parts = even_cuts(len(self.asked), 1, self.batch * -(-PART // self.batch))
 

@@ -1,9 +1,11 @@
 """Two protocols never share a row or a column: whatever a number was made under moves a key, and shows beside it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from reedbench.schema import reports, runs, settings, suite
 from reedbench.schema.runs import Benchmark
@@ -123,9 +125,5 @@ def test_default_weights_are_named(files):
     files.set("codec", {"uses": "sd-vae"})
     files.config["weights"] = "weights.yaml"
     entry = {"path": "x", "files": {"x": "0" * 64}, "size_mb": 1, "licence": "-", "citation": "-", "purpose": "-"}
-    from pathlib import Path
-
-    import yaml
-
     Path("weights.yaml").write_text(yaml.safe_dump({"weights": {"sd-vae-ft-mse": entry}}))
     assert "sd-vae weights=sd-vae-ft-mse;" in reports.protocol(loaded(files), "ode")
