@@ -33,6 +33,7 @@ class AbstractCodec(Plugin):
     compresses: ClassVar[bool] = False  # training rows are encoded once, by the step `compress`, and kept
     decides_latents: ClassVar[tuple[str, ...]] = ()  # settings on which what is kept depends, besides `uses`
     of_samples: ClassVar[tuple[str, ...]] = ()  # settings that concern samples, and not what a network is trained on
+    labelled: ClassVar[bool] = False  # samples are asked for classes, which may be drawn (`relabelled`)
     repeats: ClassVar[bool] = False  # sampling streams repeat the same conditions, so that their number changes them
 
     def recipe(self) -> dict[str, Any]:
@@ -94,6 +95,10 @@ class AbstractCodec(Plugin):
         Raises:
             ConfigError: the data cannot ask for that many.
         """
+
+    def relabelled(self, asked: Rows, facts: Facts, streams: Streams) -> Rows:
+        """The same samples asked for classes that are drawn uniformly, each from its own stream."""
+        raise NotImplementedError(f"codec {self.uses} asks for no classes")
 
     @abstractmethod
     def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:

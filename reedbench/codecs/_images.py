@@ -21,6 +21,7 @@ class ImageCodec(AbstractCodec):
     domain: ClassVar[str] = "image"
     real_are: ClassVar[str] = "training images"
     named: ClassVar[str] = "classes, in reading order"
+    labelled: ClassVar[bool] = True
 
     @abstractmethod
     def latent_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -51,6 +52,11 @@ class ImageCodec(AbstractCodec):
         """Classes in equal shares: sample i is asked for class i mod classes."""
         labels = np.arange(count) % int(facts["classes"])
         return Rows([str(i) for i in range(count)], ["asked"] * count, {"labels": labels})
+
+    def relabelled(self, asked: Rows, facts: Facts, streams: Streams) -> Rows:
+        """Any class at equal chances, from the stream `labels`."""
+        labels = streams("labels").seeds() % int(facts["classes"])
+        return Rows(asked.ids, asked.split, {**asked.arrays, "labels": labels})
 
     def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:
         """`x_0`, noise, and `labels`."""

@@ -4,7 +4,7 @@ ReedbenchError (1)
 ├── ConfigError (2)        the user's configuration or command line is wrong; lists every problem at once
 ├── MissingArtefact (3)    a file that an earlier step makes is not there, or is not what it should be
 ├── MetricError (4)        a number could not be computed (NaN, too few samples, mixed protocols)
-├── Diverged (1)           a training loss is not finite
+├── Diverged (1)           a training loss, or a velocity that a sampler follows, is not finite
 └── RunAgain (75)          the state is saved, or another process holds it: run the same command again
     └── Paused (75)        training was asked to leave, and did so with its state saved
 """
@@ -57,7 +57,7 @@ class MetricError(ReedbenchError):
 
 
 class Diverged(ReedbenchError):
-    """A training loss became NaN or infinite."""
+    """A training loss, or a velocity that a sampler follows, became NaN or infinite."""
 
 
 class RunAgain(ReedbenchError):

@@ -1,15 +1,16 @@
 """Classifier-free guidance inside a time interval, and what it costs in network evaluations.
 
-Source: arXiv:2207.12598, arXiv:2404.07724 (interval); REPA samplers.py:54-70 @67f7145, with t reversed.
+Source: arXiv:2207.12598, arXiv:2404.07724 (interval); REPA samplers.py:54-70 @67f7145, with t reversed; SiT
+models.py:250 @947f95b, which guides three of four channels.
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from itertools import pairwise
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
 
-from reedbench.core.constants import SDE_LAST_STEP
 from reedbench.nn.samplers import decision_times
 
 Interval = tuple[float, float]
@@ -35,8 +36,9 @@ def guided(
     null_label: int,
     scale: float,
     interval: Interval = (0.0, 1.0),
+    channels: int | None = None,
 ) -> GuidedVelocity:
-    """Guide a conditional velocity f(x, t, y): v_null + scale (v_y - v_null) on all channels.
+    """Guide a conditional velocity f(x, t, y): v_null + scale (v_y - v_null) on all channels, or on the first ones.
 
     A guided evaluation is one call on the doubled batch [x; x] with labels [y; null]; otherwise the call is
     passed on unchanged, so scale 1 and an interval that is never hit are bit-equal to no guidance.
@@ -50,6 +52,7 @@ def guided(
         null_label: index of the label that means "no condition".
         scale: guidance scale, at least 1; 1 is off.
         interval: times (0 = noise, 1 = data) between which guidance is on, both included.
+        channels: how many are guided; the others keep the conditional velocity. None: all.
     """
     if scale < 1:
         raise ValueError(f"guidance scale must be at least 1 (1 is off), got {scale}")
@@ -59,17 +62,18 @@ def guided(
             return velocity(x, t, y)
         labels = torch.cat([y, torch.full_like(y, null_label)])
         conditional, unconditional = velocity(torch.cat([x, x]), torch.cat([t, t]), labels).chunk(2)
-        return unconditional + scale * (conditional - unconditional)
+        steered = unconditional + scale * (conditional - unconditional)
+        return steered if channels is None else torch.cat([steered[:, :channels], conditional[:, channels:]], 1)
 
     return field
 
 
-def evaluations(
-    sampler: str,
-    steps: int,
-    scale: float = 1.0,
-    interval: Interval = (0.0, 1.0),
-    last_step: float = SDE_LAST_STEP,
-) -> int:
-    """Network evaluations per sample, a guided evaluation counting twice."""
-    return sum(2 if is_active(at, scale, interval) else 1 for at in decision_times(sampler, steps, last_step))
+def evaluations(sampler: str, steps: int, scale: float = 1.0, interval: Interval = (0.0, 1.0), **settings: Any) -> int:
+    """Network evaluations per sample, a guided evaluation counting twice; `settings` as in `decision_times`."""
+    return sum(2 if is_active(at, scale, interval) else 1 for at in decision_times(sampler, steps, **settings))
+
+
+def stretches(scale: float, interval: Interval) -> list[Interval]:
+    """The parts of time in which guidance is on throughout, or off, in order."""
+    ends = sorted({0.0, 1.0, *(interval if scale > 1 else ())})
+    return list(pairwise(ends))

@@ -34,6 +34,7 @@ def _notes(of: Comparison) -> Iterator[str]:
         f"Differences to {of.label(of.against)}: mean of the differences at equal seed (same data, noise and times) "
         f"[{KINDS[kind].replace('over seeds', 'over paired seeds')}]."
     )
+    yield from _drawn(of)
     yield BOLD[kind]
     yield from _speedups(of)
     yield from _floors(source.floor)
@@ -45,6 +46,14 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield from _numerics(of)
     yield from _unmeasured(source)
     yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])
+
+
+def _drawn(of: Comparison) -> Iterator[str]:
+    """How samples were drawn; evaluations that were counted differ between methods and steps."""
+    for name, own in of.table.groupby("sampler", sort=False):
+        row, (least, most) = own.iloc[0], (own["nfe"].min(), own["nfe"].max())
+        evaluations = f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}"
+        yield f"Sampler {name}: {row['protocol']}; guidance {row['guidance']:g}; {evaluations} network evaluations."
 
 
 def _speedups(of: Comparison) -> Iterator[str]:

@@ -25,6 +25,7 @@ REAL, NAMES = "real", "names"  # keys of a preview that are no cell's
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has
+DRAWN = ("sampling", "guidance", "weights", "precision", "labels")  # how samples were, which rows of a table share
 SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
 
 
@@ -68,11 +69,15 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Metric files -> one row per record.
 
     Raises:
-        MetricError: two records have the same metric id but another protocol; they must not share a column.
+        MetricError: two records have one metric id and two protocols, and must not share a column; or samples of one
+            sampler were drawn under two settings, and must not share rows.
     """
     rows: list[dict[str, Any]] = []
     protocols: dict[str, str] = {}
+    drawn: dict[Any, dict[str, Any]] = {}
     for body in bodies:
+        if body["method"] != FLOOR:
+            _check_drawn(body, drawn)
         cell = {name: body.get(name) for name in ("benchmark", "method", "sampler", "weights", *SETTINGS)}
         numbers = {"seed": -1, "step": -1, "nfe": 0, "guidance": 1.0}
         cell |= {name: body.get(name, default) for name, default in numbers.items()}
@@ -87,6 +92,18 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
                 )
             rows.append({**cell, **plain, "spread": json.dumps(record["spread"], sort_keys=True), "protocol": protocol})
     return pd.DataFrame(rows)
+
+
+def _check_drawn(body: Mapping[str, Any], drawn: dict[Any, dict[str, Any]]) -> None:
+    """Samples of all cells of a sampler must have been drawn alike; `drawn` says how the first one's were."""
+    now = {name: body.get(name) for name in DRAWN}
+    before = drawn.setdefault(body.get("sampler"), now)
+    if now != before:
+        name = next(name for name in DRAWN if now[name] != before[name])
+        raise MetricError(
+            f"sampler {body['sampler']}: {body['method']}, step {body['step']}, was drawn with {name} {now[name]}, and "
+            f"another cell with {before[name]}; sample and evaluate all cells again"
+        )
 
 
 def curve_of(files: Mapping[str, int], constants: Mapping[str, Any]) -> pd.DataFrame:

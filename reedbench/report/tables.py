@@ -15,7 +15,7 @@ from reedbench.report.source import Source
 from reedbench.report.speedup import Ratio, Speedup, speedups
 
 HEAD = ["benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
-        "guidance", "weights", "seeds"]  # fmt: skip
+        "guidance", "weights", "seeds", "protocol"]  # fmt: skip
 COSTS = ["device_seconds", "cpu_seconds", "flops"]
 BOUNDS = ("", ".low", ".high")
 OVER_SEEDS = (*BOUNDS, ".interval", ".delta", ".delta.low", ".delta.high", ".delta.interval")  # columns of a metric
@@ -122,11 +122,17 @@ def _head(
         "step": step,
         "samples_seen": round(_mean_cost(costs, cell, "samples_seen")),
         "sampler": sampler,
-        "nfe": int(first["nfe"]),
+        "nfe": _whole(cell.drop_duplicates("seed")["nfe"].mean()),
         "guidance": float(first["guidance"]),
         "weights": first["weights"],
         "seeds": " ".join(str(seed) for seed in sorted(cell["seed"].unique())),
+        "protocol": facts["protocols"][sampler],
     }
+
+
+def _whole(value: float) -> float | int:
+    """Evaluations that were counted have a mean over samples and seeds."""
+    return int(value) if value == int(value) else float(value)
 
 
 def _mean_cost(costs: Costs, cell: pd.DataFrame, column: str) -> float:

@@ -8,6 +8,7 @@ from reedbench.core.plugins import Plugin
 from reedbench.core.seeds import RowStreams
 
 Streams = Callable[[str], RowStreams]  # name of a draw -> one stream per sample
+EVALUATIONS = "evaluations"  # what `draw` says of each sample where `nfe` does not know
 
 
 class AbstractSampler(Plugin):
@@ -19,13 +20,24 @@ class AbstractSampler(Plugin):
     domain: ClassVar[str]
     stated: ClassVar[tuple[str, ...]] = ("guidance",)
 
+    @property
+    def couples(self) -> bool:
+        """Whether samples of a network call depend on each other, so that `sampling.batch` is part of their key."""
+        return False
+
+    def misfit(self, shape: tuple[int, ...]) -> str | None:
+        """Why it cannot draw data of this shape in the backbone's space, with what to change; none where it can."""
+        return None
+
     @abstractmethod
-    def nfe(self) -> int:
-        """Network evaluations per sample, as the steps ask for them."""
+    def nfe(self) -> int | None:
+        """Network evaluations per sample, as the steps ask for them; None where `draw` must count them."""
 
     @abstractmethod
     def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """Samples of one batch, as tensors by name on the network's device.
+
+        Where `nfe` is None, `evaluations` (b,) is among them, whole numbers: those that each sample took.
 
         Args:
             network: the backbone with averaged weights, in eval mode.

@@ -2,61 +2,82 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from reedbench.samplers import AbstractSampler, Streams
 
 
-class FlowSampler(AbstractSampler):
+class GuidedSampler(AbstractSampler):
     """A sampler of the continuous flow with classifier-free guidance."""
 
     domain: ClassVar[str] = "image"
 
-    steps: int = Field(250, ge=1)
-    """Number of steps."""
     guidance: float = Field(1.0, ge=1.0)
     """Classifier-free guidance scale s in v_u + s (v_c - v_u); 1 is off."""
     interval: tuple[float, float] = (0.0, 1.0)
     """Times between which guidance is on, inclusive, in our time (REPA's guidance_high 0.7 is [0.3, 1] here)."""
+    channels: Literal["all", "first-three"] = "all"
+    """Which channels are guided: `all` as REPA and REED; `first-three` as DiT and SiT, whose fourth one stays
+    conditional."""
 
     @model_validator(mode="after")
-    def _interval_of_the_guidance(self) -> "FlowSampler":
+    def _interval_of_the_guidance(self) -> "GuidedSampler":
         low, high = self.interval
         if not 0.0 <= low <= high <= 1.0:
             raise ValueError(f"interval [{low}, {high}] must satisfy 0 <= low <= high <= 1")
         if self.guidance == 1.0:
-            self.refuse("interval", where="at guidance: 1, which is off")
+            self.refuse("interval", "channels", where="at guidance: 1, which is off")
         return self
+
+    def misfit(self, shape: tuple[int, ...]) -> str | None:
+        """The first three channels must not be all that there are: one experiment would have two keys."""
+        few = self.channels == "first-three" and shape[0] <= 3
+        return f"channels: first-three are all of {shape[0]}: take it out" if few else None
+
+    def velocity(self, network: Any, labels: Any) -> Any:
+        """What is followed, `nn.samplers.Velocity`: the network's answer for these labels, guided."""
+        from reedbench.nn.guidance import guided
+
+        guided_channels = None if self.channels == "all" else 3
+        field = guided(
+            lambda x, t, y: network(x, t, y)[0], network.null_label, self.guidance, self.interval, guided_channels
+        )
+        return lambda x, t, at: field(x, t, labels, at=at)
+
+    @abstractmethod
+    def run(self, velocity: Any, x_0: Any, *, path: Any, noise: Any) -> Any:
+        """x_0 (noise) -> x_1 (data)."""
+
+
+class FlowSampler(GuidedSampler):
+    """One whose steps are known before."""
+
+    steps: int = Field(250, ge=1)
+    """Number of steps."""
 
     def nfe(self) -> int:
         """Network evaluations per sample, with the second evaluation that guidance needs."""
         from reedbench.nn.guidance import evaluations
 
-        return evaluations(self.uses, self.steps, self.guidance, self.interval)
+        return evaluations(self.uses, self.steps, self.guidance, self.interval, **self.decides_evaluations())
+
+    def decides_evaluations(self) -> dict[str, Any]:
+        """Further settings that move or add evaluations, as `nn.samplers.decision_times` calls them."""
+        return {}
 
     def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """`x_1`, from `x_0` and `labels`."""
         import torch
 
-        from reedbench.nn.guidance import guided
         from reedbench.nn.interpolants import INTERPOLANTS
 
-        x_0, y = condition["x_0"], condition["labels"]
-        conditional = guided(
-            lambda x, t, labels: network(x, t, labels)[0], network.null_label, self.guidance, self.interval
-        )
-
-        running = streams("transitions")
+        x_0, running = condition["x_0"], streams("transitions")
 
         def noise(i: int) -> Any:
             # Samplers ask in order, so that each sample's stream runs on.
             return torch.from_numpy(running.normal(*x_0.shape[1:], dtype="float64")).to(x_0.device)
 
         path = INTERPOLANTS[objective.interpolant()]
-        return {"x_1": self.run(lambda x, t, at: conditional(x, t, y, at=at), x_0, path=path, noise=noise)}
-
-    @abstractmethod
-    def run(self, velocity: Any, x_0: Any, *, path: Any, noise: Any) -> Any:
-        """x_0 (noise) -> x_1 (data)."""
+        return {"x_1": self.run(self.velocity(network, condition["labels"]), x_0, path=path, noise=noise)}

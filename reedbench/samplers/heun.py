@@ -10,8 +10,16 @@ class Heun(FlowSampler):
 
     uses: Literal["heun"] = "heun"
 
+    last: Literal["euler", "heun"] = "euler"
+    """The last step: `euler` as REPA, REED and EDM; `heun` corrects it too, as SiT's `heun2`, and evaluates the network
+    at t = 1."""
+
+    def decides_evaluations(self) -> dict[str, Any]:
+        """The last step."""
+        return {"last": self.last}
+
     def run(self, velocity: Any, x_0: Any, *, path: Any, noise: Any) -> Any:
         """x_0 (noise) -> x_1 (data); neither the path's schedule nor further noise is needed."""
         from reedbench.nn.samplers import heun
 
-        return heun(velocity, x_0, self.steps)
+        return heun(velocity, x_0, self.steps, self.last)

@@ -94,7 +94,11 @@ class Sampling(Frozen):
     """Disjoint parts of equal size over which the sampling spread is taken; fewer than three give none. The codec says
     whether each part is asked for the same."""
     batch: int = Field(128, ge=1, le=1_000_000)
-    """Samples per network call; changes nothing in the samples but rounding, and on the CPU mostly not even that."""
+    """Samples per network call; changes nothing in the samples but rounding, and on the CPU mostly not even that. Only
+    `dopri5` with `norm: reference` couples them."""
+    labels: Literal["balanced", "random"] = "balanced"
+    """Classes that samples are asked for: `balanced` in equal shares, sample i of class i mod classes; `random` each
+    uniformly from its own stream, as REPA and REED generate: seeds differ in their shares, methods do not."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """Of the network while it samples: `tf32` rounds the factors of matrix products, on GPUs alone; `bf16` runs it
     under autocast. The sampler's own state stays float64."""

@@ -281,6 +281,8 @@ def _sampling(b: Any) -> Iterator[Finding]:
         yield ("samplers",), "needs at least one sampler"
     if b.sampling.count % b.sampling.streams:
         yield ("sampling", "streams"), f"must divide sampling.count ({b.sampling.count}) into equal parts"
+    if b.sampling.labels != "balanced" and not b.codec.labelled:
+        yield ("sampling", "labels"), f"{b.sampling.labels} is for samples of classes, and {b.codec.uses} asks for none"
     if b.sampling.precision == "tf32" and not b.resources.get("sample", Resources()).gpus:
         yield ("sampling", "precision"), "tf32 is for GPUs: set resources.sample.gpus, or take fp32 or bf16"
 

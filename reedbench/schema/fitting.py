@@ -58,6 +58,9 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
     except (ConfigError, ValueError) as error:
         yield ("backbone",), f"does not fit {benchmark.dataset}: {error}"
         return
+    for name, sampler in spec.samplers.items():
+        if (misfit := sampler.misfit(shape)) is not None:
+            yield ("samplers", name), misfit
     shapes = _shapes(benchmark, facts)
     faults: dict[str, list[str]] = {}  # methods by what is wrong with them: a patch is wrong for all in the same way
     for m, objective in spec.methods.items():

@@ -1,6 +1,8 @@
 """What a benchmark reports: of which cells, in what words, with which figures."""
 
-from reedbench.core import paths
+from typing import Any
+
+from reedbench.core import paths, pins
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.settings import Settings
 from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
@@ -27,6 +29,26 @@ def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
         },
         "speedup": spec.speedup.plain(),
     }
+
+
+def protocol(benchmark: Benchmark, sampler: str) -> str:
+    """How samples are drawn: `euler steps=50; sd-vae weights=sd-vae-ft-mse; balanced labels; fp32`.
+
+    Plugins with the settings that are not their defaults, and with steps and pinned weights in any case. What else a
+    number was made under stands beside it: the scale of guidance and the network evaluations in columns of their own,
+    the extractor, its reference and n in the metric's id.
+    """
+    drawer, codec, asked = benchmark.spec.samplers[sampler], benchmark.spec.codec, benchmark.spec.sampling
+    coupled = [f"batches of {asked.batch}"] if drawer.couples else []
+    labels = [f"{asked.labels} labels"] if codec.labelled else []
+    return "; ".join([_said(drawer, "steps"), *coupled, _said(codec, *pins.named(codec)), *labels, asked.precision])
+
+
+def _said(plugin: Any, *always: str) -> str:
+    """`euler steps=50 interval=[0.3, 1.0]`."""
+    settings, own = plugin.plain(), {"uses", "version", "code", "guidance"}
+    shown = [name for name in settings if name not in own and (name in always or name in plugin.identity())]
+    return " ".join([plugin.uses, *(f"{name}={settings[name]}" for name in shown)])
 
 
 def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:

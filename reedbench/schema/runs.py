@@ -155,21 +155,22 @@ class Benchmark:
         """
         if sampler not in self.spec.samplers:
             raise ConfigError(unknown("sampler", sampler, self.spec.samplers))
-        codec, asked = self.spec.codec, self.spec.sampling
+        codec, asked, drawer = self.spec.codec, self.spec.sampling, self.spec.samplers[sampler]
         return {
             "step": VERSIONS["sample"],
-            "sampler": self.spec.samplers[sampler].identity(),
+            "sampler": drawer.identity(),
             "count": asked.count,
             **({"streams": asked.streams} if codec.repeats else {}),
+            **({"batch": asked.batch} if drawer.couples else {}),
             "codec": settings.identity(self.suite, codec),
-            **self.precision,
+            **self.unusual,
         }
 
     @property
-    def precision(self) -> Settings:
-        """In which precision networks sample, where it is not the neutral one."""
-        asked = self.spec.sampling.precision
-        return {} if asked == "fp32" else {"precision": asked}
+    def unusual(self) -> Settings:
+        """In which precision networks sample, and for which classes, where these are not the neutral ones."""
+        neutral = {"precision": "fp32", "labels": "balanced"}
+        return {name: value for name in neutral if (value := getattr(self.spec.sampling, name)) != neutral[name]}
 
     @property
     def extractors(self) -> list[str]:

@@ -16,7 +16,7 @@ VERSIONS = {
     "train": 2,
     "sample": 2,
     "evaluate": 2,
-    "tabulate": 2,
+    "tabulate": 3,
     "plot": 3,
     "smoke": 1,
 }

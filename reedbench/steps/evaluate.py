@@ -9,11 +9,11 @@ from typing import Any
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.provenance import Made
-from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps import hidden, records
+from reedbench.steps.asked import asked_of
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
 from reedbench.steps.features import reference_of
@@ -50,7 +50,8 @@ def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made | None:
 def _cell(cell: Cell, ranks: Ranks) -> Made | None:
     run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
     provenance.require(cell.samples, cell.sampling_key)
-    if provenance.read(cell.samples)["notes"].get("recipe") != run.key:
+    notes = provenance.read(cell.samples)["notes"]
+    if notes.get("recipe") != run.key:
         raise MissingArtefact(
             f"{cell.samples}: drawn from another recipe's weights; sample again: snakemake -f {cell.samples}"
         )
@@ -66,7 +67,7 @@ def _cell(cell: Cell, ranks: Ranks) -> Made | None:
         if not ranks.first:
             return None
         with timed(ranks.device) as scored:
-            _score(cell, samples, lambda name: seen.features(parts, name), inputs, ranks.device)
+            _score(cell, notes["nfe"], samples, lambda name: seen.features(parts, name), inputs, ranks.device)
     return Made(
         [cell.metrics],
         list(dict.fromkeys(inputs)),
@@ -78,9 +79,11 @@ def _cell(cell: Cell, ranks: Ranks) -> Made | None:
     )
 
 
-def _score(cell: Cell, samples: Rows, seen: Callable[[str], Features], inputs: list[str], device: str) -> None:
-    """Write the metric records of a cell; what is read is added to `inputs`."""
-    run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
+def _score(
+    cell: Cell, nfe: float, samples: Rows, seen: Callable[[str], Features], inputs: list[str], device: str
+) -> None:
+    """Write the metric records of a cell, whose samples took `nfe` evaluations each; what is read joins `inputs`."""
+    run, benchmark = cell.run, cell.run.benchmark
 
     def features(name: str) -> tuple[Features, Features]:
         reference, statistics = reference_of(benchmark, name, device)
@@ -89,7 +92,7 @@ def _score(cell: Cell, samples: Rows, seen: Callable[[str], Features], inputs: l
 
     evidence = CellEvidence(
         samples,
-        spec.codec.asked(benchmark.data, rows.index(benchmark.data), len(samples), spec.sampling.streams),
+        asked_of(run, len(samples)),
         features,
         lambda name: _folds(benchmark, name, samples, inputs),
         lambda tapped: _hidden(cell, tapped, inputs),
@@ -97,9 +100,9 @@ def _score(cell: Cell, samples: Rows, seen: Callable[[str], Features], inputs: l
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
-        "sampler": cell.sampler, "weights": "ema", "nfe": cell.drawer.nfe(), "guidance": cell.drawer.guidance,
+        "sampler": cell.sampler, "weights": "ema", "nfe": nfe, "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.evaluation_key,
-        "records": records.of_cell(benchmark, evidence), **benchmark.precision,
+        "records": records.of_cell(benchmark, evidence), **benchmark.unusual,
     }  # fmt: skip
     io.write_json(cell.metrics, body)
 

@@ -10,12 +10,12 @@ import pandas as pd
 
 from reedbench.core import io, paths, provenance, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.domains import rows
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 from reedbench.schema import reports
 from reedbench.schema.runs import Benchmark, Cell, Run
 from reedbench.schema.suite import Suite
+from reedbench.steps.asked import asked_of
 
 
 def facts(benchmark: Benchmark, ablation: str | None) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def facts(benchmark: Benchmark, ablation: str | None) -> dict[str, Any]:
         "benchmark": benchmark.name,
         "domain": benchmark.spec.dataset.domain,
         "backbone": benchmark.spec.backbone.name(),
+        "protocols": {name: reports.protocol(benchmark, name) for name in benchmark.spec.samplers},
     }
 
 
@@ -75,9 +76,11 @@ def _real(benchmark: Benchmark) -> dict[str, np.ndarray]:
     Raises:
         MissingArtefact: the data are damaged, or were prepared under other settings.
     """
-    folder, codec, sampling = benchmark.data, benchmark.spec.codec, benchmark.spec.sampling
+    folder, codec = benchmark.data, benchmark.spec.codec
     provenance.require(paths.index(folder), benchmark.data_key)
-    asked = codec.asked(folder, rows.index(folder), sampling.count, sampling.streams)
+    # The previews are those of the first seed, whatever the method.
+    first = benchmark.run(next(iter(benchmark.spec.methods)), benchmark.spec.seeds[0])
+    asked = asked_of(first, benchmark.spec.sampling.count)
     return {sources.REAL: codec.real(folder, asked), sources.NAMES: np.array(codec.names(asked))}
 
 

@@ -5,21 +5,22 @@ in parts of whole batches; which rows share a batch depends on the settings alon
 """
 
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from reedbench.core import divided, io, numerics, paths, provenance, seeds, shards, stores
+from reedbench.core import divided, io, numerics, paths, provenance, shards, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.parts import Parts, even_cuts
 from reedbench.core.provenance import Made
 from reedbench.core.ragged import Ragged, joined
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
+from reedbench.samplers import EVALUATIONS
 from reedbench.schema.runs import Cell
+from reedbench.steps.asked import asked_of, streams_of
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned
 from reedbench.steps.precision import precise
@@ -58,9 +59,9 @@ def sample(cell: Cell, arguments: Namespace) -> Made | None:
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
             if not ranks.first:
                 return None
-            drawing.publish(parts)
+            nfe = drawing.publish(parts)
         under = numerics.here(device)
-    notes = {"nfe": cell.drawer.nfe(), "recipe": run.key, "precision": precision}
+    notes = {"nfe": nfe, "recipe": run.key, "precision": precision}
     return Made(
         [cell.samples],
         inputs,
@@ -86,9 +87,12 @@ class Drawing:
         self.cell, self.device, self.codec = cell, device, benchmark.spec.codec.on(device)
         self.facts, asking = rows.index(benchmark.data), benchmark.spec.sampling
         self.network = network_of(benchmark.spec, self.facts, cell.weights, device)
-        self.asked = self.codec.asked(benchmark.data, self.facts, asking.count, asking.streams)
+        self.asked = asked_of(run, asking.count)
         self.order = _by_length(self.asked, self.codec.lengths_of)
-        self.batch, self.source = asking.batch, (benchmark.dataset, run.seed)
+        self.batch = asking.batch
+        # Rows are repeated only where that changes nothing in the others, and not where samples are coupled. Nor are
+        # chains: their products have a row per residue, and a batch of one may be all that fits.
+        self.fewest = FEWEST if self.codec.lengths_of is None and device == "cpu" and not cell.drawer.couples else 1
         self.parts = even_cuts(len(self.asked), 1, self.batch * -(-PART // self.batch))
 
     @property
@@ -105,27 +109,25 @@ class Drawing:
 
     @torch.no_grad()
     def _batch(self, index: np.ndarray) -> Rows:
-        # Chains are not repeated: their products have a row per residue, and a batch of one may be all that fits.
-        fewest = FEWEST if self.codec.lengths_of is None and self.device == "cpu" else 1
-        padded = np.concatenate([index, np.repeat(index[-1:], max(0, fewest - len(index)))])
-        streams = _streams(*self.source, padded)
+        padded = np.concatenate([index, np.repeat(index[-1:], max(0, self.fewest - len(index)))])
+        streams = streams_of(self.cell.run, padded)
         condition = self.codec.condition(self.asked.take(padded), self.facts, streams)
         condition = {name: x.to(self.device) for name, x in condition.items()}
         drawn = self.cell.drawer.draw(self.network, condition, streams, self.cell.run.objective)
-        return self.codec.samples({name: x[: len(index)].cpu() for name, x in drawn.items()}, self.asked.take(index))
+        drawn = {name: x[: len(index)].cpu() for name, x in drawn.items()}
+        samples = self.codec.samples(drawn, self.asked.take(index))
+        counted = {EVALUATIONS: drawn[EVALUATIONS].numpy()} if self.cell.drawer.nfe() is None else {}
+        return Rows(samples.ids, samples.split, {**samples.arrays, **counted})
 
-    def publish(self, parts: Parts) -> None:
-        """Write the samples, in the order of their numbers, and a preview of the first ones."""
+    def publish(self, parts: Parts) -> float:
+        """Write the samples, in the order of their numbers, and a preview of the first ones; returns their mean NFE."""
         samples = rows.of_parts(parts.files(), self.asked.ids, "sample", np.argsort(self.order))
         with io.atomic_directory(self.cell.samples) as folder:
             self.codec.write(folder, samples)
             preview = self.codec.preview(self.codec.read(folder), self.asked)
             io.write_npz(folder / paths.PREVIEW, {"arr_0": preview})
-
-
-def _streams(dataset: str, k: int, index: np.ndarray) -> Callable[[str], seeds.RowStreams]:
-    """By name, the streams of some samples."""
-    return lambda name: seeds.rows(index, "sample", dataset, k, name)
+        planned = self.cell.drawer.nfe()
+        return float(np.mean(samples.arrays[EVALUATIONS])) if planned is None else planned
 
 
 def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.numpy import load_file
-from tiny_plugins import each, make, under_test
+from tiny_plugins import each, has_steps, make, under_test
 
 from reedbench.core import io, plugins, seeds
 from reedbench.core.ragged import Ragged
@@ -334,37 +334,72 @@ DATA = torch.linspace(-1, 1, 12).reshape(3, 1, 2, 2)
 
 
 class PointMass:
-    """The exact straight field towards known data; counts how often it is asked."""
+    """The exact straight field towards known data, as a network too; counts how often and for how many rows."""
 
-    calls = 0
+    calls = rows = 0
 
     def __call__(self, x: torch.Tensor, t: torch.Tensor, at: float) -> torch.Tensor:
-        self.calls += 1
-        return (DATA - x) / (1 - t[:, None, None, None])
+        self.calls, self.rows = self.calls + 1, self.rows + len(x)
+        data = DATA.repeat(len(x) // len(DATA), 1, 1, 1)
+        return (data - x) / (1 - t[:, None, None, None]).clamp(min=1e-6)
+
+
+class Network(PointMass):
+    """It, with labels, as a backbone answers."""
+
+    null_label = 10
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor]:
+        return (super().__call__(x, t, 0.0),)
+
+
+class Flow:
+    """What samplers ask of an objective."""
+
+    def interpolant(self) -> str:
+        return "linear"
 
 
 def normal(seed: int) -> torch.Tensor:
     return torch.randn(DATA.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def stepped(name: str, steps: int, **more: Any) -> Any:
+    """A sampler of so many steps, where it has a number of steps."""
+    return make("samplers", name, **({"steps": steps} if has_steps(name) else {}), **more)
+
+
 @each("samplers")
 def test_a_sampler_reaches_the_data_along_the_exact_straight_field(name):
-    sampler = make("samplers", name, steps=200)
+    sampler = stepped(name, 200)
     x_1 = sampler.run(PointMass(), normal(99).float(), path=LINEAR, noise=normal)
     assert x_1.dtype == torch.float32
-    # The last step of an SDE leaves noise of the scale of that step.
-    slack = max(5 * getattr(sampler, "last_step", 0.0), 1e-5)
+    # The last step of an SDE leaves noise of the scale of that step, adaptive steps the error that they are allowed.
+    slack = max(5 * getattr(sampler, "last_step", 0.0), getattr(sampler, "rtol", 0.0), 1e-5)
     assert (x_1 - DATA).abs().max() < slack
 
 
 @each("samplers")
 @pytest.mark.parametrize("steps", [1, 2, 20])
 def test_the_network_evaluations_are_those_that_are_made(name, steps):
-    sampler, field = make("samplers", name, steps=steps), PointMass()
+    sampler, field = stepped(name, steps), PointMass()
     sampler.run(field, normal(99).float(), path=LINEAR, noise=normal)
+    if sampler.nfe() is None:
+        return  # they are counted, which the next test looks at
     assert sampler.nfe() == field.calls > 0
-    assert make("samplers", name, steps=steps, guidance=2.0).nfe() == 2 * field.calls
-    assert make("samplers", name, steps=steps, guidance=2.0, interval=(0.0, 0.0)).nfe() > field.calls
+    assert stepped(name, steps, guidance=2.0).nfe() == 2 * field.calls
+    assert stepped(name, steps, guidance=2.0, interval=(0.0, 0.0)).nfe() > field.calls
+
+
+@each("samplers")
+@pytest.mark.parametrize("more", [{}, {"guidance": 2.0}, {"guidance": 2.0, "interval": (0.2, 0.5)}])
+def test_what_a_sampler_says_of_its_evaluations_is_what_the_network_is_asked(name, more):
+    sampler, network = stepped(name, 4, **more), Network()
+    condition = {"x_0": normal(99).float(), "labels": torch.tensor([0, 1, 2])}
+    drawn = sampler.draw(network, condition, lambda draw: seeds.rows(range(3), draw), Flow())
+    said = [sampler.nfe()] * 3 if sampler.nfe() is not None else drawn["evaluations"].tolist()
+    assert all(type(each) is int for each in said)
+    assert max(said) == network.rows / 3  # a network is asked for all until the last one has arrived
 
 
 @each("samplers")

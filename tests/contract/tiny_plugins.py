@@ -39,6 +39,11 @@ def of_features() -> list[str]:
     return [name for name, metric in plugins.discover("metrics").items() if issubclass(metric, FeatureMetric)]
 
 
+def has_steps(name: str) -> bool:
+    """Whether a sampler has a number of steps: adaptive ones have none."""
+    return "steps" in plugins.discover("samplers")[name].model_fields
+
+
 # Constructor arguments that make a plugin tiny, or that it cannot do without.
 MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("codecs", "pixels"): {"rounding": "round"},
@@ -80,7 +85,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("folders", "predicted"): {"folder": "x"},
     **{("metrics", name): {"extractor": "eye"} for name in of_features()},
     **{("metrics", name): {"folder": "esm"} for name in ("confident", "designable", "plddt", "sc-rmsd", "sc-tm")},
-    **{("samplers", name): {"steps": 20} for name in plugins.discover("samplers")},
+    **{("samplers", name): {"steps": 20} for name in plugins.discover("samplers") if has_steps(name)},
 }
 
 

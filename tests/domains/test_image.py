@@ -1,5 +1,7 @@
 """Images: grey levels, the networks' range, and the sample file of the field."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,19 @@ def test_a_sample_file_is_nhwc_uint8_under_the_name_that_evaluators_expect(tmp_p
     assert labels.tolist() == [0, 1, 2, 3, 4]
     np.savez(tmp_path / "whole.npz", arr_0=images.transpose(0, 2, 3, 1), labels=np.arange(5))
     assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_sample_file_is_what_the_evaluator_of_adm_streams(tmp_path):
+    """It opens the member itself, reads its header, takes C order alone, and reads rows one batch after the other."""
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), dtype=np.uint8)
+    image.write_samples(tmp_path / "s.npz", [images[:2], images[2:]], np.arange(5))
+    with zipfile.ZipFile(tmp_path / "s.npz") as archive, archive.open("arr_0.npy") as member:
+        assert np.lib.format.read_magic(member) == (1, 0)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+        assert (shape, fortran, dtype) == ((5, 4, 6, 3), False, np.dtype(np.uint8))
+        rows = [np.frombuffer(member.read(4 * 6 * 3), np.uint8).reshape(4, 6, 3) for _ in range(5)]
+        assert member.read() == b""
+    np.testing.assert_array_equal(np.stack(rows), images.transpose(0, 2, 3, 1))
 
 
 def test_many_samples_are_read_as_a_map_of_their_file(tmp_path, monkeypatch):

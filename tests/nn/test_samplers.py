@@ -1,6 +1,8 @@
 """Samplers: exact cases, order of convergence, variance of the SDE, precision and cost."""
 
+import functools
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -8,7 +10,16 @@ from torch import Tensor
 
 from reedbench.nn.guidance import evaluations
 from reedbench.nn.interpolants import GVP, INTERPOLANTS, LINEAR, Interpolant, expand
-from reedbench.nn.samplers import euler, euler_maruyama, heun, ode_grid, sde_grid
+from reedbench.nn.samplers import (
+    Diffusion,
+    Last,
+    decision_times,
+    euler,
+    euler_maruyama,
+    heun,
+    ode_grid,
+    sde_grid,
+)
 
 SAMPLERS = {"euler": euler, "heun": heun, "euler-maruyama": euler_maruyama}
 
@@ -60,19 +71,69 @@ def gaussian_velocity(path: Interpolant, std: float):
     return velocity
 
 
+def spread_of_sde(path: Interpolant, std: float, rows: int, steps: int, **settings) -> Tensor:
+    """Samples under the exact velocity of Gaussian data."""
+    generator = torch.Generator().manual_seed(0)
+    return euler_maruyama(
+        gaussian_velocity(path, std),
+        torch.randn(rows, 1, generator=generator, dtype=torch.float64),
+        steps,
+        path=path,
+        noise=lambda i: torch.randn(rows, 1, generator=generator, dtype=torch.float64),
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "corrected"), [*((form, False) for form in get_args(Diffusion)), ("sigma", True), ("constant", True)]
+)
+def test_every_diffusion_reproduces_the_variance_of_gaussian_data(form, corrected):
+    x = spread_of_sde(GVP, 2.0, 8_000, 150, diffusion=form, corrected=corrected, last_step=0.004)
+    assert x.std().item() == pytest.approx(2.0, rel=0.03)
+
+
+@pytest.mark.parametrize("last", get_args(Last))
+def test_every_last_step_reproduces_the_variance_of_gaussian_data(last):
+    settings = {} if last == "none" else {"last_step": 0.004}
+    x = spread_of_sde(LINEAR, 0.5, 8_000, 150, last=last, scale=0.5, **settings)
+    assert x.std().item() == pytest.approx(0.5, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("settings", "evaluations_made", "noises"),
+    [({}, 5, 4), ({"last": "none"}, 5, 5), ({"corrected": True}, 9, 4), ({"last": "tweedie"}, 5, 4)],
+)
+def test_evaluations_and_noise_of_the_sde_are_as_stated(settings, evaluations_made, noises):
+    made, drawn = [], []
+
+    def velocity(x: Tensor, t: Tensor, at: float) -> Tensor:
+        made.append(at)
+        return -x
+
+    def noise(i: int) -> Tensor:
+        drawn.append(i)
+        return torch.zeros(2, 3, dtype=torch.float64)
+
+    euler_maruyama(velocity, torch.randn(2, 3), 5, path=LINEAR, noise=noise, **settings)
+    assert made == decision_times("euler-maruyama", 5, **settings)
+    assert (len(made), drawn) == (evaluations_made, list(range(noises)))
+
+
+def test_a_corrector_without_a_last_step_is_refused():
+    with pytest.raises(ValueError, match="score at t = 1 is infinite"):
+        spread_of_sde(LINEAR, 1.0, 2, 3, last="none", corrected=True)
+
+
+def test_heun_that_corrects_the_last_step_has_order_two_and_one_more_evaluation():
+    corrected = functools.partial(heun, last="heun")
+    assert ode_error(corrected, 160) / ode_error(corrected, 320) == pytest.approx(4, rel=0.05)
+    assert evaluations("heun", 12, last="heun") == evaluations("heun", 12) + 1 == 24
+
+
 @pytest.mark.parametrize("path", INTERPOLANTS.values(), ids=INTERPOLANTS)
 @pytest.mark.parametrize("std", [0.5, 2.0])
 def test_the_sde_reproduces_the_variance_of_gaussian_data(path, std):
-    generator = torch.Generator().manual_seed(0)
-    x_0 = torch.randn(50_000, 1, generator=generator, dtype=torch.float64)
-    x = euler_maruyama(
-        gaussian_velocity(path, std),
-        x_0,
-        400,
-        path=path,
-        noise=lambda i: torch.randn(x_0.shape, generator=generator, dtype=torch.float64),
-        last_step=0.001,
-    )
+    x = spread_of_sde(path, std, 50_000, 400, last_step=0.001)
     assert x.std().item() == pytest.approx(std, rel=0.02)
     assert abs(x.mean().item()) < 0.02 * std
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from reedbench.nn.alignment import pool_tokens
 from reedbench.nn.backbones.reference import from_reference_state
 from reedbench.nn.backbones.sit import SiT, position_table, time_features, unpatchify
+from reedbench.nn.guidance import guided
 
 T = torch.tensor([0.25, 0.7], dtype=torch.float64)
 Y = torch.tensor([3, 10])
@@ -97,13 +98,27 @@ def test_patches_are_laid_out_row_column_channel():
     assert pixels[0, 1, :2, :4].tolist() == golden["c1"]
 
 
-def test_an_original_sit_with_variance_channels_loads_and_gives_its_mean():
-    shape_donor = SiT(size=8, channels=4, patch=2, width=48, depth=4, heads=4, classes=10)
-    state = shape_donor.state_dict()
+def original_sit() -> SiT:
+    """The tiny network of P4, whose file has variance channels."""
+    net = SiT(size=8, channels=4, patch=2, width=48, depth=4, heads=4, classes=10)
+    state = net.state_dict()
     state["final_layer.linear.weight"] = torch.empty(2 * 16, 48)
     state["final_layer.linear.bias"] = torch.empty(2 * 16)
     fill(state)
-    net = SiT(size=8, channels=4, patch=2, width=48, depth=4, heads=4, classes=10)
     net.load_state_dict(from_reference_state(state))
-    v, _ = net(image().float(), T.float(), Y)
+    return net.requires_grad_(False)
+
+
+def test_an_original_sit_with_variance_channels_loads_and_gives_its_mean():
+    v, _ = original_sit()(image().float(), T.float(), Y)
     assert_stats(v, GOLDEN["G3e_sit_learnsigma"], rel=1e-5)
+
+
+def test_guidance_of_three_channels_is_that_of_sit():
+    """`forward_with_cfg` returns two halves: the guided one, which is kept, and one with the unconditional channel."""
+    net, x, t, y = original_sit(), image().float(), T.float(), torch.tensor([3, 5])
+    kept = guided(lambda x, t, y: net(x, t, y)[0], 10, 1.5, channels=3)(x, t, y, 0.5)
+    unconditional = net(x, t, torch.tensor([10, 10]))[0]
+    other = torch.cat([kept[:, :3], unconditional[:, 3:]], 1)
+    assert_stats(torch.cat([kept, other]), GOLDEN["G3e_sit_cfg"], rel=1e-5)
+    torch.testing.assert_close(kept[:, 3], net(x, t, y)[0][:, 3])

@@ -5,6 +5,7 @@ import torch
 from reference_vectors import GOLDEN, wave
 from torch import Tensor
 
+from reedbench.nn.adaptive import followed
 from reedbench.nn.guidance import guided
 from reedbench.nn.interpolants import (
     GVP,
@@ -15,7 +16,7 @@ from reedbench.nn.interpolants import (
     score_from_velocity,
     velocity_from_score,
 )
-from reedbench.nn.samplers import euler, euler_maruyama, heun, sde_grid
+from reedbench.nn.samplers import diffusion_of, euler, euler_maruyama, heun, sde_grid
 
 NULL = 1000
 LATENTS = wave((2, 4, 4, 4), 0.3, 0.5).float()
@@ -131,18 +132,57 @@ def sit_field(x: Tensor, t: Tensor, at: float) -> Tensor:
     return reference_field(x, t, LABELS)
 
 
-def test_the_euler_sampler_of_sit_matches():
-    """SiT's other fixed-step sampler also corrects the last step, which ours, like REPA's, does not."""
-    golden, x = GOLDEN["G6_ode_euler_11"], euler(sit_field, LATENTS, 10).double()
+def assert_near_sit(x: Tensor, key: str) -> None:
+    """SiT keeps the state in float32."""
+    x, golden = x.double(), GOLDEN[f"G6_{key}"]
     assert x.sum().item() == pytest.approx(golden["sum"], rel=1e-6)
     assert x.norm().item() == pytest.approx(golden["l2"], rel=1e-6)
+    assert x.flatten()[:4].tolist() == pytest.approx(golden["first"], abs=1e-6)
 
 
-def test_the_sde_of_sit_with_a_mean_last_step_matches():
-    """R5: SiT's nine steps over ten grid points and its last one are our ten; SiT computes in float32."""
+def test_the_euler_sampler_of_sit_matches():
+    assert_near_sit(euler(sit_field, LATENTS, 10), "ode_euler_11")
+
+
+def test_heun_of_sit_corrects_the_last_step_too():
+    assert_near_sit(heun(sit_field, LATENTS, 10, last="heun"), "ode_heun2_11")
+
+
+def test_dopri5_of_sit_matches_in_value_and_in_evaluations():
+    pytest.importorskip("torchdiffeq")
+    x, made = followed(sit_field, LATENTS, 1.0, (0.0, 1.0), by="reference", rtol=1e-3, atol=1e-6)
+    assert_near_sit(x, "ode_dopri5_50")
+    assert made.tolist() == [GOLDEN["G6_ode_dopri5_50"]["nfe"]] * 2
+
+
+def test_dopri5_with_a_norm_per_sample_is_as_near_as_its_tolerance():
+    x, _ = followed(sit_field, LATENTS, 1.0, (0.0, 1.0), by="sample", rtol=1e-3, atol=1e-6)
+    assert x.flatten()[:4].tolist() == pytest.approx(GOLDEN["G6_ode_dopri5_50"]["first"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("key", "steps", "settings"),
+    [
+        ("sigma_10_Mean", 10, {"diffusion": "sigma"}),
+        ("linear_10_Mean", 10, {}),
+        ("decreasing_10_Mean", 10, {"diffusion": "decreasing"}),
+        ("sigma_10_last_Mean", 10, {"diffusion": "sigma", "last": "mean"}),
+        ("sigma_10_last_Euler", 10, {"diffusion": "sigma", "last": "euler"}),
+        ("sigma_10_last_Tweedie", 10, {"diffusion": "sigma", "last": "tweedie"}),
+        ("sigma_10_last_None", 9, {"diffusion": "sigma", "last": "none"}),
+        ("sigma_10_heun", 10, {"diffusion": "sigma", "corrected": True}),
+    ],
+)
+def test_the_sde_of_sit_matches(key, steps, settings):
+    """R5: SiT's nine steps over ten grid points and its last one are our ten; without a last one they are nine."""
     constant = torch.full(LATENTS.shape, 0.3, dtype=torch.float64)
-    golden = GOLDEN["G6_sde_sigma_10_Mean"]
-    x = euler_maruyama(sit_field, LATENTS, 10, path=LINEAR, noise=lambda i: constant).double()
-    assert x.sum().item() == pytest.approx(golden["sum"], rel=1e-5)
-    assert x.norm().item() == pytest.approx(golden["l2"], rel=1e-5)
-    assert x.flatten()[:4].tolist() == pytest.approx(golden["first"], rel=1e-5)
+    x = euler_maruyama(sit_field, LATENTS, steps, path=LINEAR, noise=lambda i: constant, **settings)
+    assert_near_sit(x, f"sde_{key}")
+
+
+@pytest.mark.parametrize(("path", "key"), [(LINEAR, "G6_path_Linear"), (GVP, "G6_path_GVP")])
+def test_diffusion_coefficients_of_sit_match(path, key):
+    golden = GOLDEN[key]["diff"]
+    spelt = {"increasing-decreasing": "inccreasing-decreasing"}
+    for form in ("constant", "linear", "sigma", "decreasing", "increasing-decreasing"):
+        assert diffusion_of(form, path, 0.35) == pytest.approx(golden[spelt.get(form, form)], rel=1e-9), form

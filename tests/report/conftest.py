@@ -102,6 +102,12 @@ def make_records() -> Callable[..., pd.DataFrame]:
 
 
 @pytest.fixture
+def make_body() -> Callable[[str], dict[str, Any]]:
+    """Makes the metric file of a method's cell at step 100."""
+    return lambda method: _body(method, 0, 100, [_record("fd@x", 1.0, "lower", 64, {"uses": "fd"})])
+
+
+@pytest.fixture
 def three_seeds(make_source: Callable[..., Source]) -> Source:
     """Two methods, three seeds, four evaluations; REPA reaches SiT's end at a third of the way and costs twice."""
     return make_source(
@@ -120,6 +126,7 @@ def facts() -> dict[str, Any]:
     return {
         "benchmark": "b", "domain": "image", "backbone": "SiT-64x6/2", "title": "B", "description": "",
         "methods": {"repa": {"label": "REPA_x 50%", "note": "A note."}, "sit": {"label": "SiT", "note": ""}},
+        "protocols": {"ode": "euler steps=50; pixels; balanced labels; fp32"},
         "places": {"sit": 0, "repa": 1}, "seeds": [0, 1, 2], "codec": Pixels(), "cached": True,
         "titles": {
             "fd@x": {"title": "Frechet distance, x", "direction": "lower", "unit": ""},

@@ -41,6 +41,14 @@ def test_columns_select_and_order_metrics_and_the_csv_stays_whole(three_seeds, f
     assert [name for name in shown(three_seeds, facts) if "@" in name] == ["accuracy@x ↑", "fd@x ↓"]
 
 
+def test_the_notes_say_how_samples_were_drawn(three_seeds, facts):
+    said = "Sampler ode: euler steps=50; pixels; balanced labels; fp32; guidance 1.5; 50 network evaluations."
+    assert said in notes(compare(three_seeds, facts))
+    counted = three_seeds.metrics.assign(nfe=50.5 + three_seeds.metrics["step"] / 100)
+    source = dataclasses.replace(three_seeds, metrics=counted)
+    assert any("; 51.5 to 54.5 network evaluations." in line for line in notes(compare(source, facts)))
+
+
 def test_differences_stand_below_the_values_in_the_same_columns(three_seeds, facts):
     found = digest(compare(three_seeds, facts))
     assert found.heading == "Differences to SiT, paired over seeds"

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from reedbench.core.errors import MetricError, MissingArtefact
+from reedbench.report import source as sources
 from reedbench.report.intervals import interval
 from reedbench.report.paired import difference
 from reedbench.report.source import Source
@@ -15,7 +16,7 @@ from reedbench.report.tables import as_csv, compare
 SUFFIXES = ("", ".low", ".high", ".interval", ".delta", ".delta.low", ".delta.high", ".delta.interval")
 COLUMNS = [
     "benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
-    "guidance", "weights", "seeds",
+    "guidance", "weights", "seeds", "protocol",
     *(f"fd@x.v1-n64{suffix}" for suffix in SUFFIXES), *(f"accuracy@x.v1-n64{suffix}" for suffix in SUFFIXES),
     "device_seconds", "cpu_seconds", "flops",
     "speedup_steps", "speedup_steps.low", "speedup_steps.high",
@@ -125,6 +126,31 @@ def test_one_id_under_two_protocols_is_an_error(make_records):
     make_records(cell, ("repa", 0, 100, "fd@x", 1.0, 64, {"n_reference": 100, "uses": "fd"}))
     with pytest.raises(MetricError, match=r"fd@x\.v1-n64: measured under two protocols"):
         make_records(cell, ("repa", 0, 100, "fd@x", 1.0, 64, {"uses": "fd", "n_reference": 200}))
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("sampling", "b" * 12), ("guidance", 2.0), ("weights", "raw"), ("precision", "bf16"), ("labels", "random")],
+)
+def test_one_sampler_under_two_settings_is_an_error(make_body, name, other):
+    bodies = [make_body("sit"), make_body("repa")]
+    sources.records(bodies)
+    with pytest.raises(MetricError, match=rf"sampler ode: repa, step 100, was drawn with {name} {other}, and another"):
+        sources.records([bodies[0], {**bodies[1], name: other}])
+    sources.records([bodies[0], {**bodies[1], name: other, "sampler": "sde"}])
+
+
+def test_the_protocol_of_a_sampler_stands_in_its_rows(three_seeds, facts):
+    assert set(tidy(three_seeds, facts)["protocol"]) == {facts["protocols"]["ode"]}
+
+
+def test_evaluations_that_were_counted_are_a_mean_over_seeds(make_source, facts):
+    values = {(m, k): [4.0] for m in ("sit", "repa") for k in range(2)}
+    source = make_source(values, steps=(100,))
+    counted = source.metrics.assign(nfe=source.metrics["nfe"] + 0.25 * source.metrics["seed"])
+    table = tidy(dataclasses.replace(source, metrics=counted), facts)
+    assert table["nfe"].tolist() == [50.125, 50.125]
+    assert tidy(source, facts)["nfe"].tolist() == [50, 50]
 
 
 def test_a_missing_cell_is_named(three_seeds):

@@ -82,6 +82,11 @@ CASES = {
         "sampling.precision",
         ["tf32 is for GPUs", "resources.sample.gpus"],
     ),
+    "a corrector beyond the data": (
+        put("samplers/ode", {"uses": "euler-maruyama", "last": "none", "corrector": "heun"}),
+        "samplers.ode",
+        ["corrector: heun needs a last step without noise"],
+    ),
     "a GPU for metrics that compare few numbers": (
         put("resources/evaluate", {"gpus": 1}),
         "resources.evaluate.gpus",

@@ -45,6 +45,11 @@ def test_more_test_rows_than_the_data_have_are_refused(files, refused):
     assert "dataset.test_rows: must be at most 1787, got 1797" in said
 
 
+def test_three_channels_of_one_are_refused(files, refused):
+    files.set("samplers/ode", {"uses": "euler", "guidance": 1.5, "channels": "first-three"})
+    assert ": samplers.ode: channels: first-three are all of 1: take it out" in refused()
+
+
 def test_shapes_of_prepared_data_count_where_the_dataset_declares_none(files, refused, monkeypatch):
     from reedbench.datasets.digits import Digits
     from reedbench.schema import fitting

@@ -38,6 +38,12 @@ CASES = {
         "metrics.0",
         ["masked-perplexity@0.5"],
     ),
+    "classes of chains": (
+        "sampling/labels",
+        "random",
+        "sampling.labels",
+        ["random is for samples of classes", "residues asks for none"],
+    ),
 }  # fmt: skip
 
 

@@ -45,6 +45,12 @@ CASES = {
         "on fewer than two alignments",
     ),
     "interval without guidance": (plugin("samplers", "heun"), {"interval": (0.3, 1)}, "at guidance: 1"),
+    "channels without guidance": (plugin("samplers", "dopri5"), {"channels": "first-three"}, "at guidance: 1"),
+    "length of no last step": (
+        plugin("samplers", "euler-maruyama"),
+        {"last": "none", "last_step": 0.1},
+        "at last: none",
+    ),
     "first time of ancestral": (plugin("samplers", "ancestral"), {"least_time": 0.02}, "on ancestral"),
     "edges of one layer": (
         plugin("backbones", "protein-mpnn"),

@@ -13,6 +13,7 @@ import torch
 from reedbench import steps
 from reedbench.core import io, paths, provenance
 from reedbench.domains import image, rows
+from reedbench.samplers.dopri5 import Dopri5
 from reedbench.samplers.euler import Euler
 from reedbench.schema import runs, settings, suite
 from reedbench.steps.features import read_features
@@ -163,6 +164,45 @@ def test_samples_are_one_file_of_balanced_classes(work):
     key = runs.of(suite.load(), "tiny", "sit", 0).key
     assert provenance.read(samples())["notes"] == {"nfe": 2, "recipe": key, "precision": "fp32"}
     assert len(np.unique(images, axis=0)) == 64
+
+
+def test_classes_that_are_drawn_are_those_of_the_seed_and_are_said(work):
+    edit("streams: 4", "streams: 4, labels: random")
+    assert sample("sit") == sample("repa") == evaluate() == 0
+    labels = [image.read_samples(f"{samples(m)}/samples.npz")[1].tolist() for m in ("sit", "repa")]
+    assert labels[0] == labels[1] != [i % 10 for i in range(64)]
+    assert set(labels[0]) <= set(range(10))
+    assert metrics()["labels"] == "random"
+
+
+def test_adaptive_samples_do_not_depend_on_the_batch_and_their_evaluations_are_counted(work):
+    edit("uses: euler, steps: 2", "uses: dopri5, guidance: 1.5")
+    read, notes = [], []
+    for batch in ("batch: 64,", "batch: 24,"):
+        edit("batch: 64,", batch)
+        shutil.rmtree(samples(), ignore_errors=True)
+        assert sample() == 0
+        read.append(Path(samples(), "samples.npz").read_bytes())
+        notes.append(provenance.read(samples())["notes"]["nfe"])
+    assert read[0] == read[1]
+    assert notes[0] == notes[1] > 2 * 8
+    assert evaluate() == 0
+    assert metrics()["nfe"] == notes[0]
+
+
+def test_a_last_batch_is_not_filled_up_where_samples_are_coupled(work, monkeypatch):
+    rows_of_calls, run_alone = [], Dopri5.draw
+
+    def spy(self, network, condition, streams, objective):
+        rows_of_calls.append(len(condition["x_0"]))
+        return run_alone(self, network, condition, streams, objective)
+
+    monkeypatch.setattr(Dopri5, "draw", spy)
+    edit("batch: 64, streams", "batch: 61, streams")
+    for before, after in (("euler, steps: 2", "dopri5"), ("dopri5", "dopri5, norm: reference")):
+        edit(f"uses: {before}", f"uses: {after}")
+        assert sample() == 0
+    assert rows_of_calls == [61, 8, 61, 3]
 
 
 def test_methods_start_their_samples_from_the_same_noise(work, monkeypatch):
