@@ -97,7 +97,8 @@ def _score(cell: Cell, samples: Rows, seen: Callable[[str], Features], inputs: l
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
-        "sampler": cell.sampler, "weights": "ema", "nfe": cell.drawer.nfe(), "guidance": cell.drawer.guidance,
+        "sampler": cell.sampler, "weights": run.objective.weights_are, "nfe": cell.drawer.nfe(),
+        "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.evaluation_key,
         "records": records.of_cell(benchmark, evidence), **benchmark.precision,
     }  # fmt: skip
