@@ -36,8 +36,8 @@ def train(run: Run, arguments: Namespace) -> Made | None:
             f"planned {arguments.grid}): run snakemake again"
         )
     if not run.trained:
-        _put_recipe(run, allowed=not arguments.expect)
-        return imported.publish(run, arguments.segment)
+        with joined("cpu") as ranks:
+            return _converted(run, arguments) if ranks.first else None
     device = device_of(run.benchmark, "train")
     torch.set_num_threads(run.benchmark.spec.train.threads)
     with joined(device) as ranks:
@@ -60,6 +60,11 @@ def train(run: Run, arguments: Namespace) -> Made | None:
         notes={"run_costs": trained.costs, "key": segment.key, "ranks": ranks.world},
         numerics=trained.numerics,
     )
+
+
+def _converted(run: Run, arguments: Namespace) -> Made:
+    _put_recipe(run, allowed=not arguments.expect)
+    return imported.publish(run, arguments.segment)
 
 
 def _put_recipe(run: Run, *, allowed: bool) -> bool:

@@ -60,7 +60,7 @@ def _steps_of(preview: Mapping[str, np.ndarray], method: str) -> list[int]:
 
 
 def _chosen(steps: Sequence[int], kept: Sequence[int]) -> list[int]:
-    """Six of the steps at most, evenly, with those that must be among them."""
+    """Six of the steps, evenly, with those that must be among them, be they more."""
     others = [step for step in steps if step not in kept]
     room = max(0, MOST - len(set(kept)))
     places = np.unique(np.linspace(0, len(others) - 1, room).round().astype(int)) if others and room else []
