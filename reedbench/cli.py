@@ -116,6 +116,23 @@ def weights(config: Config = paths.CONFIG) -> None:
     console.console().print(_as_rich(listing.weights(load(config))))
 
 
+@app.command("import-checkpoint")
+def import_checkpoint(
+    file: Annotated[str, typer.Argument(help="A file of weights, or a name in config/weights.yaml.")],
+    benchmark: Annotated[str, typer.Option(help="Say whether the weights are for this benchmark's backbone.")] = "",
+    config: Config = paths.CONFIG,
+) -> None:
+    """Say what a published checkpoint of SiT, REPA or REED is, and print the method that imports it."""
+    from reedbench.schema import runs
+    from reedbench.schema.suite import load
+    from reedbench.steps.imported import describe
+
+    said = describe(file, runs.benchmark(load(config), benchmark) if benchmark else None)
+    for line in said.lines:
+        console.say(line)
+    print(said.entry)
+
+
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def step(context: typer.Context) -> None:
     """Run one step here, without Snakemake."""

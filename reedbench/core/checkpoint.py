@@ -1,6 +1,7 @@
 """Files that torch saved: read without ever running what they contain."""
 
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 from reedbench.core.errors import ConfigError, MissingArtefact
 
 
-def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
+def load(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = False) -> Any:
     """What a .pt file holds, on the CPU; only tensors, plain values and the `allowed` types are read.
 
     Args:
         file: as torch.save wrote it.
         how: a clause that says how to get such a file.
         allowed: further types that may be in it.
+        mapped: leave tensors on disk until they are used, where the file allows it.
 
     Raises:
         MissingArtefact: there is no such file.
@@ -30,7 +32,8 @@ def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
     try:
         with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*TorchScript")  # said below, as an error
-            return torch.load(file, map_location="cpu", weights_only=True)
+            mmap = mapped and zipfile.is_zipfile(file)  # files of torch before 1.6 cannot be mapped
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         why = f"asks for `{asked[1]}`" if asked else "is no checkpoint of tensors"
@@ -41,8 +44,8 @@ def load(file: Path, how: str, allowed: Sequence[type] = ()) -> Any:
         raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {how}") from error
 
 
-def tensors(file: Path, how: str, allowed: Sequence[type] = ()) -> dict[str, Any]:
-    """What a file of weights holds, on the CPU: .safetensors, or as torch saved it; `allowed` as for `load`.
+def tensors(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = False) -> dict[str, Any]:
+    """What a file of weights holds, on the CPU: .safetensors, or as torch saved it; the other arguments as for `load`.
 
     Raises:
         MissingArtefact: there is no such file.
@@ -58,7 +61,7 @@ def tensors(file: Path, how: str, allowed: Sequence[type] = ()) -> dict[str, Any
             return load_file(file)
         except SafetensorError as error:
             raise ConfigError(f"{file}: damaged or cut short ({error}); {how}") from error
-    found = load(file, how, allowed)
+    found = load(file, how, allowed, mapped=mapped)
     if not isinstance(found, dict):
         raise ConfigError(f"{file}: holds a {type(found).__name__}, and no dict of tensors; {how}")
     return found

@@ -55,14 +55,14 @@ def look(run: Run) -> Progress:
 
 def _published(run: Run) -> int:
     for i, file in enumerate(run.receipts):
-        start, stop = run.benchmark.span(i)
+        start, stop = run.course.span(i)
         try:
             receipt = stores.receipt(file)
         except (MissingArtefact, OSError):
             return start
         if (receipt["key"], receipt["stop"]) != (run.key, stop):
             return start
-    return run.total
+    return run.course.total
 
 
 def _last_event(file: Path) -> Mapping[str, Any]:

@@ -82,7 +82,7 @@ class Status:
         jobs, note = self.jobs.now()
         rows = {run: _of_run(run, jobs) for run in self.runs}
         shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
-        segments = {_key(run, i) for run in self.runs for i in range(run.benchmark.segments)}
+        segments = {_key(run, i) for run in self.runs for i in range(run.course.segments)}
         cells = self._cells if any(key.startswith(CELLS) for key in jobs) else {}
         others = [
             _of_job(job, cells.get(key)) for key, job in jobs.items() if key not in segments and self._concerns(key)
@@ -118,10 +118,10 @@ class Status:
 
 def _of_run(run: Run, jobs: Mapping[str, Job]) -> Row:
     progress = look(run)
-    row = Row("run", run.title, DONE, min(progress.kept, run.total), run.total)
-    if progress.published == run.total:
+    row = Row("run", run.title, DONE, min(progress.kept, run.course.total), run.course.total)
+    if progress.published == run.course.total:
         return row
-    segment = progress.published // run.benchmark.spec.train.segment
+    segment = progress.published // run.course.segment
     if job := _live(run, jobs):
         row = _launched(row, job)
         if row.state == QUEUED and progress.kept > progress.published:  # a new job, not the first of its segment
@@ -147,7 +147,7 @@ def _of_job(job: Job, today: str | None) -> Row:
 
 def _live(run: Run, jobs: Mapping[str, Job]) -> Job | None:
     """The job that trains a run, or will."""
-    for i in range(run.benchmark.segments):
+    for i in range(run.course.segments):
         job = jobs.get(_key(run, i))
         if job and job.live:
             return job if _is_current(job, run, i) else _outdated(job)
@@ -167,7 +167,7 @@ def _key(run: Run, segment: int) -> str:
 
 def _is_current(job: Job, run: Run, segment: int) -> bool:
     """Whether a job trains under the recipe of today."""
-    return _says(job, words.train(*run.names, segment, run.key, run.benchmark.grid(segment)))
+    return _says(job, words.train(*run.names, segment, run.key, run.course.grid(segment)))
 
 
 def _says(job: Job, today: str) -> bool:

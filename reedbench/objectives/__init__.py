@@ -1,4 +1,7 @@
-"""Objectives: training losses as code, one file each. A *method* of a benchmark is a YAML entry that uses one."""
+"""Objectives: training losses as code, one file each, and weights that were trained elsewhere.
+
+A *method* of a benchmark is a YAML entry that uses one.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -13,17 +16,26 @@ from reedbench.objectives._schedule import Schedule
 Place = tuple[str | int, ...]  # keys from the method's entry down
 
 
-class AbstractObjective(Plugin):
-    """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
+class AbstractMethod(Plugin):
+    """What a method of a benchmark is: a training loss with settings, or weights that were trained elsewhere."""
 
     domain: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note"})
+    weights_are: ClassVar[str] = "ema"  # what is sampled, in the tables' column `weights`
 
     label: str
     """Name in tables and figures."""
     note: str = ""
     """One line for the reader of the table."""
+
+    def words(self) -> dict[str, Any]:
+        """What reports say of it beside its numbers."""
+        return {"label": self.label, "note": self.note}
+
+    def own_step(self) -> int | None:
+        """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""
+        return None
 
     def encoders(self) -> tuple[str, ...]:
         """Names of the encoders whose representations it reads."""
@@ -56,6 +68,10 @@ class AbstractObjective(Plugin):
     def interpolant(self) -> str:
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
+
+
+class AbstractObjective(AbstractMethod):
+    """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
     @abstractmethod
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:

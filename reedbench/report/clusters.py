@@ -20,7 +20,7 @@ def lines(source: Source, label: Callable[[str], str]) -> Iterator[str]:
         source: what the table is made from.
         label: of a method.
     """
-    last = source.metrics[source.metrics["step"] == source.metrics["step"].max()]
+    last = source.last
     spreads = [json.loads(text) for text in last["spread"]]
     own = last.assign(**{name: [spread.get(name) for spread in spreads] for name in ("kind", "low", "high")})
     own = own[own["kind"] == KIND]

@@ -9,6 +9,7 @@ from reedbench.report.intervals import Interval, plain
 from reedbench.report.paired import difference
 from reedbench.report.tables import Comparison, metric_ids
 
+NONE = "–"  # what is not known, or has no meaning
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
@@ -34,10 +35,11 @@ def digest(of: Comparison) -> Digest:
     ends = ["device s", "speed-up, steps", "speed-up, seconds", f"to {of.facts['baseline_label']}'s final value, steps"]
     rows, below = [], []
     for _, row in last.iterrows():
-        head = [row["label"], str(row["step"]), *([row["sampler"]] if several else [])]
+        head = [_named(row), str(row["step"]), *([row["sampler"]] if several else [])]
         gains = {axis: of.gain(row["method"], row["sampler"], axis) for axis in ("steps", "device_seconds")}
-        end = [f"{row['device_seconds']:.0f}", gains["steps"].ratio.text, gains["device_seconds"].ratio.text,
-               gains["steps"].to_final.text]  # fmt: skip
+        seconds = NONE if pd.isna(row["device_seconds"]) else f"{row['device_seconds']:.0f}"
+        ratios = (gains["steps"].ratio, gains["device_seconds"].ratio, gains["steps"].to_final)
+        end = [seconds, *(ratio.text for ratio in ratios)]
         rows.append((*head, *(plain(_interval_of(row, name)) for name in ids), *end))
         if row["method"] != of.against:
             deltas = (_delta(of, row, name) for name in ids)
@@ -46,6 +48,11 @@ def digest(of: Comparison) -> Digest:
     best = {(i, len(heads) + j) for j, name in enumerate(ids) for i in _best(of, last, name)}
     heading = f"Differences to {of.label(of.against)}, paired over seeds"
     return Digest((*heads, *titles, *ends), tuple(rows), frozenset(best), heading, tuple(below))
+
+
+def _named(row: pd.Series) -> str:
+    """A method's label, and what its weights are where they are no average of a run here."""
+    return str(row["label"]) if row["weights"] == "ema" else f"{row['label']} ({row['weights']})"
 
 
 def _title(of: Comparison, name: str) -> str:
@@ -65,7 +72,7 @@ def _interval_of(row: pd.Series, name: str) -> Interval:
 
 def _delta(of: Comparison, row: pd.Series, name: str) -> str:
     key = (row["method"], row["step"], row["sampler"], name)
-    return next(one.text for one in of.paired if (one.method, one.step, one.sampler, one.metric) == key)
+    return next((one.text for one in of.paired if (one.method, one.step, one.sampler, one.metric) == key), NONE)
 
 
 def _best(of: Comparison, last: pd.DataFrame, name: str) -> list[int]:
@@ -77,6 +84,8 @@ def _best(of: Comparison, last: pd.DataFrame, name: str) -> list[int]:
         if len(order) < 2 or len(order) < len(own):
             continue
         first, second = (last.loc[i] for i in order[:2])
+        if {first["method"], second["method"]} & of.source.elsewhere.keys():
+            continue  # their seeds say nothing of another training
         pair = difference(of.source, name, first["method"], second["method"], int(first["step"]), str(sampler))
         if pair.shown and pair.better:
             found.append(int(order[0]))

@@ -38,9 +38,11 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield BOLD[kind]
     yield from _speedups(of)
     yield from _floors(source.floor)
-    once = source.curves.groupby("method")["oneoff_device_seconds"].mean()
+    yield from _elsewhere(of)
+    once = source.curves.groupby("method")["oneoff_device_seconds"].mean().dropna()
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
-    yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
+    if shown:
+        yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
     yield from _spreads(source)
     yield from clusters.lines(source, lambda method: _name(of, method))
     yield from _numerics(of)
@@ -58,6 +60,9 @@ def _drawn(of: Comparison) -> Iterator[str]:
 
 def _speedups(of: Comparison) -> Iterator[str]:
     primary, baseline = of.facts["speedup"]["metric"], of.facts["baseline_label"]
+    if of.facts["speedup"]["baseline"] in of.source.elsewhere:
+        yield f"No speed-ups: {baseline} is imported, and what its training took is not known."
+        return
     yield (
         f"Speed-up: {baseline}'s cost / the method's cost at equal {primary}, mean of the logarithm over all values "
         "that both runs of a seed reach and over seeds: above 1 is faster, below 1 slower, > and < are bounds."
@@ -79,8 +84,20 @@ def _speedups(of: Comparison) -> Iterator[str]:
         f"first reaches that value; < where it does not."
     )
     for one in steps:
-        if one.reason:
+        if one.reason and one.method not in of.source.elsewhere:
             yield f"{name(one.method, one.sampler)}: {one.reason}."
+
+
+def _elsewhere(of: Comparison) -> Iterator[str]:
+    """Which rows were not trained here, from where they are, and what cannot be said of them."""
+    last = of.table.groupby("method")["step"].max()
+    for method, origin in of.source.elsewhere.items():
+        if method in of.facts["methods"]:
+            yield (
+                f"{of.label(method)}: imported, not trained here: {origin}, step {last[method]}. What its training "
+                "took is not known. All seeds have the same weights: its bounds, and those of its differences, hold no "
+                "noise of its training, and nothing is bold by them. Differences are given at steps that both have."
+            )
 
 
 def _target(value: float) -> str:
@@ -99,8 +116,7 @@ def _floors(floor: pd.DataFrame) -> Iterator[str]:
 
 def _spreads(source: Source) -> Iterator[str]:
     """How much metrics vary within a run, over its disjoint sampling streams: noise that no further seed takes away."""
-    last = source.metrics[source.metrics["step"] == source.metrics["step"].max()]
-    spreads = [(row.family, json.loads(row.spread)) for row in last.itertuples()]
+    spreads = [(row.family, json.loads(row.spread)) for row in source.last.itertuples()]
     known = pd.DataFrame([{"family": family, **spread} for family, spread in spreads if "std" in spread])
     for (streams, n), own in known.groupby(["streams", "n"]) if len(known) else ():
         means = own.groupby("family", sort=False)["std"].mean()

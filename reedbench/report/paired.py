@@ -69,8 +69,10 @@ def difference(source: Source, metric: str, method: str, against: str, step: int
 
 
 def differences(source: Source, metrics: Sequence[str], methods: Sequence[str], baseline: str) -> list[Difference]:
-    """Of every method but the baseline against it, per metric (an id), sampler and step."""
+    """Of every method but the baseline against it, per metric (an id), sampler and step that both have."""
     generated = source.metrics[source.metrics["step"] >= 0]
+    shared = generated.loc[generated["method"] == baseline, "step"].unique()
+    generated = generated[generated["step"].isin(shared)]
     cells: pd.DataFrame = generated[["method", "sampler", "step"]].drop_duplicates().sort_values(["sampler", "step"])
     return [
         difference(source, metric, method, baseline, int(step), str(sampler))

@@ -4,8 +4,9 @@
 value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). There is `reason`
 where some value is missing: why it was not measured; and `what` where the floor says what it is. `curves`: one row per
 log interval of a run, with its loss terms, its costs so far, and constants of the run (`terms`: JSON, the kind of each
-loss term). `preview`: the first samples of a cell, uint8, by `method/step`; under `REAL` real data of the same kind,
-and under `NAMES` what each sample was asked to be (where the data set was at hand).
+loss term); of a run that was trained elsewhere (`origin` says where) one row at its step, with costs of NaN: unknown.
+`preview`: the first samples of a cell, uint8, by `method/step`; under `REAL` real data of the same kind, and under
+`NAMES` what each sample was asked to be (where the data set was at hand).
 """
 
 import json
@@ -24,6 +25,7 @@ FLOOR = "floor"
 REAL, NAMES = "real", "names"  # keys of a preview that are no cell's
 Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
+ORIGIN = "origin"  # column of curves: where weights come from that were not trained here
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has
 DRAWN = ("sampling", "guidance", "weights", "precision", "labels")  # how samples were, which rows of a table share
 SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
@@ -41,6 +43,20 @@ class Source:
     def floor(self) -> pd.DataFrame:
         """What real data score against real data, or the best that is possible."""
         return self.metrics[self.metrics["method"] == FLOOR]
+
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """Methods that were not trained here, and where their weights come from."""
+        if ORIGIN not in self.curves:
+            return {}
+        known = self.curves.dropna(subset=ORIGIN)
+        return dict(zip(known["method"], known[ORIGIN], strict=True))
+
+    @property
+    def last(self) -> pd.DataFrame:
+        """Records of every method's last step; they may differ where some were not trained here."""
+        own = self.metrics[self.metrics["step"] >= 0]
+        return own[own["step"] == own.groupby("method")["step"].transform("max")]
 
     def only(self, cells: Sequence[Cell]) -> "Source":
         """The given cells (and the floor).
@@ -126,6 +142,18 @@ def curve_of(files: Mapping[str, int], constants: Mapping[str, Any]) -> pd.DataF
             raise MissingArtefact(f"{file}: not the whole curve up to step {stop}; train its segment again")
         parts.append(part)
     return pd.concat(parts, ignore_index=True).assign(**constants)
+
+
+def no_curve(step: int, samples_seen: int, constants: Mapping[str, Any]) -> pd.DataFrame:
+    """What stands for the curve of a run that was trained elsewhere: its one step, and no costs.
+
+    Args:
+        step: of the weights.
+        samples_seen: until then.
+        constants: values of further columns; of `ORIGIN` too.
+    """
+    unknown = dict.fromkeys(("device_seconds", "cpu_seconds", "flops"), np.nan)
+    return pd.DataFrame([{"step": step, "samples_seen": samples_seen, **unknown, **constants}])
 
 
 def read_cache(benchmark: str) -> Source:

@@ -131,8 +131,9 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     costs, found = Costs(source), list[Speedup]()
-    for sampler, own in records.groupby("sampler", sort=False):
-        last = int(own["step"].max())
+    for sampler, every in records.groupby("sampler", sort=False):
+        own = every[~every["method"].isin(list(source.elsewhere))]
+        last = int(own["step"].max()) if len(own) else 0
         theirs = _Runs.of(own[own["method"] == baseline], last)
         ends = [curve["value"].iloc[-1] for curve in theirs.measured.values()]
         target = float(np.mean(ends)) if ends else float("nan")
@@ -141,7 +142,8 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
             both = [seed for seed in ours.measured if seed in theirs.measured]
             lost = _left_out(ours, theirs)
             if not both:
-                none, why = Ratio(None, None, None, "missing", 0), lost or "no seed in common with the baseline"
+                why = _without_cost(source, method, baseline) or lost or "no seed in common with the baseline"
+                none = Ratio(None, None, None, "missing", 0)
                 found += [Speedup(method, str(sampler), axis, none, none, target, reason=why) for axis in costs.axes]
                 continue
             scale = _scale([runs.measured[seed] for seed in both for runs in (ours, theirs)])
@@ -149,6 +151,13 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
             gains = _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
             found += [replace(one, reason="; ".join(filter(None, (lost, one.reason)))) for one in gains]
     return found
+
+
+def _without_cost(source: Source, method: str, baseline: str) -> str:
+    """Why there can be no speed-up, where one of the two was trained elsewhere."""
+    if method in source.elsewhere:
+        return "imported: what its training took is not known"
+    return "the baseline is imported: what its training took is not known" if baseline in source.elsewhere else ""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def check_pins(
 def _readers(b: Any) -> Iterator[tuple[Key, Any]]:
     """What may read weights from outside, and where it stands."""
     yield ("codec",), b.codec
-    for section in ("captioners", "encoders", "extractors", "folders"):
+    for section in ("captioners", "encoders", "extractors", "folders", "methods"):
         yield from (((section, name), plugin) for name, plugin in getattr(b, section).items())
 
 

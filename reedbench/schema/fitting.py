@@ -42,6 +42,21 @@ def check_fit(benchmark: Benchmark, document: Document) -> list[Problem]:
         return [document.problem(key, message) for key, message in _findings(benchmark)]
 
 
+def network(benchmark: Benchmark) -> Any:
+    """The backbone on the shapes of the data, without memory; None where nothing tells these yet.
+
+    Raises:
+        ConfigError: it does not fit the data.
+    """
+    spec, facts = benchmark.spec, _facts(benchmark)
+    try:
+        return _network(spec.backbone, spec.codec.shape(facts), facts)
+    except (Untold, NeedsValues):
+        return None
+    except ValueError as error:
+        raise ConfigError(f"backbone {spec.backbone.name()} does not fit {benchmark.dataset}: {error}") from error
+
+
 def _findings(benchmark: Benchmark) -> Iterator[Finding]:
     spec, facts = benchmark.spec, _facts(benchmark)
     try:
@@ -64,6 +79,8 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
     shapes = _shapes(benchmark, facts)
     faults: dict[str, list[str]] = {}  # methods by what is wrong with them: a patch is wrong for all in the same way
     for m, objective in spec.methods.items():
+        if objective.own_step() is not None:  # nothing is built to train
+            continue
         targets = {name: shapes[name] for name in objective.encoders() if name in shapes}
         if len(targets) < len(objective.encoders()):
             continue

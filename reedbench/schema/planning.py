@@ -41,14 +41,15 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     encoders = list(dict.fromkeys([*ordered, *judges, *seeing]))
     folders = [spec.folders[name] for name in benchmark.folders]
-    readers = [spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
+    methods = [spec.methods[name] for name in benchmark.shown()]
+    readers = [*methods, spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
     for weights in pins.names(*readers, *(suite.encoder(d, name) for name in encoders)):
         yield Job("fetch", f"--weights {weights}", paths.card(paths.pinned(weights)))
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
-    if benchmark.latents is not None:
-        yield Job("compress", f"--dataset {d} --codec {spec.codec.filed()}", paths.index(benchmark.latents))
+    if latents := next((run.latents for run in benchmark.runs(benchmark.shown()) if run.latents), None):
+        yield Job("compress", f"--dataset {d} --codec {spec.codec.filed()}", paths.index(latents))
     for name in encoders:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
@@ -80,11 +81,11 @@ def walk_backs(benchmark: Benchmark) -> list[str]:
     """One line per run that must train again what it has trained before, because its resumable state is gone."""
     lines = []
     for run in benchmark.runs(benchmark.shown()):
-        for i in range(benchmark.segments):
+        for i in range(run.course.segments):
             if is_published(run, i):
                 continue
-            if missing := run.store.missing(benchmark.save_points(i)):
-                start, _ = benchmark.span(i)
+            if missing := run.store.missing(run.course.save_points(i)):
+                start, _ = run.course.span(i)
                 if (newest := run.store.begin(missing)) < start:
                     lines.append(
                         f"{run.method}, seed {run.seed}: the state of step {start} is gone, training walks back to "
@@ -100,9 +101,9 @@ def is_published(run: Run, i: int) -> bool:
         receipt = stores.receipt(run.receipt(i))
     except MissingArtefact:
         return False
-    weights = {f"{paths.step_name(step)}.safetensors" for step in run.benchmark.save_points(i)}
+    weights = {f"{paths.step_name(step)}.safetensors" for step in run.course.save_points(i)}
     found = (receipt["key"], receipt["start"], receipt["stop"], set(receipt["weights"]))
-    return found == (run.key, *run.benchmark.span(i), weights)
+    return found == (run.key, *run.course.span(i), weights)
 
 
 def script(b: str, work: list[Job], config: str) -> str:

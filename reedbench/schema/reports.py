@@ -18,7 +18,7 @@ def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
         "title": title,
         "baseline_label": spec.methods[baseline].label,
         "places": {name: place for place, name in enumerate(spec.methods) if name in {*methods, baseline}},
-        "methods": {name: {"label": spec.methods[name].label, "note": spec.methods[name].note} for name in methods},
+        "methods": {name: spec.methods[name].words() for name in methods},
         "seeds": list(spec.seeds),
         "steps": list(spec.evaluate),
         "metrics": [metric.family for metric in spec.metrics],
@@ -54,10 +54,21 @@ def _said(plugin: Any, *always: str) -> str:
 def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     """Figures of a benchmark or an ablation.
 
-    `levels` only where a metric is taken at several times, `differences` only where there is a second method.
+    `levels` only where a metric is taken at several times, `differences` only where a second method is evaluated at a
+    step of the one that it is compared with, `speedup` and `alignment` only where some run is trained here.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
-    nothing = {"levels": not several, "differences": len(benchmark.shown(ablation)) < 2}
+    methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline
+    runs = {name: benchmark.run(name, seed) for name in methods}
+    steps = {name: set(run.course.evaluated) for name, run in runs.items()}
+    against = steps.pop(baseline if baseline in steps else methods[0])
+    untrained = not any(run.trained for run in runs.values())
+    nothing = {
+        "levels": not several,
+        "differences": not any(own & against for own in steps.values()),
+        "speedup": untrained,
+        "alignment": untrained,
+    }
     return [name for name in FIGURES if not nothing.get(name)]
 
 

@@ -40,12 +40,12 @@ def retrained(benchmark: Benchmark) -> list[Retrained]:
 
 
 def of_run(run: Run) -> Retrained | None:
-    """What an edit does to a run; nothing where it was never trained, or its recipe is still the same."""
+    """What an edit does to a run; nothing where it was never trained here, or its recipe is still the same."""
     try:
         old = io.read_json(run.recipe_file)
     except MissingArtefact:
         return None
-    if not (receipts := list(_receipts(run))):
+    if not run.trained or not (receipts := list(_receipts(run))):
         return None
     kept = max((*run.store.state_steps(), *run.store.record_steps()), default=0)
     steps = max(int(receipt["stop"]) for _, receipt in receipts)

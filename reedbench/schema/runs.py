@@ -4,7 +4,6 @@
 settings, keys and files, and asks the suite for nothing.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from reedbench.core import paths, pins, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema import settings
 from reedbench.schema.benchmark import Resources
+from reedbench.schema.course import Course
 from reedbench.schema.settings import Settings
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import VERSIONS
@@ -92,9 +92,8 @@ class Benchmark:
 
     def cells(self, methods: Iterable[str]) -> list["Cell"]:
         """Cells of some methods, in table order: by method, seed, step and sampler."""
-        return [
-            run.cell(step, s) for run in self.runs(methods) for step in self.spec.evaluate for s in self.spec.samplers
-        ]
+        steps = ((run, step) for run in self.runs(methods) for step in run.course.evaluated)
+        return [run.cell(step, s) for run, step in steps for s in self.spec.samplers]
 
     def cell(self, method: str, seed: int, step: int, sampler: str) -> "Cell":
         """A cell.
@@ -104,37 +103,11 @@ class Benchmark:
         """
         return self.run(method, seed).cell(step, sampler)
 
-    @property
-    def segments(self) -> int:
-        """Number of segments of a run: the last evaluation step, rounded up to whole segments."""
-        last, length = int(max(self.spec.evaluate)), int(self.spec.train.segment)
-        return math.ceil(last / length)
-
-    def segment_of(self, step: int) -> int:
-        """The segment whose weights include a step.
-
-        Raises:
-            ConfigError: no weights are saved at that step.
-        """
-        length, every = int(self.spec.train.segment), int(self.spec.train.save_every)
-        if step < 1 or step % every:
-            raise ConfigError(
-                f"step {step} is off the grid: weights are saved at multiples of train.save_every ({every})"
-            )
-        return (step - 1) // length
-
-    def span(self, i: int) -> tuple[int, int]:
-        """First and last step (exclusive start, inclusive stop) of a segment."""
-        length = int(self.spec.train.segment)
-        return i * length, (i + 1) * length
-
-    def save_points(self, i: int) -> list[int]:
-        """Steps at which a segment's weights are saved and published."""
-        return stores.save_points(*self.span(i), int(self.spec.train.save_every))
-
-    def grid(self, i: int) -> str:
-        """How a segment is cut, which no recipe says: first and last step, and steps between saved weights."""
-        return "-".join(map(str, (*self.span(i), self.spec.train.save_every)))
+    @cached_property
+    def course(self) -> Course:
+        """How the runs are cut that are trained here."""
+        train = self.spec.train
+        return Course(int(train.segment), int(train.save_every), tuple(self.spec.evaluate))
 
     def resources(self, step: str) -> Resources:
         """Resources of a step; training and sampling get at least the threads of the recipe."""
@@ -211,7 +184,7 @@ class Benchmark:
     def weights(self) -> list[str]:
         """Names of all pinned weights that its file asks for."""
         spec = self.spec
-        sections = (spec.captioners, spec.encoders, spec.extractors, spec.folders)
+        sections = (spec.captioners, spec.encoders, spec.extractors, spec.folders, spec.methods)
         return pins.names(spec.codec, *(plugin for section in sections for plugin in section.values()))
 
     @cached_property
@@ -260,6 +233,33 @@ class Run:
         return self.benchmark.spec.methods[self.method]
 
     @property
+    def trained(self) -> bool:
+        """Whether it is trained here; else its weights are those of a checkpoint from outside."""
+        return self.objective.own_step() is None
+
+    @property
+    def course(self) -> Course:
+        """How it is cut."""
+        own = self.objective.own_step()
+        return self.benchmark.course if own is None else Course.at(own)
+
+    @property
+    def resources(self) -> Resources:
+        """Of the step that makes its weights: one process without a GPU where these come from outside."""
+        asked = self.benchmark.resources("train")
+        return asked if self.trained else asked.model_copy(update={"gpus": 0, "nodes": 1, "tasks_per_node": 1})
+
+    @property
+    def latents(self) -> str | None:
+        """Folder of the training rows that it reads, where the codec keeps them."""
+        return self.benchmark.latents if self.trained else None
+
+    @property
+    def pinned(self) -> list[str]:
+        """Cards of the pinned weights that its method names."""
+        return settings.pinned(self.objective)
+
+    @property
     def encoders(self) -> dict[str, str]:
         """The encoders that it reads: as its method calls them, and as they are filed."""
         suite, dataset = self.benchmark.suite, self.benchmark.dataset
@@ -285,13 +285,18 @@ class Run:
         Made anew each time: a workflow that plans thousands of runs keeps their keys alone.
         """
         suite, dataset, spec = self.benchmark.suite, self.benchmark.dataset, self.benchmark.spec
-        return {
-            "seed": self.seed,
+        always = {
             "step": VERSIONS["train"],
+            "backbone": spec.backbone.identity(),
+            "objective": settings.identity(suite, self.objective),
+        }
+        if not self.trained:  # data and seed change nothing in weights from outside
+            return always
+        return {
+            **always,
+            "seed": self.seed,
             "dataset": settings.dataset(suite, dataset),
             "codec": settings.codec(suite, spec.codec),
-            "backbone": spec.backbone.identity(),
-            "objective": self.objective.identity(),
             "encoders": {name: settings.encoder(suite, dataset, filed) for name, filed in self.encoders.items()},
             "train": spec.train.identity(),
         }
@@ -327,17 +332,14 @@ class Run:
     @property
     def receipts(self) -> list[str]:
         """Receipts of all its segments."""
-        return [self.receipt(i) for i in range(self.benchmark.segments)]
-
-    @property
-    def total(self) -> int:
-        """Steps in all: the last evaluation, rounded up to a whole segment."""
-        return self.benchmark.span(self.benchmark.segments)[0]
+        return [self.receipt(i) for i in range(self.course.segments)]
 
     @property
     def curves(self) -> list[str]:
-        """Curves of all its segments."""
-        return [f"{self.segment(i)}/curve.csv" for i in range(self.benchmark.segments)]
+        """Curves of all its segments; none of weights from outside."""
+        if not self.trained:
+            return []
+        return [f"{self.segment(i)}/curve.csv" for i in range(self.course.segments)]
 
     def cell(self, step: int, sampler: str) -> "Cell":
         """A cell of the run.
@@ -410,7 +412,7 @@ class Cell:
         Raises:
             ConfigError: no weights are saved at its step.
         """
-        return self.run.benchmark.segment_of(self.step)
+        return self.run.course.segment_of(self.step)
 
     @property
     def receipt(self) -> str:

@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
 from reedbench.schema import encoder_names, reports, runs, versions
+from reedbench.schema.course import Course
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
 
@@ -26,11 +27,13 @@ class Pattern:
 
     Attributes:
         text: the path, with `{k}` for a seed, `{step}` for a training step and `{i}` for a segment.
-        benchmark: whose seeds, steps and segments are meant.
+        benchmark: whose seeds are meant.
+        course: whose steps and segments are meant.
     """
 
     text: str
     benchmark: Benchmark | None = None
+    course: Course | None = None
 
     @property
     def parts(self) -> list[str]:
@@ -38,24 +41,28 @@ class Pattern:
         return self.text.split("/")
 
     def fits(self, part: int, name: str) -> bool:
-        """Whether `name` can stand at this place: any seed and segment, and the steps whose weights are saved."""
+        """Whether `name` can stand at this place: any seed, and steps and segments that there can be."""
         wanted = self.parts[part]
         if "{" not in wanted:
             return name == wanted
         found = re.fullmatch(re.sub(r"\\{\w+\\}", r"(\\d+)", re.escape(wanted)), name)
-        if found is None or self.benchmark is None or "{step}" not in wanted:
+        if found is None or self.course is None or "{k}" in wanted:
             return found is not None
-        step = int(found[1])
-        return name == paths.step_name(step) and step > 0 and not step % self.benchmark.spec.train.save_every
+        number = int(found[1])
+        if "{i}" in wanted:
+            return self.course.has(number)
+        return name == paths.step_name(number) and self.course.saves(number)
 
     def examples(self, part: int) -> list[str]:
         """What stands at this place in the benchmark's own tables."""
         wanted = self.parts[part]
         if self.benchmark is None or "{" not in wanted:
             return [wanted]
-        numbers = {"{k}": self.benchmark.spec.seeds, "{i}": range(self.benchmark.segments)}
-        if "{step}" in wanted:
-            return [paths.step_name(step) for step in self.benchmark.spec.evaluate]
+        numbers: dict[str, Iterable[int]] = {"{k}": self.benchmark.spec.seeds}
+        if self.course is not None:
+            numbers["{i}"] = range(self.course.segments)
+            if "{step}" in wanted:
+                return [paths.step_name(step) for step in self.course.evaluated]
         place = next(name for name in numbers if name in wanted)
         return [wanted.replace(place, str(number)) for number in numbers[place]]
 
@@ -76,11 +83,12 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
     for b, benchmark in benchmarks.items():
         yield Pattern(paths.floor(b))
         for m in benchmark.spec.methods:
+            course = benchmark.run(m, benchmark.spec.seeds[0]).course
             for s in benchmark.spec.samplers:
-                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark)
-                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark)
-            yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark)
-            yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark)
+                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, course)
+                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, course)
+            yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
+            yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)
     for name in suite.weights:
         yield from map(Pattern, (paths.card(paths.pinned(name)), paths.pinned_files(name)))
     shared = (pattern for benchmark in benchmarks.values() for pattern in _of_dataset(benchmark))
@@ -191,7 +199,9 @@ def _wrong(suite: Suite, asked: list[str], place: int, names: list[str]) -> str:
         return f"benchmark {benchmark} has no such figure (it has {_some(same)})"
     if asked[1:2] == ["from-cache"] and place == 2 and name in suite.benchmarks:
         return f"benchmark {name} has no committed numbers: `reedbench cache export {name}` writes them once it has run"
-    if name.startswith("step-") and benchmark in suite.benchmarks:
+    known = suite.benchmarks[benchmark].methods if benchmark in suite.benchmarks else {}
+    method = known.get(asked[3] if len(asked) > 3 else "")
+    if name.startswith("step-") and known and (method is None or method.own_step() is None):
         every = suite.benchmark(benchmark).train.save_every
         return (
             f"no weights at '{name}': steps have seven digits and are multiples of train.save_every ({every}), as in "

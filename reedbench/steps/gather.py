@@ -1,7 +1,7 @@
 """Collects what a report is made from: metric files, curves, previews and one-off costs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from reedbench.core import io, paths, provenance, stores
 from reedbench.core.errors import MissingArtefact
+from reedbench.report import costs
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 from reedbench.schema import reports
@@ -115,11 +116,20 @@ def _curve(run: Run) -> pd.DataFrame:
         "benchmark": run.benchmark.name, "method": run.method, "seed": run.seed,
         "params": read[0]["parameters"], **_one_off(run),
     }  # fmt: skip
+    if not run.trained:
+        return _of_elsewhere(run, read[0], constants)
     constants["terms"] = json.dumps(read[0].get("terms", {}), sort_keys=True)
     # None where a receipt is older than these: nothing is said then.
     numerics = list({io.canonical_json(one): one for receipt in read if (one := receipt.get("numerics"))}.values())
     constants["numerics"] = json.dumps(numerics, sort_keys=True) if numerics else None
     return sources.curve_of(dict(zip(run.curves, (receipt["stop"] for receipt in read), strict=True)), constants)
+
+
+def _of_elsewhere(run: Run, receipt: Mapping[str, Any], constants: Mapping[str, Any]) -> pd.DataFrame:
+    objective, said = run.objective, receipt["imported"]
+    unknown = dict.fromkeys(constants.keys() & {*costs.ONE_OFF.values()}, np.nan)
+    origin = {sources.ORIGIN: f"{said['file']} (sha256 {said['sha256'][:12]})"}
+    return sources.no_curve(run.course.total, objective.samples_seen(), {**constants, **unknown, **origin})
 
 
 def _one_off(run: Run) -> dict[str, float]:

@@ -42,7 +42,7 @@ def _turned(shown: Digest, chosen: list[int]) -> list[list[str]]:
 
 
 def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: str | None) -> list[str]:
-    """What the seeds show, a sentence per method and metric at the last step: each method against one of them.
+    """What the seeds show, a sentence per method and metric: each against one of them, at the last step that both have.
 
     Raises:
         MissingArtefact: the table has not been made, or was made under other settings.
@@ -53,17 +53,19 @@ def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: 
     if against is not None and against not in methods:
         raise ConfigError(f"--against: {unknown('method', against, methods)}")
     other = against or found.against
-    last = int(found.table["step"].max())
     samplers = list(found.table["sampler"].unique())
     labels = {method: found.label(method) for method in methods}
+    steps = {method: set(own["step"]) for method, own in found.table.groupby("method")}
+    both = {method: steps[method] & steps[other] for method in methods if method != other}
     lines = []
     for sampler in samplers:
         if len(samplers) > 1:
             lines.append(f"{sampler}:")
         for name in metric_ids(found.source, found.facts["columns"] or found.facts["metrics"]):
-            every = (difference(found.source, name, method, other, last, sampler) for method in methods)
-            lines += [one.sentence(labels) for one in every if one.method != other]
-    return [*lines, *([origin] if origin else [])]
+            every = (difference(found.source, name, m, other, max(at), sampler) for m, at in both.items() if at)
+            lines += [one.sentence(labels) for one in every]
+    apart = [f"{labels[m]} against {labels[other]}: no step in common" for m, at in both.items() if not at]
+    return [*lines, *apart, *([origin] if origin else [])]
 
 
 def _comparison(benchmark: Benchmark, ablation: str | None, *, cache: bool) -> tuple[Comparison, str]:

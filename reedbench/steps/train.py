@@ -14,6 +14,7 @@ from reedbench.domains import rows
 from reedbench.encoders import Online
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
+from reedbench.steps import imported
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned, weights_of
 from reedbench.training.checkpoint import Store
@@ -24,13 +25,19 @@ from reedbench.training.trainer import Trainer
 
 
 def train(run: Run, arguments: Namespace) -> Made | None:
-    """Train a segment, from the newest usable state of the same recipe, on all ranks; the first one records it."""
+    """Train a segment, from the newest usable state of the same recipe, on all ranks; the first one records it.
+
+    Weights from outside are converted instead.
+    """
     watch = Stopwatch.start()
-    if arguments.grid not in ("", grid := run.benchmark.grid(arguments.segment)):
+    if arguments.grid not in ("", grid := run.course.grid(arguments.segment)):
         raise ConfigError(
             f"{run.title}: train.segment or train.save_every changed since this job was planned (segment {grid}, "
             f"planned {arguments.grid}): run snakemake again"
         )
+    if not run.trained:
+        with joined("cpu") as ranks:
+            return _converted(run, arguments) if ranks.first else None
     device = device_of(run.benchmark, "train")
     torch.set_num_threads(run.benchmark.spec.train.threads)
     with joined(device) as ranks:
@@ -53,6 +60,11 @@ def train(run: Run, arguments: Namespace) -> Made | None:
         notes={"run_costs": trained.costs, "key": segment.key, "ranks": ranks.world},
         numerics=trained.numerics,
     )
+
+
+def _converted(run: Run, arguments: Namespace) -> Made:
+    _put_recipe(run, allowed=not arguments.expect)
+    return imported.publish(run, arguments.segment)
 
 
 def _put_recipe(run: Run, *, allowed: bool) -> bool:
@@ -112,7 +124,7 @@ def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:
 def plan(run: Run, i: int) -> Segment:
     """Steps, intervals and paths of a segment."""
     spec = run.benchmark.spec
-    start, stop = run.benchmark.span(i)
+    start, stop = run.course.span(i)
     return Segment(
         key=run.key,
         start=start,

@@ -8,15 +8,20 @@ import pytest
 import tiny_proteins
 import tiny_runs
 import torch
-from tiny_plugins import each, make
+from tiny_plugins import each, make, under_test
 from torch import Tensor
 
 from reedbench.nn.learner import WHOLE, Learner
+from reedbench.objectives import AbstractObjective
 from reedbench.training.ahead import Ahead
 from reedbench.training.trainer import AHEAD, Trainer
 
 FOR_IMAGES = {"patches": "patches", "text": "text"}  # encoders that objectives may name here, and where they are
 FOR_CHAINS = {"residues": "one", "pairs": "two"}
+
+
+ELSEWHERE = [name for name, one in under_test("objectives").items() if not issubclass(one, AbstractObjective)]
+each_trained = each("objectives", *ELSEWHERE, domain=None)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +68,7 @@ def backward(one: Trainer, step: int, terms: dict[str, Any]) -> None:
     torch.stack([coefficients[key] * term.sum for key, term in terms.items()]).sum().backward()
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_rows_drawn_ahead_by_a_thread_change_nothing(name, trainer):
     """Over the start, and over the first change of the terms that are computed, if it comes soon."""
     straight, ahead = trainer(name), trainer(name)
@@ -74,7 +79,7 @@ def test_rows_drawn_ahead_by_a_thread_change_nothing(name, trainer):
     assert bits(straight.state()) == bits(ahead.state())
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_a_learner_says_what_it_computes_when(name, trainer):
     learner = trainer(name).learner
     assert isinstance(learner, Learner)
@@ -86,7 +91,7 @@ def test_a_learner_says_what_it_computes_when(name, trainer):
         assert learner.coefficients(step).keys() <= learner.factors.keys()
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_an_objective_announces_its_terms_and_trains_every_parameter_in_some_phase(name, trainer):
     one = trainer(name)
     idle = set(one.parameters)
@@ -99,7 +104,7 @@ def test_an_objective_announces_its_terms_and_trains_every_parameter_in_some_pha
     assert not idle, "these parameters never get a gradient; set requires_grad_(False)"
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_what_is_published_holds_the_backbone(name, trainer):
     one = trainer(name)
     backbone = one.network.backbone.state_dict()
@@ -107,7 +112,7 @@ def test_what_is_published_holds_the_backbone(name, trainer):
     assert 0 < one.learner.sampling_parameters() <= sum(p.numel() for p in one.network.parameters())
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_the_terms_go_through_the_network_that_is_given_and_through_no_other(name, trainer):
     one = trainer(name)
     given = copy.deepcopy(one.network)
@@ -117,7 +122,7 @@ def test_the_terms_go_through_the_network_that_is_given_and_through_no_other(nam
     assert all(parameter.grad is None for parameter in one.network.parameters())
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_terms_and_weights_of_a_batch_are_the_sums_of_those_of_its_parts(name, trainer):
     one = shaken(trainer(name))
     if one.learner.group == WHOLE:
@@ -136,7 +141,7 @@ def test_terms_and_weights_of_a_batch_are_the_sums_of_those_of_its_parts(name, t
         assert sum(one.learner.weights(piece)[key] for piece in pieces) == pytest.approx(share.own[key])
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_micro_batches_change_the_gradient_by_rounding_only(name, trainer):
     if trainer(name).learner.group == WHOLE:
         pytest.skip("says that its batches cannot be cut, and is then refused with micro-batches and ranks")
@@ -154,7 +159,7 @@ def test_micro_batches_change_the_gradient_by_rounding_only(name, trainer):
     assert float((cut - whole).norm() / whole.norm()) < 1e-10
 
 
-@each("objectives", domain=None)
+@each_trained
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_resumed_run_ends_in_the_bytes_of_one_that_was_left_alone(name, trainer, stop):
     whole, first, again = (trainer(name) for _ in range(3))
@@ -170,7 +175,7 @@ def test_a_resumed_run_ends_in_the_bytes_of_one_that_was_left_alone(name, traine
     assert bits(again.published()) == bits(whole.published())
 
 
-@each("objectives", domain=None)
+@each_trained
 def test_counting_operations_leaves_no_trace(name, trainer):
     counted, left = trainer(name), trainer(name)
     for one in (counted, left):

@@ -32,7 +32,7 @@ class Scene:
         return runs.of(self.suite, "tiny", method, 0).key
 
     def grid(self, segment: int) -> str:
-        return runs.benchmark(self.suite, "tiny").grid(segment)
+        return runs.benchmark(self.suite, "tiny").course.grid(segment)
 
     def store(self, method: str = "sit", key: str | None = None) -> Path:
         store = Path(paths.store("tiny", method, 0, key or self.key(method)))

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from reedbench.nn.alignment import Projector
-from reedbench.nn.backbones.reference import ReversedTime, averaged_weights, from_reference_state
+from reedbench.nn.backbones.reference import (
+    ReversedTime,
+    averaged_weights,
+    from_reference_state,
+    with_time_reversed,
+)
 from reedbench.nn.backbones.sit import SiT
 
 
@@ -72,3 +77,22 @@ def test_time_reversed_twice_is_the_network():
     net = small()
     x, t, y = torch.randn(3, 2, 8, 8), torch.tensor([0.0, 0.25, 1.0]), torch.tensor([0, 3, 5])
     assert torch.equal(ReversedTime(ReversedTime(net))(x, t, y)[0], net(x, t, y)[0])
+
+
+def test_weights_with_their_time_reversed_are_the_network_seen_from_the_other_end_of_time():
+    torch.manual_seed(1)
+    net, turned = small().double(), small().double()
+    turned.load_state_dict(with_time_reversed(net.state_dict()))
+    x, t, y = torch.randn(4, 2, 8, 8).double(), torch.tensor([0.0, 0.25, 0.7, 1.0]).double(), torch.tensor([0, 3, 5, 1])
+    ours, (h,) = turned(x, t, y, taps=(2,))
+    theirs, (h_theirs,) = ReversedTime(net)(x, t, y, taps=(2,))
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(h, h_theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_weights_with_their_time_reversed_twice_are_the_same_but_for_rounding():
+    state = small().state_dict()
+    again = with_time_reversed(with_time_reversed(state))
+    assert again.keys() == state.keys()
+    for name, tensor in state.items():
+        torch.testing.assert_close(again[name], tensor, rtol=1e-6, atol=1e-7)

@@ -42,7 +42,7 @@ def test_a_run_and_its_cells_lie_where_the_rules_declare_them(tiny):
     assert cell.receipt == cell.run.receipts[1] == paths.receipt("tiny", "sit", 1, 1)
     assert cell.weights == f"{paths.segment('tiny', 'sit', 1, 1)}/step-0000020.safetensors"
     assert str(cell.run.store.folder) == paths.store("tiny", "sit", 1, cell.run.key)
-    assert cell.run.total == 20
+    assert cell.run.course.total == 20
 
 
 def test_an_edit_gives_another_run_of_the_same_names(files, tiny):

@@ -212,23 +212,23 @@ def test_segments_reach_the_last_evaluation_step(files, segment, evaluate, count
     files.set("train/segment", segment)
     files.set("evaluate", evaluate)
     tiny = loaded(files)
-    assert runs.benchmark(tiny, "tiny").segments == count
-    assert runs.benchmark(tiny, "tiny").span(count - 1)[1] >= evaluate[-1]
+    assert runs.benchmark(tiny, "tiny").course.segments == count
+    assert runs.benchmark(tiny, "tiny").course.span(count - 1)[1] >= evaluate[-1]
 
 
 def test_each_step_belongs_to_the_one_segment_whose_span_holds_it(files):
     tiny = loaded(files)
-    assert [runs.benchmark(tiny, "tiny").span(i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
-    assert [runs.benchmark(tiny, "tiny").segment_of(step) for step in (5, 10, 15, 20, 25)] == [0, 0, 1, 1, 2]
+    assert [runs.benchmark(tiny, "tiny").course.span(i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
+    assert [runs.benchmark(tiny, "tiny").course.segment_of(step) for step in (5, 10, 15, 20, 25)] == [0, 0, 1, 1, 2]
     for step in range(5, 31, 5):
-        start, stop = runs.benchmark(tiny, "tiny").span(runs.benchmark(tiny, "tiny").segment_of(step))
+        start, stop = runs.benchmark(tiny, "tiny").course.span(runs.benchmark(tiny, "tiny").course.segment_of(step))
         assert start < step <= stop
 
 
 @pytest.mark.parametrize("step", [0, 1, 7, 11])
 def test_a_step_off_the_save_grid_has_no_segment(files, step):
     with pytest.raises(ConfigError, match=f"step {step} is off the grid"):
-        runs.benchmark(loaded(files), "tiny").segment_of(step)
+        runs.benchmark(loaded(files), "tiny").course.segment_of(step)
 
 
 def test_a_base_is_merged_shallowly(files):

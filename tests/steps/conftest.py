@@ -1,6 +1,6 @@
-"""Makes the ranks of the training's tests, and files of encoders' tests, importable."""
+"""Makes the ranks of the training's tests, files of encoders' tests and reference vectors importable."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("training", "encoders", "codecs")]
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("training", "encoders", "codecs", "parity")]

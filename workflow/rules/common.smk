@@ -120,6 +120,13 @@ def resource(step, field):
     return lambda wildcards: values[wildcards.get("b") or runs.first_on(SUITE, wildcards.d).name]
 
 
+def of_training(field):
+    """A resource of `train`; less for runs whose weights come from outside, where there are such."""
+    if all(method.own_step() is None for b in BENCHMARKS.values() for method in b.spec.methods.values()):
+        return resource("train", field)
+    return lambda wildcards: getattr(run_of(wildcards).resources, field)
+
+
 def launched(**size):
     """Everything that the launch line names; the profile overrides any of it by `set-resources`."""
     site = dict.fromkeys(("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra"), "")
@@ -222,7 +229,7 @@ def recipe_file(wildcards):
 def run_settings(wildcards):
     """The recipe, and how it is cut: other segments, or another grid, are published anew from what was trained."""
     run, i = run_of(wildcards), int(wildcards.i)
-    return {"expect": run.key, "grid": run.benchmark.grid(i)}
+    return {"expect": run.key, "grid": run.course.grid(i)}
 
 
 def previous_receipt(wildcards):
@@ -252,11 +259,17 @@ def latents_settings(wildcards):
     return described(settings.latents(SUITE, wildcards.d, wildcards.c))
 
 
-@once_per("b")
+@once_per("b", "m", "k")
 def latents(wildcards):
-    """Training rows as the codec keeps them, if it does."""
-    folder = BENCHMARKS[wildcards.b].latents
+    """Training rows as the codec keeps them, if it does and the run is trained here."""
+    folder = run_of(wildcards).latents
     return [] if folder is None else [paths.index(folder)]
+
+
+@once_per("b", "m", "k")
+def published_weights(wildcards):
+    """Weights from outside that the method names."""
+    return run_of(wildcards).pinned
 
 
 @once_per("b")
@@ -275,7 +288,7 @@ def representations(wildcards):
 
 def segment_folder(wildcards):
     run = run_of(wildcards)
-    return run.segment(run.benchmark.segment_of(int(wildcards.step)))
+    return run.segment(run.course.segment_of(int(wildcards.step)))
 
 
 def segment_receipt(wildcards):

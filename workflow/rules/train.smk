@@ -11,6 +11,7 @@ rule train:
         latents=latents,
         representations=representations,
         codec=codec_weights,
+        published=published_weights,
     output:
         weights=directory(paths.segment("{b}", "{m}", "{k}", "{i}")),
         receipt=paths.receipt("{b}", "{m}", "{k}", "{i}"),
@@ -19,7 +20,7 @@ rule train:
     priority: 10
     threads: resource("train", "cpus")
     resources:
-        **resources_of("train"),
+        **resources_of("train", **{field: of_training(field) for field in ("gpus", "nodes", "tasks_per_node")}),
     params:
         run=run_settings,
     shell:

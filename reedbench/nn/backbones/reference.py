@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from reedbench.nn.backbones.sit import time_frequencies
 
 _BLOCK = re.compile(r"^blocks\.(\d+)\.")
 _LEGACY_BLOCK = re.compile(r"^decoder_blocks\.(\d+)\.")
@@ -23,7 +26,7 @@ def from_reference_state(state: Mapping[str, Tensor], *, projectors: bool = Fals
 
     Prefixes of data-parallel training are removed, `decoder_blocks` of early REPA files are numbered on from
     the `blocks`, and of a head that also predicts variances only the mean is kept. No number is changed: a
-    network trained with t = 0 for data (REPA and REED, not SiT) still needs `ReversedTime` around it.
+    network trained with t = 0 for data (REPA and REED, not SiT) still needs `with_time_reversed`.
 
     Args:
         state: state dict of the reference.
@@ -52,6 +55,23 @@ def _mean_head_only(state: dict[str, Tensor]) -> dict[str, Tensor]:
     head = {key: state[key] for key in ("final_layer.linear.weight", "final_layer.linear.bias")}
     means = {k: v.unflatten(0, (pixels, 2 * channels))[:, :channels].flatten(0, 1) for k, v in head.items()}
     return state | means
+
+
+def with_time_reversed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the network -net(x, 1 - t, y): those of REPA or REED in our time, or the other way round.
+
+    The time embedding begins with a linear map of cos(f t) and sin(f t), and those of f (1 - t) are linear in them; so
+    this is exact but for rounding to the weights' precision, and whoever loads the result needs no wrapper. A test
+    holds it to `ReversedTime`.
+
+    Args:
+        state: state dict of a `SiT`.
+    """
+    first, last = "t_embedder.mlp.0.weight", ("final_layer.linear.weight", "final_layer.linear.bias")
+    of_cos, of_sin = state[first].double().chunk(2, dim=1)
+    cos, sin = (f(time_frequencies().double()) for f in (torch.cos, torch.sin))
+    turned = torch.cat([of_cos * cos + of_sin * sin, of_cos * sin - of_sin * cos], dim=1)
+    return {**state, first: turned.to(state[first].dtype), **{name: -state[name] for name in last}}
 
 
 class ReversedTime(nn.Module):

@@ -31,11 +31,16 @@ def position_table(width: int, grid: int) -> Tensor:
     return torch.cat([column, row], dim=-1).reshape(grid * grid, width).float()
 
 
+def time_frequencies(device: torch.device | None = None) -> Tensor:
+    """The (128,) geometric frequencies of `time_features`, from 1 down to almost 1 / 10,000, in float32."""
+    half = TIME_FEATURES // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=device) / half
+    return torch.exp(-math.log(LONGEST_PERIOD) * exponents)
+
+
 def time_features(t: Tensor) -> Tensor:
     """Cosines, then sines, of t (b,) at geometric frequencies -> (b, 256), in float32 like the reference."""
-    half = TIME_FEATURES // 2
-    exponents = torch.arange(half, dtype=torch.float32, device=t.device) / half
-    angles = t.float()[:, None] * torch.exp(-math.log(LONGEST_PERIOD) * exponents)
+    angles = t.float()[:, None] * time_frequencies(t.device)
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 

@@ -26,7 +26,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     Raises:
         MetricError: the curves hold no loss term.
     """
-    labels = {name: words["label"] for name, words in facts["methods"].items()}
+    labels = {name: words["label"] for name, words in facts["methods"].items() if name not in source.elsewhere}
     curves = source.curves[source.curves["method"].isin(list(labels))]
     terms = _terms(curves)
     if not terms:

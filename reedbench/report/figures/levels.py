@@ -23,8 +23,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
         raise MetricError(f"{facts['benchmark']}: no metric is taken at several times, which figure levels shows")
     own = source.metrics[source.metrics["family"].isin(list(times))]
     own = own.assign(time=own["family"].map(times)).sort_values("time")
-    limits, own = own[own["method"] == FLOOR], own[own["step"] >= 0]
-    own = own[own["step"] == own["step"].max()]
+    limits, own = own[own["method"] == FLOOR], own.loc[own.index.isin(source.last.index)]
     labels, names, looks = panels.shown(facts), panels.samplers(source), panels.looks(facts)
     rows: list[dict[str, Any]] = []
     entries = [*panels.method_entries(labels, facts), *panels.band_entry(len(facts["seeds"]))]
@@ -33,7 +32,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     family = next(iter(times))
     with style.styled() as plt:
         legend = style.Legend(entries, style.WIDTH if len(names) > 1 else 0.6 * style.WIDTH)
-        title = f"{facts['title']}, step {int(own['step'].max())}"
+        title = f"{facts['title']}, step {', '.join(map(str, sorted(own['step'].unique())))}"
         (parts,) = panels.sheet(plt, title, 1, len(names), [legend], PANEL)
         axes = parts[0]
         for name, axis in zip(names, axes, strict=True):

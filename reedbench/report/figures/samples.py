@@ -20,8 +20,9 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     codec, preview = facts["codec"], source.preview
     methods = [m for m in facts["methods"] if any(name.startswith(f"{m}/") for name in preview)]
     all_steps = sorted({int(name.split("/")[1]) for name in preview if "/" in name})
-    steps = [all_steps[i] for i in np.unique(np.linspace(0, len(all_steps) - 1, MOST).round().astype(int))]
-    pictures = {(m, step): codec.picture(preview[f"{m}/{step}"]) for m in methods for step in steps}
+    steps = _chosen(all_steps, [_steps_of(preview, m)[-1] for m in methods if m in source.elsewhere])
+    there = [(m, step) for m in methods for step in steps if f"{m}/{step}" in preview]
+    pictures = {(m, step): codec.picture(preview[f"{m}/{step}"]) for m, step in there}
     tall, wide = next(iter(pictures.values())).shape[:2]
     across = min(WIDEST, (style.WIDTH - LEFT) / len(steps) - APART)
     down = FLAT if codec.stretch else across * tall / wide
@@ -45,12 +46,25 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
             page.text(LEFT + j * (across + APART) + across / 2, top - 0.1, f"step {step}", ha="center", va="bottom")
             for i, method in enumerate(methods):
                 place = (LEFT + j * (across + APART), top + i * (down + GAP), across, down)
-                page.show(pictures[method, step], *place, codec.stretch)
+                if (method, step) in pictures:  # else it was trained elsewhere, to another step
+                    page.show(pictures[method, step], *place, codec.stretch)
         for i, method in enumerate(methods):
             page.label(top + i * (down + GAP) + down / 2, facts["methods"][method]["label"])
         if codec.colours:
             _key(figure, codec.colours)
-        return style.save(figure, stem, _rows(source, codec, methods, steps))
+        return style.save(figure, stem, _rows(source, codec, there))
+
+
+def _steps_of(preview: Mapping[str, np.ndarray], method: str) -> list[int]:
+    return sorted(int(name.split("/")[1]) for name in preview if name.startswith(f"{method}/"))
+
+
+def _chosen(steps: Sequence[int], kept: Sequence[int]) -> list[int]:
+    """Six of the steps, evenly, with those that must be among them, be they more."""
+    others = [step for step in steps if step not in kept]
+    room = max(0, MOST - len(set(kept)))
+    places = np.unique(np.linspace(0, len(others) - 1, room).round().astype(int)) if others and room else []
+    return sorted({*kept, *(others[i] for i in places)})
 
 
 class _Page:
@@ -100,11 +114,11 @@ def _key(figure: Any, colours: Mapping[str, str]) -> None:
     figure.legend(handles, list(colours), loc="lower center", ncols=len(colours), handlelength=1.2, borderaxespad=0.2)
 
 
-def _rows(source: Source, codec: Any, methods: Sequence[str], steps: Sequence[int]) -> list[dict[str, Any]]:
+def _rows(source: Source, codec: Any, there: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
     names = [str(name) for name in source.preview.get(NAMES, [])]
     rows: list[dict[str, Any]] = []
     shown = [(REAL, None)] if REAL in source.preview else []
-    for method, step in [*shown, *((m, step) for m in methods for step in steps)]:
+    for method, step in [*shown, *there]:
         numbers = codec.numbers(source.preview[REAL if step is None else f"{method}/{step}"])
         asked = [{"asked": name} for name in names] or [{} for _ in numbers]
         rows += [{"method": method, "step": step, **a, **row} for a, row in zip(asked, numbers, strict=True)]

@@ -61,12 +61,14 @@ class _Means:
 
     Attributes:
         curves: by method; columns step, flops (mean over seeds), over (`Interval`); only what was measured.
+        levels: mean values of what was trained elsewhere, at a cost that is not known.
         baseline: the method that is compared with.
         target: its value at its last step; none if that was not measured.
         lower: whether lower is better.
     """
 
     curves: Mapping[str, pd.DataFrame]
+    levels: Mapping[str, float]
     baseline: str
     target: float | None
     lower: bool
@@ -80,7 +82,7 @@ class _Means:
     def logarithmic(self) -> bool:
         """Whether the value axis is: where lower is better, and all means and bounds are positive."""
         values = [min(over.band[0], over.mean) for curve in self.curves.values() for over in curve["over"]]
-        return self.lower and min(values, default=0.0) > 0
+        return self.lower and min([*values, *self.levels.values()], default=0.0) > 0
 
     def crossings(self, along: str) -> dict[str, float]:
         """Where each mean curve, as it is drawn, first becomes as good as the target; no entry where it does not."""
@@ -97,10 +99,12 @@ class _Means:
         return found
 
     def draw(self, axis: Any, along: str, unit: float, facts: Mapping[str, Any]) -> None:
-        """Curves, the target, and ticks where it is reached."""
+        """Curves, levels, the target, and ticks where it is reached."""
         looks = panels.looks(facts)
         for method, curve in self.curves.items():
             panels.curve(axis, curve[along] / unit, curve["over"], looks[method], len(self.curves))
+        for method, value in self.levels.items():
+            axis.axhline(value, **_level(looks[method].line))
         if self.logarithmic:
             panels.plain_log(axis)
         if self.target is not None:
@@ -127,6 +131,7 @@ class _Means:
                         "interval": over.kind,
                     }
                 )
+        rows += [{"kind": "level", "method": m, "sampler": sampler, "value": v} for m, v in self.levels.items()]
         steps, flops = self.crossings("step"), self.crossings("flops")
         for method in (name for name in self.curves if name in steps):
             rows.append({"kind": "mark", "method": method, "sampler": sampler, "step": steps[method],
@@ -138,27 +143,41 @@ def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     chosen = (source.metrics["family"] == family) & (source.metrics["sampler"] == sampler)
     own, curves, costs = source.metrics[chosen], {}, Costs(source)
+    levels: dict[str, float] = {}
     for method in panels.shown(facts):
         mine = own[own["method"] == method]
         points, seeds = panels.over_seeds(mine, "step"), [int(seed) for seed in mine["seed"].unique()]
-        if points:
+        if method in source.elsewhere:
+            levels.update((method, over.mean) for over in points.values())
+        elif points:
             flops = np.mean([costs.of("flops", method, seed, np.array(list(points))) for seed in seeds], axis=0)
             curves[method] = pd.DataFrame({"step": list(points), "flops": flops, "over": list(points.values())})
     ends = curves[baseline].iloc[-1] if baseline in curves else None
     last = own.loc[own["method"] == baseline, "step"].max()
     target = float(ends["over"].mean) if ends is not None and ends["step"] == last else None
-    return _Means(curves, baseline, target, facts["titles"][family]["direction"] == "lower")
+    return _Means(curves, levels, baseline, target, facts["titles"][family]["direction"] == "lower")
 
 
 def _legend(source: Source, facts: Mapping[str, Any], found: Sequence[Speedup]) -> list[tuple[Any, str]]:
     """Methods with what they gain, and what the other lines and bands are."""
     baseline, family, labels = facts["speedup"]["baseline"], facts["speedup"]["metric"], panels.shown(facts)
     words = {name: f"{label}: {_outcome(found, name, baseline)}" for name, label in labels.items()}
+    words |= {name: f"{labels[name]} (level line): imported" for name in labels.keys() & source.elsewhere.keys()}
     target = panels.line_entry(f"{labels[baseline]}'s final value; ticks: where mean curves reach it", **panels.TARGET)
     bands = panels.band_entry(len(facts["seeds"]), "bands and brackets")
     floors = enumerate(panels.floors(source, family))
     limits = [panels.line_entry(words, **panels.reference(i)) for i, (words, _) in floors]
-    return [*panels.method_entries(words, facts), target, *bands, *limits]
+    looks = panels.looks(facts)
+    methods = [
+        panels.line_entry(text, **(_level(looks[name].line) if name in source.elsewhere else looks[name].line))
+        for name, text in words.items()
+    ]
+    return [*methods, target, *bands, *limits]
+
+
+def _level(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's line where it is one value without a curve."""
+    return {**line, "marker": "", "linestyle": (0, (4, 2, 1, 2))}
 
 
 def _outcome(found: Sequence[Speedup], method: str, baseline: str) -> str:

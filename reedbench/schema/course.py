@@ -1,0 +1,74 @@
+"""How a run is cut: its segments, the steps at which weights are saved, and those that are evaluated."""
+
+import math
+from dataclasses import dataclass
+
+from reedbench.core import stores
+from reedbench.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Course:
+    """The steps of a run.
+
+    Attributes:
+        segment: steps of a job.
+        every: grid of saved weights.
+        evaluated: steps at which samples are drawn and scored.
+        closed: whether the last of them is all there is, as with weights from outside; else a run can be extended.
+    """
+
+    segment: int
+    every: int
+    evaluated: tuple[int, ...]
+    closed: bool = False
+
+    @classmethod
+    def at(cls, step: int) -> "Course":
+        """Of weights of one step, made in one go."""
+        return cls(step, step, (step,), closed=True)
+
+    @property
+    def segments(self) -> int:
+        """Number of segments: the last evaluation step, rounded up to whole segments."""
+        return math.ceil(max(self.evaluated) / self.segment)
+
+    @property
+    def total(self) -> int:
+        """Steps in all: the last evaluation, rounded up to a whole segment."""
+        return self.span(self.segments)[0]
+
+    def saves(self, step: int) -> bool:
+        """Whether weights are saved at a step."""
+        return step > 0 and not step % self.every and not (self.closed and step > self.total)
+
+    def has(self, i: int) -> bool:
+        """Whether there is such a segment, or can be one."""
+        return not self.closed or i < self.segments
+
+    def segment_of(self, step: int) -> int:
+        """The segment whose weights include a step.
+
+        Raises:
+            ConfigError: no weights are saved at that step.
+        """
+        if not self.saves(step):
+            there = (
+                f"there are weights of step {self.total} alone"
+                if self.closed
+                else f"weights are saved at multiples of train.save_every ({self.every})"
+            )
+            raise ConfigError(f"step {step} is off the grid: {there}")
+        return (step - 1) // self.segment
+
+    def span(self, i: int) -> tuple[int, int]:
+        """First and last step (exclusive start, inclusive stop) of a segment."""
+        return i * self.segment, (i + 1) * self.segment
+
+    def save_points(self, i: int) -> list[int]:
+        """Steps at which a segment's weights are saved and published."""
+        return stores.save_points(*self.span(i), self.every)
+
+    def grid(self, i: int) -> str:
+        """How a segment is cut, which no recipe says: first and last step, and steps between saved weights."""
+        return "-".join(map(str, (*self.span(i), self.every)))
