@@ -101,7 +101,9 @@ class Trainer:
         self.ahead = Ahead(self._drawn, AHEAD if self.device == "cuda" else 0, self._alike)
         self._check_batch()
         self.network = learner.network.to(self.device).train()
-        self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
+        self.compiled = settings.compile and self.device == "cuda"
+        called = torch.compile(self.network) if self.compiled else self.network
+        self.shared: nn.Module = Summed(called) if ranks.world > 1 else called
         self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         self.average = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         self.others = LookedUp(self.network, self.average, None if teacher is None else teacher.to(self.device))
@@ -315,6 +317,6 @@ class Trainer:
             raise ValueError("the objective's terms go around the network that they are given: gradients stay apart")
 
     def _precision(self) -> Any:
-        if self.settings.precision == "fp32":
+        if self.settings.precision != "bf16":
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
