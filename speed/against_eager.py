@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from reedbench.core import io, seeds, shards
 from reedbench.core.devices import peak
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
+from reedbench.encoders import Online
 from reedbench.nn import initialisation
 from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.samplers.euler import Euler
@@ -40,8 +42,7 @@ from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
 
-ROWS, DIM, SIDE = 512, 768, 32
-HALF = {"cpu": {"fp32": None, "bf16": torch.bfloat16}, "cuda": {"fp32": torch.float16, "bf16": torch.float16}}
+ROWS, DIM, SIDE = 512, 768, 32  # rows that are trained on, width of representations, side of latents
 
 
 def write_data(folder: Path, tokens: int) -> dict[str, Tensor]:
@@ -67,9 +68,13 @@ def write_data(folder: Path, tokens: int) -> dict[str, Tensor]:
     }
 
 
-def our_trainer(folder: Path, backbone: SiTBackbone, tap: int, settings: Training, device: str) -> Trainer:
+def our_trainer(
+    folder: Path, backbone: SiTBackbone, tap: int, settings: Training, device: str, encoder: Any = None
+) -> Trainer:
     """With weights of which none is zero, so that both networks can be compared."""
-    data = TrainingData(folder / "data", {"patches": folder / "patches"}, SDVAE(), folder / "latents")
+    online = {} if encoder is None else {"patches": _online(encoder, device)}
+    cached = {} if online else {"patches": folder / "patches"}
+    data = TrainingData(folder / "data", cached, SDVAE(), folder / "latents", online)
     method = Aligned(label="REPA", alignments=(Alignment(encoder="patches", depth=tap),))
     network = backbone.build(data.shape(), data.facts)
     learner = method.build(network, data.target_shapes(), lambda name: seeds.stream("init", "b", 0, name))
@@ -77,6 +82,12 @@ def our_trainer(folder: Path, backbone: SiTBackbone, tap: int, settings: Trainin
         if not parameter.any():
             initialisation.normal(parameter, 0.02, seeds.stream("shaken", name))
     return Trainer(learner, data, settings, "b", 0, Ranks.alone(device))
+
+
+def _online(encoder: Any, device: str) -> Online:
+    """As `steps.train` makes it ready."""
+    tokens = torch.compile(encoder.tokens) if device == "cuda" else encoder.tokens
+    return Online(tokens, (encoder.grid**2, DIM))
 
 
 def eager_model(trainer: Trainer, backbone: SiTBackbone, tap: int) -> SiT:
@@ -168,25 +179,36 @@ def main() -> None:
     parser.add_argument("--size", default="S", choices=("S", "B", "L", "XL"))
     parser.add_argument("--patch", type=int, default=4)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--accumulation", type=int, default=1, help="micro-batches, of both")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"), help="of ours")
     parser.add_argument("--compile", action="store_true", help="of ours")
+    parser.add_argument("--online", action="store_true", help="ask DINOv2-B, with random weights, in every step")
     parser.add_argument("--separate", action="store_true", help="eager attention in training as separate products")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--steps", type=int, default=10, help="per block")
     parser.add_argument("--samples", type=int, default=50)
     parser.add_argument("--sampling-steps", type=int, default=50)
+    parser.add_argument("--sampling-pairs", type=int, default=3)
     a = parser.parse_args()
     torch.set_num_threads(1)
     backbone = SiTBackbone(size=a.size, patch=a.patch)
-    settings = Training(batch=a.batch, precision=a.precision, compile=a.compile, segment=1, save_every=1)
+    how = {"accumulation": a.accumulation, "precision": a.precision, "compile": a.compile}
+    settings = Training(batch=a.batch, segment=1, save_every=1, **how)
     tap = min(8, backbone.blocks() // 3 * 2)
     folder = Path(tempfile.mkdtemp(prefix="reedbench-speed-"))
     data = write_data(folder, (SIDE // a.patch) ** 2)
-    trainer = our_trainer(folder, backbone, tap, settings, a.device)
+    encoder = None
+    if a.online:
+        from image_networks import transformer
+
+        encoder = transformer("dinov2-vit-b", SIDE // a.patch)
+        data["images"] = torch.zeros(ROWS, 3, 8 * SIDE, 8 * SIDE, dtype=torch.uint8)
+    ours_online = encoder and deepcopy(encoder).placed("bf16" if a.precision == "bf16" else "fp32", a.device)
+    trainer = our_trainer(folder, backbone, tap, settings, a.device, ours_online)
     model = eager_model(trainer, backbone, tap)
     model.fuse(not a.separate)
-    training = EagerTraining(model, data, a.batch, a.device, _half(a))
+    training = EagerTraining(model, data, a.batch, a.accumulation, a.device, _half(a), encoder)
     step = our_step(trainer)
 
     def ours(work: Callable[[], None], count: int, within: Any) -> Callable[[], float]:
@@ -213,7 +235,7 @@ def main() -> None:
     drawing = our_sampling(trainer, a.samples, a.sampling_steps)
     drawn = eager_sampling(training, a.samples, a.sampling_steps)
     what = f"{a.samples} samples, {a.sampling_steps} steps"
-    report(what, ours(drawing, 1, precise), eager(drawn, 1), max(1, a.pairs // 3), 1)
+    report(what, ours(drawing, 1, precise), eager(drawn, 1), a.sampling_pairs, 1)
 
 
 def _half(a: argparse.Namespace) -> Any:

@@ -134,9 +134,23 @@ class SiT(nn.Module):
 class EagerTraining:
     """Steps on `moments` (n, 8, s, s), `labels` (n,) and `targets` (n, tokens, dim), which lie on the CPU."""
 
-    def __init__(self, model: SiT, data: dict[str, Tensor], batch: int, device: str, half: Any) -> None:
-        """With the half precision of the device, or none."""
-        self.model, self.data, self.batch, self.device = model.to(device).train(), data, batch, device
+    def __init__(
+        self,
+        model: SiT,
+        data: dict[str, Tensor],
+        batch: int,
+        pieces: int,
+        device: str,
+        half: Any,
+        encoder: Any = None,
+    ) -> None:
+        """With batches in some pieces, and the half precision of the device, or none.
+
+        An encoder is asked for its `tokens` of the data's `images` in place of `targets`.
+        """
+        self.encoder = encoder and encoder.to(device)
+        self.model, self.data, self.device = model.to(device).train(), data, device
+        self.rows, self.pieces = batch // pieces, pieces
         self.ema = deepcopy(self.model).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4, betas=(0.9, 0.999), weight_decay=0.0)
         self.scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
@@ -144,20 +158,7 @@ class EagerTraining:
 
     def step(self) -> None:
         """One optimiser step."""
-        rows = torch.randint(len(self.data["labels"]), (self.batch,))
-        moments, labels, target = (
-            self.data[name][rows].to(self.device, non_blocking=True) for name in ("moments", "labels", "targets")
-        )
-        mean, std = moments.float().chunk(2, dim=1)
-        x, target = (mean + std * torch.randn_like(mean)) * SCALE, target.float()
-        t, noise = torch.rand(len(x), 1, 1, 1).to(self.device), torch.randn_like(x)
-        with torch.autocast(self.device, self.half) if self.half else nullcontext():
-            velocity, projected = self.model((1 - t) * x + t * noise, t.flatten(), labels)
-        assert projected is not None
-        denoise = ((velocity.float() - (noise - x)) ** 2).mean(dim=(1, 2, 3)).mean()
-        aligned = -(normalize(target, dim=-1) * normalize(projected.float(), dim=-1)).sum(-1).mean(1).mean()
-        loss = denoise + 0.5 * aligned
-        self.scaler.scale(loss).backward()
+        losses = [self._pass() for _ in range(self.pieces)]
         self.scaler.unscale_(self.optimiser)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.scaler.step(self.optimiser)
@@ -167,7 +168,27 @@ class EagerTraining:
             averaged = dict(self.ema.named_parameters())
             for name, parameter in self.model.named_parameters():
                 averaged[name].mul_(0.9999).add_(parameter, alpha=1 - 0.9999)
-        loss.item()
+        torch.stack(losses).sum().item()
+
+    def _pass(self) -> Tensor:
+        """Forward and backward; returns the loss, divided by the number of passes."""
+        rows = torch.randint(len(self.data["labels"]), (self.rows,))
+        seen = "targets" if self.encoder is None else "images"
+        moments, labels, target = (self.data[name][rows].to(self.device) for name in ("moments", "labels", seen))
+        if self.encoder is not None:
+            with torch.no_grad(), torch.autocast(self.device, self.half) if self.half else nullcontext():
+                target = self.encoder.tokens(target)
+        mean, std = moments.float().chunk(2, dim=1)
+        x, target = (mean + std * torch.randn_like(mean)) * SCALE, target.float()
+        t, noise = torch.rand(len(x), 1, 1, 1).to(self.device), torch.randn_like(x)
+        with torch.autocast(self.device, self.half) if self.half else nullcontext():
+            velocity, projected = self.model((1 - t) * x + t * noise, t.flatten(), labels)
+        assert projected is not None
+        denoise = ((velocity.float() - (noise - x)) ** 2).mean(dim=(1, 2, 3)).mean()
+        aligned = -(normalize(target, dim=-1) * normalize(projected.float(), dim=-1)).sum(-1).mean(1).mean()
+        loss = (denoise + 0.5 * aligned) / self.pieces
+        self.scaler.scale(loss).backward()
+        return loss.detach()
 
 
 @torch.no_grad()

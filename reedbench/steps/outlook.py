@@ -225,7 +225,9 @@ class Outlook:
 
     def _amount(self, method: str, which: str) -> Amount:
         sizes = self._sizes[method]
-        return UNKNOWN if sizes is None else Amount(getattr(sizes, which), "classes" in self.facts or self.shape is None)
+        return (
+            UNKNOWN if sizes is None else Amount(getattr(sizes, which), "classes" in self.facts or self.shape is None)
+        )
 
     def _states(self) -> Iterator[Amount]:
         for run in self.runs:

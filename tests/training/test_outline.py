@@ -11,7 +11,7 @@ from reedbench.training import outline
 
 # DiT-XL/2 at 256 pixels, which SiT-XL/2 is; DiT (arXiv:2212.09748), table 1, in multiply-adds: one is two operations.
 PUBLISHED = 118.64e9
-STOPPED = REPA.model_copy(update={"align": Schedule(shape="constant", until=3)})
+STOPPED = REPA.model_copy(update={"align": Schedule(shape="stop", start=3)})
 BACKBONE = SiTBackbone(width=16, depth=2, heads=2)
 SHAPE, TARGETS = (1, SIDE, SIDE), {"patches": (16, 6), "text": (5,)}
 

@@ -27,6 +27,13 @@ def test_on_a_cpu_nothing_is_compiled(make):
     assert trainer.shared is trainer.network
 
 
+def test_a_compiled_network_is_counted_in_smaller_pieces_at_the_same_operations(make):
+    whole, cut = make(REED), make(REED)
+    cut.compiled = True
+    assert (whole._pieces_of_counting(whole._share_of(0)), cut._pieces_of_counting(cut._share_of(0))) == (1, 8)
+    assert cut.flops(0) == whole.flops(0)
+
+
 def test_numerics_say_that_kernels_are_the_compilers_and_nothing_else():
     plain, compiled = numerics.here(), numerics.here(compiled=True)
     assert "compiled" not in plain
