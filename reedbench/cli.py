@@ -147,9 +147,15 @@ def plan(
     script: Annotated[
         bool, typer.Option("--script", help="Print the commands in order, for a box without Snakemake.")
     ] = False,
+    peak: Annotated[
+        str, typer.Option("--peak", help="Of a GPU: a device (h100, a100, h200, ...), or dense bf16 TFLOP/s.")
+    ] = "h100",
+    mfu: Annotated[
+        float, typer.Option("--mfu", min=0.001, max=1, help="Share of the peak that steps reach: an assumption.")
+    ] = 0.4,
     config: Config = paths.CONFIG,
 ) -> None:
-    """Count the jobs of a benchmark, and say what an edit trains anew; or print them as a script."""
+    """Count the jobs of a benchmark, its GPU-hours and disk, and say what an edit trains anew; or print a script."""
     from reedbench.schema import planning, retraining, runs
     from reedbench.schema.suite import load
 
@@ -158,8 +164,12 @@ def plan(
     if script:
         print(planning.script(benchmark, jobs, config), end="")
     else:
-        console.console().print(_as_rich(planning.overview(jobs)))
-        for line in [*retraining.lines(asked), *planning.walk_backs(asked)]:
+        from reedbench.steps import outlook
+
+        steps, disk, notes = outlook.overview(asked, jobs, outlook.Pace.of(peak, mfu))
+        for table in (steps, disk):
+            console.console().print(_as_rich(table))
+        for line in [*notes, *retraining.lines(asked), *planning.walk_backs(asked)]:
             console.console().print(line, markup=False)
 
 

@@ -74,6 +74,10 @@ class AbstractCodec(Plugin):
         """What is kept of some rows, of arrays as the dataset has them: that from which `batch` makes a batch."""
         raise NotImplementedError(f"codec {self.uses} does not compress")
 
+    def kept(self, facts: Facts) -> int | None:
+        """Bytes that `compressed` keeps of a row, for `reedbench plan`; None where only the rows tell."""
+        return None
+
     def drawn(self, batch: Batch, streams: Streams) -> Batch:
         """A training batch with what is drawn anew in every step; `streams` gives by name one stream per row."""
         return batch

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from reedbench.codecs import Batch, Streams
+from reedbench.codecs import Batch, Facts, Streams
 from reedbench.codecs._images import ImageCodec
 from reedbench.core import pins
 from reedbench.core.constants import IMAGE_LEVELS
@@ -99,6 +99,10 @@ class SDVAE(ImageCodec):
         if not np.isfinite(half).all():
             raise ConfigError(f"codec {self.uses}: a moment is no number, or beyond what half precision holds")
         return {MOMENTS: half, **{name: array for name, array in arrays.items() if name != "images"}}
+
+    def kept(self, facts: Facts) -> int:
+        """Mean and standard deviation of every entry of a latent in half precision, and a label."""
+        return 2 * math.prod(self.shape(facts)) * np.dtype(np.float16).itemsize + np.dtype(np.int64).itemsize
 
     def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
         """`moments` and `labels` of compressed rows; of images `x_1`, the scaled means, and `labels`."""

@@ -16,15 +16,16 @@ Precision = Literal["fp32", "bf16"]
 THEN = " then "
 
 
-def here(device: str = "cpu", *, ranks: int = 1, accumulation: int = 1) -> Numerics:
+def here(device: str = "cpu", *, ranks: int = 1, accumulation: int = 1, compiled: bool = False) -> Numerics:
     """The numerics of this process, as plain values; torch is asked where it is loaded, and not loaded for it.
 
     Args:
         device: `cpu`, or what runs on a GPU: `cuda` or its name.
         ranks: processes over which sums are split.
         accumulation: micro-batches over which they are split further.
+        compiled: whether kernels are the compiler's; said only where they are.
     """
-    found: Numerics = {"ranks": ranks, "accumulation": accumulation}
+    found: Numerics = {"ranks": ranks, "accumulation": accumulation, **({"compiled": True} if compiled else {})}
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "__version__"):  # not loaded, or just being loaded
         return found | {"device": "cpu", "cpu": cpu_model(), "threads": _threads_asked()}

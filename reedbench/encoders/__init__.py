@@ -158,6 +158,16 @@ class AbstractEncoder(Plugin):
         """
         return None
 
+    def flops(self, facts: Mapping[str, Any]) -> float | None:
+        """Floating-point operations of one representation, counted on shapes alone for `reedbench plan`.
+
+        None where they are known only once something is represented; `represent` counts them then.
+
+        Args:
+            facts: index of the dataset.
+        """
+        return None
+
     def studied(self, rows: Rows) -> Rows:
         """Rows as it shall see them in training, which representations of others that it reads are made from, too."""
         return rows

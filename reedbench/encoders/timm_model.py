@@ -70,6 +70,21 @@ class TimmModel(PublishedEncoder):
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """From the network without its values; None where timm is not installed."""
+        found = self._outlined()
+        return None if found is None else tuple(self._taken(*found).shape[1:])
+
+    def flops(self, facts: Mapping[str, Any]) -> float | None:
+        """Of the network up to its layer; None where timm is not installed."""
+        from reedbench.nn import flops
+
+        if (found := self._outlined()) is None:
+            return None
+        with flops.counter() as counter:
+            self._taken(*found)
+        return float(counter.get_total_flops())
+
+    def _outlined(self) -> tuple[Any, Any] | None:
+        """The network without its values, and an image without any; None where timm is not installed."""
         try:
             from reedbench.nn import timm_models
         except ImportError:
@@ -78,7 +93,7 @@ class TimmModel(PublishedEncoder):
 
         network = self._built(lambda: timm_models.build(self.model, self.size, device="meta"))
         side = timm_models.Preparation(network, self.size, self.resampling).size
-        return tuple(self._taken(network, torch.zeros(1, 3, side, side, device="meta")).shape[1:])
+        return network, torch.zeros(1, 3, side, side, device="meta")
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Draw and calibrate random weights, if so; then measure moments, and how much of the labels is to be seen."""

@@ -101,6 +101,21 @@ class Vit(PublishedEncoder):
         """From the settings."""
         return (self.grid**2, self.network.width) if self.output == "tokens" else (self.network.width,)
 
+    def flops(self, facts: Mapping[str, Any]) -> float | None:
+        """Of the network; None where timm is not installed."""
+        try:
+            from reedbench.nn import vision_transformers
+        except ImportError:
+            return None
+        import torch
+
+        from reedbench.nn import flops
+
+        network = vision_transformers.PublishedTransformer(self.network, self.grid, self.protocol)
+        with flops.counter() as counter, torch.no_grad():
+            network.trunk.forward_features(torch.zeros(1, 3, network.size, network.size, device="meta"))
+        return float(counter.get_total_flops())
+
     def transformer(self, device: str = "cpu") -> "PublishedTransformer":
         """The network with its weights on a device: `tokens` and `vector` take images there, in training steps too.
 

@@ -53,7 +53,7 @@ class Optimiser(Frozen):
 class Training(Frozen):
     """How every method of the benchmark is trained."""
 
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"accumulation", "threads", "segment", "save_every"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"accumulation", "compile", "threads", "segment", "save_every"})
 
     batch: int = Field(256, ge=1)
     """Global batch: rows per optimizer step over all ranks and micro-batches."""
@@ -66,8 +66,12 @@ class Training(Frozen):
     """Optimiser settings."""
     ema_decay: float = Field(0.9999, ge=0, lt=1)
     """Decay of the weight average, per step; samples come from the average."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """`bf16` runs the network under autocast; weights and losses stay fp32."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Of the network: `tf32` rounds the factors of matrix products, on GPUs alone; `bf16` runs it under autocast.
+    Weights and losses stay fp32."""
+    compile: bool = False
+    """On GPUs, let torch's compiler make kernels for the network, which rounds differently: it takes some minutes at
+    the start of every job, once per shape of a batch."""
     threads: int = Field(1, ge=1)
     """CPU threads; another number rounds differently."""
     segment: int = Field(ge=1)

@@ -285,6 +285,11 @@ def _sampling(b: Any) -> Iterator[Finding]:
         yield ("sampling", "labels"), f"{b.sampling.labels} is for samples of classes, and {b.codec.uses} asks for none"
     if b.sampling.precision == "tf32" and not b.resources.get("sample", Resources()).gpus:
         yield ("sampling", "precision"), "tf32 is for GPUs: set resources.sample.gpus, or take fp32 or bf16"
+    if not b.resources.get("train", Resources()).gpus:
+        if b.train.precision == "tf32":
+            yield ("train", "precision"), "tf32 is for GPUs: set resources.train.gpus, or take fp32 or bf16"
+        if b.train.compile:
+            yield ("train", "compile"), "has no effect on a CPU: set resources.train.gpus, or take it out"
 
 
 def _resources(b: Any) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """Whether the parts of a benchmark fit each other: every network is built, without memory, on the shapes of the data.
 
 Shapes come from the dataset, which may know them without its data, or from what `prepare` and `represent` have left.
-What nothing tells yet is not judged. Torch is imported here alone, so that only `reedbench check` waits for it.
+What nothing tells yet is not judged. Torch is imported here alone, so that only `reedbench check` and `plan` wait for
+it.
 """
 
 from collections.abc import Iterator
@@ -42,15 +43,15 @@ def check_fit(benchmark: Benchmark, document: Document) -> list[Problem]:
         return [document.problem(key, message) for key, message in _findings(benchmark)]
 
 
-def network(benchmark: Benchmark) -> Any:
+def backbone_of(benchmark: Benchmark) -> Any:
     """The backbone on the shapes of the data, without memory; None where nothing tells these yet.
 
     Raises:
         ConfigError: it does not fit the data.
     """
-    spec, facts = benchmark.spec, _facts(benchmark)
+    spec, facts = benchmark.spec, known_facts(benchmark)
     try:
-        return _network(spec.backbone, spec.codec.shape(facts), facts)
+        return network(spec.backbone, spec.codec.shape(facts), facts)
     except (Untold, NeedsValues):
         return None
     except ValueError as error:
@@ -58,7 +59,7 @@ def network(benchmark: Benchmark) -> Any:
 
 
 def _findings(benchmark: Benchmark) -> Iterator[Finding]:
-    spec, facts = benchmark.spec, _facts(benchmark)
+    spec, facts = benchmark.spec, known_facts(benchmark)
     try:
         spec.codec.check_asked(facts, spec.sampling.count, spec.sampling.streams)
     except ConfigError as error:
@@ -67,7 +68,7 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
         pass
     try:
         shape = spec.codec.shape(facts)
-        _network(spec.backbone, shape, facts)
+        network(spec.backbone, shape, facts)
     except (Untold, NeedsValues):
         return
     except (ConfigError, ValueError) as error:
@@ -76,7 +77,7 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
     for name, sampler in spec.samplers.items():
         if (misfit := sampler.misfit(shape)) is not None:
             yield ("samplers", name), misfit
-    shapes = _shapes(benchmark, facts)
+    shapes = known_shapes(benchmark, facts, stand_ins=True)
     faults: dict[str, list[str]] = {}  # methods by what is wrong with them: a patch is wrong for all in the same way
     for m, objective in spec.methods.items():
         if objective.own_step() is not None:  # nothing is built to train
@@ -85,19 +86,19 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
         if len(targets) < len(objective.encoders()):
             continue
         try:
-            learner = _learner(objective, _network(spec.backbone, shape, facts), targets)
+            built = learner(objective, network(spec.backbone, shape, facts), targets)
         except NeedsValues:
             continue
         except (ConfigError, ValueError) as error:
             faults.setdefault(str(error), []).append(m)
         else:
-            if (misfit := _misfit(benchmark, learner)) is not None:
+            if (misfit := _misfit(benchmark, built)) is not None:
                 faults.setdefault(misfit, []).append(m)
     for message, (first, *others) in faults.items():
         yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
 
 
-def _facts(benchmark: Benchmark) -> Facts:
+def known_facts(benchmark: Benchmark) -> Facts:
     """The index of the dataset, or what it says without its data."""
     try:
         provenance.require(paths.index(benchmark.data), benchmark.data_key)
@@ -106,8 +107,11 @@ def _facts(benchmark: Benchmark) -> Facts:
         return Facts(benchmark.spec.dataset.declared())
 
 
-def _shapes(benchmark: Benchmark, facts: Facts) -> Shapes:
-    """Shape of one representation per encoder, as `AbstractObjective.build` takes it, where it is known."""
+def known_shapes(benchmark: Benchmark, facts: Facts, *, stand_ins: bool = False) -> Shapes:
+    """Shape of one representation per encoder, as `AbstractObjective.build` takes it, where it is known.
+
+    With `stand_ins` others have some width, which is enough to see whether networks fit.
+    """
     spec = benchmark.spec
     shapes: Shapes = {}
     # Encoders that read others come after them.
@@ -122,12 +126,14 @@ def _shapes(benchmark: Benchmark, facts: Facts) -> Shapes:
                 known = encoder.shape(facts, shapes)
             except Untold:
                 known = None
-            if (known := known or STAND_INS.get(encoder.kind)) is not None:
+            if known is None and stand_ins:
+                known = STAND_INS.get(encoder.kind)
+            if known is not None:
                 shapes[name] = known
     return shapes
 
 
-def _network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
+def network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
     """A network whose parameters have shapes and no memory."""
     with _without_memory():
         return backbone.build(shape, facts)
@@ -142,10 +148,10 @@ def _misfit(benchmark: Benchmark, learner: Any) -> str | None:
     return reason
 
 
-def _learner(objective: Any, network: Any, targets: Shapes) -> Any:
+def learner(objective: Any, backbone: Any, targets: Shapes) -> Any:
     """Build a learner; its parameters on `meta` take no values."""
     with _without_memory():
-        return objective.build(network, targets, lambda name: seeds.stream("check", name))
+        return objective.build(backbone, targets, lambda name: seeds.stream("check", name))
 
 
 @contextmanager

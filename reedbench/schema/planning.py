@@ -1,9 +1,7 @@
 """All jobs of a benchmark in an order that works: what Snakemake would run, as plain commands."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import MissingArtefact
@@ -115,11 +113,3 @@ def script(b: str, work: list[Job], config: str) -> str:
         f"# All steps of benchmark {b}, in order. Run it again after a stop: what is done is skipped.",
     ]
     return "\n".join([*head, "set -e", *lines]) + "\n"
-
-
-def overview(work: list[Job]) -> list[list[str]]:
-    """Rows of a table: step, number of jobs, how many are already done."""
-    total = Counter(job.verb for job in work)
-    done = Counter(job.verb for job in work if Path(job.done).exists())
-    rows = [[verb, str(total[verb]), str(done[verb])] for verb in total]
-    return [["step", "jobs", "outputs there"], *rows, ["all", str(sum(total.values())), str(sum(done.values()))]]

@@ -136,7 +136,7 @@ def _model(published: Published) -> str:
 
 
 def _network(benchmark: Benchmark) -> Any:
-    network = fitting.network(benchmark)
+    network = fitting.backbone_of(benchmark)
     if network is None:
         raise ConfigError(
             f"{benchmark.name}: the shapes of its data are not known yet: prepare them "

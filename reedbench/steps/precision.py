@@ -14,6 +14,19 @@ AMPERE = (8, 0)  # compute capability: the first GPUs with TF32 and bfloat16
 def precise(precision: str, device: str, key: str) -> Iterator[None]:
     """Networks that are called in the block compute in `fp32`, `tf32` (products alone) or `bf16` (autocast).
 
+    `key` names the setting in the error.
+
+    Raises:
+        ConfigError: the device cannot do it.
+    """
+    with products(precision, device, key), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+@contextmanager
+def products(precision: str, device: str, key: str) -> Iterator[None]:
+    """Whatever is left to float32 in the block is multiplied in it, or with factors in TF32 where that is asked for.
+
     `key` names the setting in the error. On a GPU `fp32` means it: convolutions too, to which torch gives TF32.
 
     Raises:
@@ -24,11 +37,10 @@ def precise(precision: str, device: str, key: str) -> Iterator[None]:
     if precision != "fp32" and device == "cuda" and (found := torch.cuda.get_device_capability()) < AMPERE:
         name, word = torch.cuda.get_device_name(), ".".join(map(str, found))
         raise ConfigError(f"{key}: {name} (compute capability {word}) has no {precision}, which 8.0 brought; use fp32")
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = precision == "tf32"
+    matmul, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, convolutions.allow_tf32
+    matmul.allow_tf32 = convolutions.allow_tf32 = precision == "tf32"
     try:
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            yield
+        yield
     finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
+        matmul.allow_tf32, convolutions.allow_tf32 = before

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact, unknown
+from reedbench.report import speeds
 from reedbench.report.digest import Digest, digest
 from reedbench.report.notes import notes
 from reedbench.report.paired import difference
@@ -30,6 +31,8 @@ def summary(benchmark: Benchmark, *, cache: bool) -> tuple[list[list[list[str]]]
     lines.append(f"table    {table_file(benchmark.name, None, cache=bool(origin))} (.md, .tex)")
     pictures = [figure(benchmark.name, name, ".png") for name in reports.figures(benchmark)]
     lines += [f"figure   {picture} (.pdf, .svg, .csv)" for picture in pictures]
+    labels = {method: found.label(method) for method in found.facts["methods"]}
+    lines += [f"speed    {line}" for line in speeds.lines(found.source.curves, labels)]
     return tables, [*lines, origin or _costs(benchmark)]
 
 

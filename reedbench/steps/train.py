@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from reedbench.core import paths, provenance, seeds
+from reedbench.core import devices, paths, provenance, seeds
 from reedbench.core.clock import Stopwatch
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, place_outside
@@ -17,6 +17,7 @@ from reedbench.schema.runs import Run
 from reedbench.steps import imported
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned, weights_of
+from reedbench.steps.precision import products
 from reedbench.training.checkpoint import Store
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks, joined
@@ -40,7 +41,8 @@ def train(run: Run, arguments: Namespace) -> Made | None:
             return _converted(run, arguments) if ranks.first else None
     device = device_of(run.benchmark, "train")
     torch.set_num_threads(run.benchmark.spec.train.threads)
-    with joined(device) as ranks:
+    precision = run.benchmark.spec.train.precision
+    with joined(device) as ranks, products(precision, device, f"{run.benchmark.name}: train.precision"):
         ranks.lead(lambda: _put_recipe(run, allowed=not arguments.expect))
         trainer, inputs = build(run, ranks)
         segment = plan(run, arguments.segment)
@@ -57,7 +59,12 @@ def train(run: Run, arguments: Namespace) -> Made | None:
         device_seconds=device_seconds,
         cpu_seconds=cpu_seconds,
         seeds=[run.seed],
-        notes={"run_costs": trained.costs, "key": segment.key, "ranks": ranks.world},
+        notes={
+            "run_costs": trained.costs,
+            "key": segment.key,
+            "ranks": ranks.world,
+            "peak_flops": devices.peak(torch.cuda.get_device_name()) if device == "cuda" else None,
+        },
         numerics=trained.numerics,
     )
 

@@ -19,6 +19,7 @@ from reedbench.training.ranks import Ranks
 
 COUNTS = ("step", "samples_seen")
 RATE = "samples_per_second"
+MFU = "mfu"
 COSTS = ("device_seconds", "cpu_seconds", "flops")
 
 
@@ -29,7 +30,8 @@ class Journal:
     `pending` holds the per-step values since the last row, so that a resumed curve has the same rows; `since` is the
     device time at which that row was closed. Costs are those of all ranks together; `rates` are the floating-point
     operations of the first step of every phase that was entered, by that step. The rate of a row is that of
-    one rank, by its device-seconds.
+    one rank, by its device-seconds. Its `mfu` is the share of what its devices could have done at most meanwhile, where
+    that is known; counted are the operations that stand in `flops`.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -46,9 +48,16 @@ class Journal:
 class Curve:
     """Collects values step by step without waiting for the device, and turns them into rows."""
 
-    def __init__(self, journal: Journal, order: Order, ranks: Ranks, phases: Sequence[int] = (0,)) -> None:
-        """With the first steps of the run's phases, which differ in cost."""
-        self.journal, self.order, self.ranks, self.phases = journal, order, ranks, phases
+    def __init__(
+        self,
+        journal: Journal,
+        order: Order,
+        ranks: Ranks,
+        phases: Sequence[int] = (0,),
+        peak: float | None = None,
+    ) -> None:
+        """With the first steps of the run's phases, which differ in cost, and the FLOP/s of a rank's device at most."""
+        self.journal, self.order, self.ranks, self.phases, self.peak = journal, order, ranks, phases, peak
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
         self.entered: int | None = None
         self.watch = Stopwatch.start()
@@ -111,12 +120,15 @@ class Curve:
         names = dict.fromkeys(name for values in pending for name in values if name != "step")
         found = {name: [values[name] for values in pending if name in values] for name in names}
         means = {name: sum(values) / len(values) for name, values in found.items()}
-        seconds = (self.journal.costs["device_seconds"] - self.journal.since) / self.ranks.world
+        device_seconds = max(self.journal.costs["device_seconds"] - self.journal.since, 1e-9)
         seen = self.order.seen(step)
-        rate = (seen - self.order.seen(step - len(pending))) / max(seconds, 1e-9)
+        speed = {RATE: (seen - self.order.seen(step - len(pending))) / device_seconds * self.ranks.world}
+        if self.peak is not None:
+            done = sum(self._flops(int(values["step"]) - 1) for values in pending)
+            speed[MFU] = done / device_seconds / self.peak
         self.journal.since = self.journal.costs["device_seconds"]
         counts = {"step": float(step), "samples_seen": float(seen)}
-        row = {**counts, **means, RATE: rate, **self.journal.costs}
+        row = {**counts, **means, **speed, **self.journal.costs}
         self.journal.rows.append(row)
         self.journal.pending = []
         return row
@@ -125,13 +137,14 @@ class Curve:
 def as_csv(rows: list[dict[str, float]], terms: Iterable[str] = ()) -> str:
     """Rows as CSV text with full precision; whole numbers without a point; loss terms in alphabetical order.
 
-    `terms` have a column in any case. A cell is empty where a term was not computed.
+    `terms` have a column in any case. A cell is empty where a term was not computed, and `mfu` where nobody knows what
+    the device can do.
     """
     if not rows:
         return ""
-    names = sorted({*terms, *(name for row in rows for name in row)} - {*COUNTS, RATE, *COSTS})
+    names = sorted({*terms, *(name for row in rows for name in row)} - {*COUNTS, RATE, MFU, *COSTS})
     file = text.StringIO()
-    writer = csv.DictWriter(file, [*COUNTS, *names, RATE, *COSTS], lineterminator="\n")
+    writer = csv.DictWriter(file, [*COUNTS, *names, RATE, MFU, *COSTS], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: int(v) if name in COUNTS else repr(v) for name, v in row.items()})

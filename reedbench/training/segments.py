@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from reedbench.core import divided, faults, interruption, io, numerics, stores
+from reedbench.core import devices, divided, faults, interruption, io, numerics, stores
 from reedbench.core.console import Track, say
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact, Paused
 from reedbench.core.numerics import Numerics
@@ -23,7 +23,7 @@ from reedbench.training.checkpoint import KEPT_WHILE_TRAINING, Record, Store, pu
 from reedbench.training.saving import Saver, copied, is_large, saving
 from reedbench.training.trainer import GRADIENT, Trainer
 
-QUIET = (*curve.COUNTS, GRADIENT, curve.RATE, *curve.COSTS)  # columns that progress does not show
+QUIET = (*curve.COUNTS, GRADIENT, *curve.COSTS)  # columns that progress does not show
 UNDER = "numerics"  # in a state's journal and in a record: which steps were trained under which
 
 
@@ -104,7 +104,9 @@ def train_segment(trainer: Trainer, store: Store, segment: Segment) -> Trained:
         RunAgain: another process trains this run.
     """
     ranks = trainer.ranks
-    here = numerics.here(trainer.device, ranks=ranks.world, accumulation=trainer.settings.accumulation)
+    here = numerics.here(
+        trainer.device, ranks=ranks.world, accumulation=trainer.settings.accumulation, compiled=trainer.compiled
+    )
     work = Session(trainer, store, segment, here)
     with ExitStack() as held:
 
@@ -186,7 +188,7 @@ def _advance(work: Session) -> None:
     trainer, segment, journal = work.trainer, work.segment, work.journal
     ranks, last_state = trainer.ranks, work.begin
     trainer.settle_gradients()
-    counted = curve.Curve(journal, trainer.order, ranks, trainer.phases)
+    counted = curve.Curve(journal, trainer.order, ranks, trainer.phases, devices.peak(work.here["device"]))
     events = work.store.events if ranks.first else None
     with (
         interruption.deferred(),

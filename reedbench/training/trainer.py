@@ -18,7 +18,7 @@ from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
 from reedbench.nn import flops
 from reedbench.nn.adamw import AdamW
-from reedbench.nn.learner import PARTNERS, Batch, Learner
+from reedbench.nn.learner import PARTNERS, WHOLE, Batch, Learner
 from reedbench.schema.benchmark import Training
 from reedbench.training.ahead import Ahead
 from reedbench.training.checkpoint import restore
@@ -101,7 +101,9 @@ class Trainer:
         self.ahead = Ahead(self._drawn, AHEAD if self.device == "cuda" else 0, self._alike)
         self._check_batch()
         self.network = learner.network.to(self.device).train()
-        self.shared: nn.Module = Summed(self.network) if ranks.world > 1 else self.network
+        self.compiled = settings.compile and self.device == "cuda"
+        called = torch.compile(self.network) if self.compiled else self.network
+        self.shared: nn.Module = Summed(called) if ranks.world > 1 else called
         self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         self.average = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         self.others = LookedUp(self.network, self.average, None if teacher is None else teacher.to(self.device))
@@ -203,11 +205,24 @@ class Trainer:
         if begin not in self._known:
             with self._untouched():
                 with flops.counter() as counter:
-                    self._backward(self._share_of(begin), begin, self.network, ())
+                    share = self._share_of(begin)
+                    self._backward(share, begin, self.network, (), self._pieces_of_counting(share))
                 idle = tuple(name for name, parameter in self.parameters.items() if parameter.grad is None)
             total = self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64))
             self._known[begin] = Phase(float(total), idle)
         return self._known[begin]
+
+    def _pieces_of_counting(self, share: Share) -> int:
+        """Micro-batches of a pass that is counted: as in training, but more of them if the network is compiled there.
+
+        Its own kernels, which are counted, keep more of a pass in memory than the compiler's do.
+        """
+        pieces = self.settings.accumulation
+        if not self.compiled or self.learner.group == WHOLE:
+            return pieces
+        rows, group = len(next(iter(share.batch.values()))), self.learner.group
+        finer = (pieces * n for n in (8, 4, 2))
+        return next((n for n in finer if rows % (n * group) == 0), pieces)
 
     def _alike(self, step: int, other: int) -> bool:
         """Whether all steps from one to another compute the same terms: rows of the last can be drawn at the first."""
@@ -271,11 +286,16 @@ class Trainer:
         """In memory from which a GPU can copy while it computes."""
         return {name: tensor.pin_memory() for name, tensor in batch.items()} if self.device == "cuda" else batch
 
-    def _backward(self, share: Share, step: int, network: nn.Module, idle: tuple[str, ...]) -> dict[str, Tensor]:
-        """Add up the gradients of the share; returns every term, divided by its weight over the global batch."""
+    def _backward(
+        self, share: Share, step: int, network: nn.Module, idle: tuple[str, ...], pieces: int | None = None
+    ) -> dict[str, Tensor]:
+        """Add up the gradients of the share; returns every term, divided by its weight over the global batch.
+
+        It is cut into `train.accumulation` micro-batches, or into `pieces`.
+        """
         values: dict[str, Any] = dict.fromkeys(share.whole, 0)
         seen = dict.fromkeys(share.own, 0.0)
-        pieces, rows = self.settings.accumulation, len(next(iter(share.batch.values())))
+        pieces, rows = pieces or self.settings.accumulation, len(next(iter(share.batch.values())))
         for i in range(pieces):
             chosen, last = part(rows, i, pieces), i == pieces - 1
             piece = {name: tensor[chosen] for name, tensor in share.batch.items()}
@@ -315,6 +335,6 @@ class Trainer:
             raise ValueError("the objective's terms go around the network that they are given: gradients stay apart")
 
     def _precision(self) -> Any:
-        if self.settings.precision == "fp32":
+        if self.settings.precision != "bf16":
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)

@@ -87,6 +87,16 @@ CASES = {
         "samplers.ode",
         ["corrector: heun needs a last step without noise"],
     ),
+    "a training precision that the CPU does not have": (
+        put("train/precision", "tf32"),
+        "train.precision",
+        ["tf32 is for GPUs", "resources.train.gpus"],
+    ),
+    "a compiler for GPUs on a CPU": (
+        put("train/compile", True),
+        "train.compile",
+        ["has no effect on a CPU", "resources.train.gpus"],
+    ),
     "a GPU for metrics that compare few numbers": (
         put("resources/evaluate", {"gpus": 1}),
         "resources.evaluate.gpus",

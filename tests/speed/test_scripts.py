@@ -15,6 +15,9 @@ GUIDES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.
 # Arguments, in which {config} is the folder of the tiny benchmark, and what the script says in the end.
 SCRIPTS = {
     "train_step.py": ("--config {config} --benchmark tiny --method reed --pairs 1 --steps 2", r"ratio ours/bare"),
+    "against_eager.py": ("--patch 8 --batch 2 --pairs 1 --steps 1 --samples 1 --sampling-steps 1 --sampling-pairs 1",
+                         r"(?s)training step: eager/ours median .*1 steps: eager/ours median"),
+    "image_networks.py": ("vit --images 1 --depth 1", r"vit dinov2-vit-b bf16: deviation"),
     "run_plan.py": ("tiny --workers 2", r"(?s)train: .*plot: "),
     "large_dag.py": ("--runs 3", r"3 +\d+ +-n"),
     "batches_ahead.py": ("--rows 256 --steps 2 --width 8", r"and tokens +8 +32 +[\d.]+ +\d"),

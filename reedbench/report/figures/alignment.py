@@ -15,8 +15,8 @@ COLUMNS, PANEL = 3, 5.2  # panels per row; centimetres
 MARKS = 5  # markers per line
 DENOISE = "denoise"
 # Numbers that a curve holds beside loss terms and one-off costs.
-OTHER = {"step", "samples_seen", "samples_per_second", "device_seconds", "cpu_seconds", "flops", "gradient_norm",
-         "seed", "params"}  # fmt: skip
+OTHER = {"step", "samples_seen", "samples_per_second", "mfu", "device_seconds", "cpu_seconds", "flops",
+         "gradient_norm", "seed", "params"}  # fmt: skip
 COSINE = "cosine"  # kind of a term that is shown without its minus
 
 

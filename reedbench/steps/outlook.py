@@ -1,0 +1,319 @@
+"""What a benchmark will take, before it is run: device-hours and disk, from shapes alone.
+
+What nothing tells yet is said to be unknown, and a sum over it is `at least`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reedbench.core import devices, paths, provenance
+from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.domains.rows import TRAIN
+from reedbench.schema import fitting
+from reedbench.schema.planning import Job
+from reedbench.schema.runs import Benchmark, Run
+from reedbench.training import outline
+from reedbench.training.checkpoint import KEPT_WHILE_TRAINING
+
+LIGHT = ("fetch", "prepare", "tabulate", "plot")  # steps without networks
+HALF, FULL, COUNT = 2, 4, 8  # bytes of a number: in representations, in weights, of a label
+CLASSES = 1  # where nobody knows yet: looking up a label is no operation
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A sum of which a part may not be known."""
+
+    known: float = 0.0
+    complete: bool = True
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.known + other.known, self.complete and other.complete)
+
+    def times(self, factor: float) -> "Amount":
+        """So many of it."""
+        return Amount(self.known * factor, self.complete)
+
+    def said(self, words: Callable[[float], str]) -> str:
+        """In words: `unknown`, or `at least` what is known."""
+        if not self.known and not self.complete:
+            return "unknown"
+        return words(self.known) if self.complete else f"at least {words(self.known)}"
+
+
+UNKNOWN = Amount(complete=False)
+
+
+def added(amounts: Iterable[Amount]) -> Amount:
+    """Their sum."""
+    return sum(amounts, Amount())
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a device is taken to be: its peak, what that is called, and the share of it that is reached."""
+
+    peak: float
+    device: str
+    mfu: float
+
+    @classmethod
+    def of(cls, peak: str, mfu: float) -> "Pace":
+        """From the words of a command: a device, or TFLOP/s.
+
+        Raises:
+            ConfigError: there is no such device.
+        """
+        if (found := devices.peak(peak)) is not None:
+            return cls(found, peak.lower(), mfu)
+        try:
+            number = float(peak)
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise ConfigError(f"--peak {peak}: give TFLOP/s, or one of {', '.join(devices.PEAKS)}")
+        return cls(number * 1e12, "as given", mfu)
+
+    def hours(self, flops: float) -> float:
+        """Of one device."""
+        return flops / (self.peak * self.mfu) / 3600
+
+
+class Outlook:
+    """Floating-point operations and bytes of a benchmark's table and figures."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark, self.spec, self.suite = benchmark, benchmark.spec, benchmark.suite
+        self.facts = fitting.known_facts(benchmark)
+        self.shapes = fitting.known_shapes(benchmark, self.facts)
+
+    @cached_property
+    def rows(self) -> int | None:
+        """Of the training split."""
+        return dict(self.facts).get("splits", {}).get(TRAIN)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...] | None:
+        """Of what the backbone models, where all rows have one."""
+        try:
+            shape = self.spec.codec.shape(self.facts)
+        except (fitting.Untold, ConfigError):
+            return None
+        return None if min(shape) < 0 else tuple(shape)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Of the table."""
+        return list(self.benchmark.runs(self.benchmark.shown()))
+
+    @cached_property
+    def _backbone_facts(self) -> Mapping[str, Any]:
+        return fitting.Facts({"classes": CLASSES, **self.facts})
+
+    def _targets(self, objective: Any) -> dict[str, tuple[int, ...]] | None:
+        found = {name: self.shapes[name] for name in objective.encoders() if name in self.shapes}
+        return found if len(found) == len(objective.encoders()) else None
+
+    def _learner(self, method: str) -> tuple[Any, dict[str, tuple[int, ...]]] | None:
+        """A learner without memory and the shapes of its targets, where both are known."""
+        objective = self.spec.methods[method]
+        targets = self._targets(objective)
+        try:
+            shape = self.spec.codec.shape(self.facts)
+            if targets is None:
+                return None
+            backbone = fitting.network(self.spec.backbone, shape, self._backbone_facts)
+            return fitting.learner(objective, backbone, targets), targets
+        except (fitting.Untold, fitting.NeedsValues, ConfigError, ValueError):
+            return None
+
+    def operations(self) -> dict[str, Amount]:
+        """By the output that says that a job is done; jobs that are absent are not known, or light."""
+        found: dict[str, Amount] = {}
+        for run in self.runs:
+            for i, receipt in enumerate(run.receipts):
+                found[receipt] = self._training(run, *self.benchmark.span(i))
+        for cell in self.benchmark.cells(self.benchmark.shown()):
+            found[cell.samples] = self._evaluation.times(self.spec.sampling.count * cell.drawer.nfe())
+        for name in self._kept_encoders():
+            folder = paths.representation(self.benchmark.dataset, name)
+            found[paths.index(folder)] = self._times_rows(self._encoding(name))
+        return found
+
+    def _training(self, run: Run, start: int, stop: int) -> Amount:
+        phases = self._phases.get(run.method)
+        if phases is None:
+            return UNKNOWN
+        begins = sorted(phases)
+        total = Amount()
+        for begin, end in zip(begins, [*begins[1:], math.inf], strict=True):
+            total += Amount(phases[begin]).times(max(0, min(stop, end) - max(start, begin)))
+        online = added(self._encoding(name) for name in run.online.values())
+        return total + online.times(self.spec.train.batch * (stop - start))
+
+    @cached_property
+    def _phases(self) -> dict[str, dict[int, float] | None]:
+        """Operations of a step of every phase, by method."""
+        found: dict[str, dict[int, float] | None] = {}
+        for method in self.benchmark.shown():
+            built = None if self.shape is None else self._learner(method)
+            try:
+                found[method] = built and outline.phases(built[0], self.shape, built[1], self.spec.train)
+            except (RuntimeError, TypeError, ValueError, KeyError):  # a loss that looks at values
+                found[method] = None
+        return found
+
+    @cached_property
+    def _evaluation(self) -> Amount:
+        """Of the network, for one sample."""
+        if self.shape is None:
+            return UNKNOWN
+        try:
+            backbone = fitting.network(self.spec.backbone, self.shape, self._backbone_facts)
+            return Amount(outline.evaluation(backbone, self.shape))
+        except (fitting.Untold, fitting.NeedsValues, ConfigError, RuntimeError, TypeError, ValueError):
+            return UNKNOWN
+
+    def _encoding(self, filed: str) -> Amount:
+        """Of one representation."""
+        counted = self.suite.encoder(self.benchmark.dataset, filed).flops(self.facts)
+        return UNKNOWN if counted is None else Amount(counted)
+
+    def _kept_encoders(self) -> list[str]:
+        return list(dict.fromkeys(filed for run in self.runs for filed in run.cached.values()))
+
+    def _times_rows(self, each: Amount) -> Amount:
+        return UNKNOWN if self.rows is None else each.times(self.rows)
+
+    def disk(self) -> list[tuple[str, Amount, list[str]]]:
+        """What is kept in the end, what lies where: (what, bytes, folders)."""
+        benchmark, d = self.benchmark, self.benchmark.dataset
+        found = [("data set", self._times_rows(self._row), [benchmark.data])]
+        if benchmark.latents is not None:
+            kept = self.spec.codec.kept(self.facts) if self.shape is not None else None
+            each = UNKNOWN if kept is None else Amount(kept)
+            found.append(("latents", self._times_rows(each), [benchmark.latents]))
+        for name in self._kept_encoders():
+            each = self._representation(name)
+            found.append((f"representations: {name}", self._times_rows(each), [paths.representation(d, name)]))
+        found += [
+            ("training states, the last of each run", added(self._states()), [str(r.store.states) for r in self.runs]),
+            ("weights at save points", added(self._weights()), [run.folder for run in self.runs]),
+            ("samples", self._samples(), [cell.samples for cell in benchmark.cells(benchmark.shown())]),
+        ]
+        return found
+
+    @property
+    def _row(self) -> Amount:
+        """Bytes of a row of images as it is without compression."""
+        images = dict(self.facts).get("shapes", {}).get("images")
+        return UNKNOWN if images is None else Amount(math.prod(images) + COUNT)
+
+    def _representation(self, filed: str) -> Amount:
+        name = next(name for run in self.runs for name, other in run.cached.items() if other == filed)
+        shape = self.shapes.get(name, (-1,))
+        return UNKNOWN if min(shape) < 0 else Amount(HALF * math.prod(shape))
+
+    @cached_property
+    def _sizes(self) -> dict[str, outline.Sizes | None]:
+        built = {method: self._learner(method) for method in self.benchmark.shown()}
+        return {method: one and outline.sizes(one[0]) for method, one in built.items()}
+
+    def _amount(self, method: str, which: str) -> Amount:
+        sizes = self._sizes[method]
+        return (
+            UNKNOWN if sizes is None else Amount(getattr(sizes, which), "classes" in self.facts or self.shape is None)
+        )
+
+    def _states(self) -> Iterator[Amount]:
+        for run in self.runs:
+            yield self._amount(run.method, "state")
+
+    def _weights(self) -> Iterator[Amount]:
+        points = sum(len(self.benchmark.save_points(i)) for i in range(self.benchmark.segments))
+        for run in self.runs:
+            yield self._amount(run.method, "weights").times(points)
+
+    def _samples(self) -> Amount:
+        cells = len(self.benchmark.cells(self.benchmark.shown()))
+        return self._row.times(self.spec.sampling.count * cells)
+
+    def while_training(self) -> Amount:
+        """Of the states of one run at most: those that are kept, and the one that is being written."""
+        largest = max((self._amount(run.method, "state") for run in self.runs), key=lambda one: one.known)
+        return largest.times(KEPT_WHILE_TRAINING + 1)
+
+
+def overview(benchmark: Benchmark, jobs: list[Job], pace: Pace) -> tuple[list[list[str]], list[list[str]], list[str]]:
+    """Rows of two tables, of steps and of disk, and lines to print below them."""
+    found = Outlook(benchmark)
+    operations = found.operations()
+    rows = [["step", "jobs", "there", "FLOPs", "GPU-hours", "to come", "hours spent"]]
+    totals, spent_in_all = [Amount(), Amount()], 0.0
+    for verb in dict.fromkeys(job.verb for job in jobs):
+        mine = [job for job in jobs if job.verb == verb]
+        there = [job for job in mine if Path(job.done).exists()]
+        every, left = (
+            added(operations.get(job.done, UNKNOWN) for job in some)
+            for some in (mine, [job for job in mine if job not in there])
+        )
+        spent = sum(_hours(job.done) for job in there)
+        spent_in_all += spent
+        counts = [verb, str(len(mine)), str(len(there))]
+        on_gpu = verb not in LIGHT and benchmark.resources(verb).gpus > 0
+        hours = [every, left] if on_gpu else [Amount(), Amount()]
+        totals = [a + b for a, b in zip(totals, hours, strict=True)]
+        words = [x.said(lambda f: f"{pace.hours(f):.3g}") for x in hours] if on_gpu else ["", ""]
+        rows.append([*counts, "" if verb in LIGHT else every.said("{:.2g}".format), *words, f"{spent:.3g}"])
+    done = sum(int(row[2]) for row in rows[1:])
+    words = [x.said(lambda f: f"{pace.hours(f):.3g}") for x in totals]
+    rows.append(["all", str(len(jobs)), str(done), "", *words, f"{spent_in_all:.3g}"])
+    return rows, _disk_rows(found), _notes(found, pace)
+
+
+def _disk_rows(found: Outlook) -> list[list[str]]:
+    kept = found.disk()
+    rows = [[what, amount.said(size_words), size_words(_size(folders))] for what, amount, folders in kept]
+    here = _size(folder for *_, folders in kept for folder in folders)
+    rows.append(["all", added(amount for _, amount, _ in kept).said(size_words), size_words(here)])
+    return [["kept", "in the end", "here now"], *rows]
+
+
+def _notes(found: Outlook, pace: Pace) -> Iterator[str]:
+    spec = found.spec
+    yield (
+        f"GPU-hours assume {100 * pace.mfu:.0f} % (--mfu) of {pace.peak / 1e12:.4g} TFLOP/s (--peak: {pace.device}, "
+        "dense bf16): neither was measured. Steps that ask for no GPU have none. Hours spent are those of all devices "
+        "on what is there."
+    )
+    if found.benchmark.resources("train").gpus and spec.train.precision != "bf16":
+        yield f"train.precision is {spec.train.precision}: in bf16, for which the peak holds, products are faster"
+    if spec.codec.compresses:
+        yield "sample: the network's operations; what decoding takes is not counted"
+    size = found.while_training().said(size_words)
+    yield f"while a run trains, its states take {size}; images are counted as they are, and kept compressed or smaller"
+
+
+def _hours(done: str) -> float:
+    try:
+        return float(provenance.cost(done)["device_seconds"]) / 3600
+    except (MissingArtefact, KeyError, TypeError):
+        return 0.0
+
+
+def _size(folders: Iterable[str]) -> int:
+    """Bytes of all files below, each counted once under whatever names it has."""
+    files = (file for folder in dict.fromkeys(folders) for file in Path(folder).rglob("*") if file.is_file())
+    return sum({(found.st_dev, found.st_ino): found.st_size for found in (file.stat() for file in files)}.values())
+
+
+def size_words(size: float) -> str:
+    """`1.2 GB`."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    power = min(int(math.log10(size)) // 3, 5)
+    return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"

@@ -1,0 +1,113 @@
+"""What `reedbench plan` says of a benchmark before anything of it is there, and afterwards."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reedbench.core.errors import ConfigError
+from reedbench.schema import runs, suite
+from reedbench.schema.planning import jobs
+from reedbench.steps import outlook
+from reedbench.steps.outlook import Amount, Pace
+
+PACE = Pace.of("1", 0.5)  # TFLOP/s
+ROWS = 1797 - 360
+
+
+def told(edit=lambda text: text):
+    """Rows of both tables by their names, and the lines below, of the tiny benchmark after an edit."""
+    file = Path("config/benchmarks/tiny.yaml")
+    file.write_text(edit(file.read_text()))
+    suite.load.cache_clear()
+    tiny = runs.benchmark(suite.load(), "tiny")
+    steps, disk, notes = outlook.overview(tiny, jobs(tiny), PACE)
+    return (*({row[0]: dict(zip(table[0], row, strict=True)) for row in table} for table in (steps, disk)), list(notes))
+
+
+def on_gpus(text: str) -> str:
+    return text + "resources: {train: {gpus: 1}, sample: {gpus: 1}}\n"
+
+
+def test_before_anything_is_there_all_that_shapes_tell_is_said(workspace):
+    steps, disk, notes = told(on_gpus)
+    tiny = runs.benchmark(suite.load(), "tiny")
+    found = outlook.Outlook(tiny)
+    operations = found.operations()
+    trained = sum(operations[receipt].known for run in found.runs for receipt in run.receipts)
+    assert float(steps["train"]["GPU-hours"]) == pytest.approx(trained / 5e11 / 3600, rel=1e-2)
+    assert steps["train"]["GPU-hours"] == steps["train"]["to come"]
+    assert (steps["train"]["jobs"], steps["train"]["there"]) == ("6", "0")
+    cell = tiny.cells(["sit"])[0]
+    assert operations[cell.samples].known == 64 * 2 * found._evaluation.known
+    assert steps["represent"]["FLOPs"] == steps["evaluate"]["FLOPs"] == "unknown"
+    assert steps["prepare"]["FLOPs"] == ""
+    assert disk["data set"]["in the end"] == outlook.size_words(ROWS * (64 + 8))
+    assert disk["representations: patches"]["in the end"] == outlook.size_words(ROWS * 16 * 16 * 2)
+    assert disk["samples"]["in the end"] == outlook.size_words(6 * 64 * (64 + 8))
+    assert any("50 % (--mfu) of 1 TFLOP/s" in line and "neither was measured" in line for line in notes)
+
+
+def test_without_gpus_there_are_operations_and_no_gpu_hours(workspace):
+    steps, _, _ = told()
+    assert steps["train"]["FLOPs"] not in ("", "unknown")
+    assert steps["train"]["GPU-hours"] == ""
+
+
+def test_what_is_there_is_no_more_to_come_and_has_its_size(workspace):
+    receipt = Path("results/runs/tiny/sit/seed0/segment-0.json")
+    receipt.parent.mkdir(parents=True)
+    receipt.write_text("{}")
+    (folder := receipt.parent / "segment-0").mkdir()
+    (folder / "weights").write_bytes(b"x" * 5000)
+    (folder / "again").hardlink_to(folder / "weights")
+    receipt.with_name("segment-0.json.prov.json").write_text(json.dumps({"device_seconds": 7200}))
+    steps, disk, _ = told(on_gpus)
+    assert float(steps["train"]["to come"]) < float(steps["train"]["GPU-hours"])
+    assert steps["train"]["there"] == "1"
+    assert disk["weights at save points"]["here now"].startswith("5.")
+
+
+def test_a_target_of_unknown_width_leaves_its_methods_unknown(workspace, monkeypatch):
+    from reedbench.encoders.caption_and_image import CaptionAndImage
+
+    monkeypatch.setattr(CaptionAndImage, "shape", lambda *_: None)
+    steps, disk, _ = told(on_gpus)
+    assert steps["train"]["GPU-hours"].startswith("at least ")
+    assert steps["all"]["to come"].startswith("at least ")
+    assert disk["representations: caption"]["in the end"] == "unknown"
+    assert disk["all"]["in the end"].startswith("at least ")
+
+
+def test_proteins_are_unknown_until_training_counts_them(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    chains = runs.benchmark(suite.load(), "chains")
+    steps, _, _ = outlook.overview(chains, jobs(chains), PACE)
+    assert {row[0]: row[3] for row in steps}["train"] == "unknown"
+
+
+def test_fp32_on_a_gpu_is_said_to_be_slower_than_the_peak_holds_for(workspace):
+    assert any("train.precision is fp32" in line for line in told(on_gpus)[2])
+
+
+@pytest.mark.parametrize("peak", ["h300", "0", "nan", "inf", "-1"])
+def test_a_peak_is_a_device_or_a_number(peak):
+    with pytest.raises(ConfigError, match=r"--peak .*: give TFLOP/s, or one of .*h100"):
+        Pace.of(peak, 0.4)
+    assert Pace.of("H200", 0.5).hours(989e12 * 1800) == pytest.approx(1)
+
+
+def test_unknown_parts_of_a_sum_are_said():
+    assert (Amount(2.0) + outlook.UNKNOWN).said(str) == "at least 2.0"
+    assert outlook.UNKNOWN.times(3).said(str) == "unknown"
+    assert Amount(0.0).said(str) == "0.0"
+
+
+def test_the_command_prints_it(workspace, monkeypatch, capsys):
+    from reedbench import cli
+
+    monkeypatch.setattr("sys.argv", ["reedbench", "plan", "tiny", "--peak", "h200", "--mfu", "0.5"])
+    assert cli.main() == 0
+    out = capsys.readouterr().out
+    assert "50 % (--mfu) of 989 TFLOP/s (--peak: h200, dense bf16)" in out
+    assert "weights at save points" in out
