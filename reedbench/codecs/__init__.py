@@ -70,6 +70,11 @@ class AbstractCodec(Plugin):
             length: to which rows of different lengths are padded; the longest of them if it is not given.
         """
 
+    @property
+    def cpu_threads(self) -> int:
+        """Threads with which it compresses on a CPU: another number rounds differently."""
+        return 1
+
     def compressed(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of some rows, of arrays as the dataset has them: that from which `batch` makes a batch."""
         raise NotImplementedError(f"codec {self.uses} does not compress")

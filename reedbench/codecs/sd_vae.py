@@ -1,8 +1,9 @@
 """Latents of Stable Diffusion's autoencoder, on which SiT, REPA and REED train. Rombach et al. 2022, arXiv:2112.10752.
 
-Images are encoded once, by the step `compress`, to the moments of the posterior: mean and standard deviation, in half
-precision and without a scale, as REPA keeps them. Every training step draws from it anew: z = (mean + std * noise) *
-scale. The weights are a folder of diffusers, as `stabilityai/sd-vae-ft-mse` and `-ema` are published.
+Images are encoded once, by the step `compress`, to the moments of the posterior: mean and standard deviation without a
+scale, as REPA keeps them, but in half precision, where REPA has float32. Every training step draws from it anew:
+z = (mean + std * noise) * scale. The weights are a folder of diffusers, as `stabilityai/sd-vae-ft-mse` and `-ema` are
+published.
 """
 
 import math
@@ -19,7 +20,7 @@ from reedbench.codecs import Batch, Facts, Streams
 from reedbench.codecs._images import ImageCodec
 from reedbench.core import pins
 from reedbench.core.constants import IMAGE_LEVELS
-from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.errors import ConfigError, Diverged, MissingArtefact
 from reedbench.domains import image
 
 SAME = "same"
@@ -35,6 +36,7 @@ class SDVAE(ImageCodec):
     compresses: ClassVar[bool] = True
     decides_latents: ClassVar[tuple[str, ...]] = ("weights", "precision")
     of_samples: ClassVar[tuple[str, ...]] = ("decoder", "rounding")
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"threads"})
     uses: Literal["sd-vae"] = "sd-vae"
 
     weights: pins.Weights = "sd-vae-ft-mse"
@@ -53,6 +55,8 @@ class SDVAE(ImageCodec):
     """Of the autoencoder, in both directions."""
     rounding: image.Rounding = "truncate"
     """How samples become uint8: `truncate` as REPA and REED, `round` as SiT."""
+    threads: int = Field(1, ge=1)
+    """CPU threads of `compress`; another number rounds differently."""
 
     _device: str = PrivateAttr("cpu")
 
@@ -61,6 +65,11 @@ class SDVAE(ImageCodec):
         copy = self.model_copy()
         copy._device = device
         return copy
+
+    @property
+    def cpu_threads(self) -> int:
+        """As `threads` says."""
+        return self.threads
 
     def filed(self) -> str:
         """Under the name of what encodes."""
@@ -127,13 +136,21 @@ class SDVAE(ImageCodec):
         return self._moments(data)[:, : self.channels] * np.float32(self.scale)
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Scaled latents -> uint8."""
+        """Scaled latents -> uint8.
+
+        Raises:
+            Diverged: what is decoded is no number.
+        """
 
         def decoded(network: Any, part: Any) -> Any:
             return network.decode(part / self.scale).sample
 
-        signed = self._through(self._decoder, latents, decoded)
-        return np.concatenate([image.to_uint8(part, self.rounding) for part in signed])
+        images = []
+        for signed in self._through(self._decoder, latents, decoded):
+            if not np.isfinite(signed).all():
+                raise Diverged(f"codec {self.uses}: decodes to values that are no numbers; its latents have diverged")
+            images.append(image.to_uint8(signed, self.rounding))
+        return np.concatenate(images)
 
     def _moments(self, data: np.ndarray) -> np.ndarray:
         """uint8 -> (n, 2 * channels, height, width) float32: mean and standard deviation."""
@@ -179,10 +196,17 @@ def _network(folder: Path, device: str, channels: int, factor: int) -> Any:
         raise MissingArtefact(f"{folder}: no folder of diffusers (it has no config.json)")
     try:
         # Only safetensors: other formats may hold code.
-        network = AutoencoderKL.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        network, info = AutoencoderKL.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         why = " ".join(str(error).split())[:200]
         raise ConfigError(f"{folder}: no autoencoder of diffusers that codec sd-vae reads ({why})") from error
+    wrong = [(what, name) for what in ("missing", "unexpected", "mismatched") for name in info[f"{what}_keys"]]
+    if wrong:  # diffusers would take whatever is in memory for a weight that is not there
+        what, name = wrong[0]
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ConfigError(f"{folder}: its weights are not those of its config.json ({what}: {name}{more})")
     found = network.config.latent_channels, 2 ** (len(network.config.block_out_channels) - 1)
     if found != (channels, factor):
         said = f"the codec says channels: {channels}, factor: {factor}"

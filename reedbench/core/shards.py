@@ -104,6 +104,7 @@ class Shards:
     def _open(self, files: Iterable[Path]) -> None:
         self._shards = [_Shard(file) for file in files]
         self._mapped: OrderedDict[int, _Mapped] = OrderedDict()
+        self._looked_at: set[int] = set()  # shards, since the last release
         self._lock = Lock()  # training reads in two threads
         self._most = min(MOST, max(OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8))
         self.starts = np.cumsum([0] + [shard.rows for shard in self._shards])
@@ -116,6 +117,7 @@ class Shards:
                 if len(self._mapped) > self._most:
                     self._mapped.popitem(last=False)
             self._mapped.move_to_end(number)
+            self._looked_at.add(number)
             return self._mapped[number].arrays
 
     def __len__(self) -> int:
@@ -181,8 +183,9 @@ class Shards:
     def release(self) -> None:
         """Let go of what was read of the files: it would count as this process's memory, though it needs none."""
         with self._lock:
-            for mapped in self._mapped.values():
-                mapped.file.madvise(mmap.MADV_DONTNEED)
+            for number in self._looked_at & self._mapped.keys():
+                self._mapped[number].file.madvise(mmap.MADV_DONTNEED)
+            self._looked_at.clear()
 
     def row(self, name: str, row: int) -> np.ndarray:
         """One row as it lies in the file, of which only what is looked at is read."""

@@ -58,7 +58,8 @@ def check_shared_names(benchmarks: Mapping[str, Any], documents: Mapping[str, Do
             owner, known = first.setdefault((benchmark.dataset.id, kind, key), (name, value))
             if known != value:
                 path: Key = (section, key) if key and section != "codec" else (section,)
-                message = f"differs from the one of the same name in benchmark '{owner}'; rename it or make them equal"
+                how = "give the folder of its weights another name" if section == "codec" else "rename it"
+                message = f"differs from the one of the same name in benchmark '{owner}'; {how} or make them equal"
                 problems.append(documents[name].problem(path, message))
     return problems
 

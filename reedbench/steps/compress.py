@@ -7,9 +7,10 @@ from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from reedbench.codecs import AbstractCodec
-from reedbench.core import io, paths, provenance, shards
+from reedbench.core import io, numerics, paths, provenance, shards
 from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
 from reedbench.core.ragged import joined
@@ -21,6 +22,7 @@ from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of
 from reedbench.steps.features import passes
 from reedbench.steps.material import require_pinned
+from reedbench.steps.precision import precise
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
 
@@ -32,11 +34,14 @@ def compress(suite: Suite, arguments: Namespace) -> Made | None:
     provenance.require(data, settings.key(settings.dataset(suite, dataset)))
     require_pinned(suite, codec)
     inputs = [data, *map(str, codec.files())]
-    with company(device_of(runs.first_on(suite, dataset), "compress")) as ranks:
+    device = device_of(runs.first_on(suite, dataset), "compress")
+    torch.set_num_threads(codec.cpu_threads)
+    with company(device) as ranks, precise("fp32", device, name):
         with timed(ranks.device) as begun:
             work = Compression(codec.on(ranks.device), rows.read(paths.data(dataset), rows.TRAIN))
         key = settings.key(settings.latents(suite, dataset, name))
-        decides = [key, {file: io.sha256(file) for file in inputs}, ranks.device, work.plain]
+        digests = {file: io.sha256(file) for file in inputs}
+        decides = [key, digests, ranks.device, codec.cpu_threads, work.plain]
         parts = Parts(("compress", dataset, name), decides, len(work.parts))
         with filled(parts, ranks, work.write, [part.stop - part.start for part in work.parts]):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
@@ -44,7 +49,17 @@ def compress(suite: Suite, arguments: Namespace) -> Made | None:
                 return None
             made = _published(dataset, name, parts, work.train)
         flops = operations_per_row(lambda some: work.codec.compressed(work.train.take(some).arrays), work.train)
-    return Made(made, inputs, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu(), flops=flops, kept=parts)
+        under = numerics.here(device)
+    return Made(
+        made,
+        inputs,
+        device=device,
+        device_seconds=seconds,
+        cpu_seconds=cpu(),
+        flops=flops,
+        numerics=under,
+        kept=parts,
+    )
 
 
 class Compression:

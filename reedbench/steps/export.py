@@ -33,12 +33,16 @@ def export(benchmark: Benchmark, *, keep: bool = False) -> list[str]:
             f"{b}: {len(missing)} cells of the table are not evaluated, the first is {missing[0].metrics} "
             f"(try: snakemake --cores 2 {paths.table(b)})"
         )
+    if not whole:
+        raise MissingArtefact(f"{b}: nothing of it has been run here, so that there is nothing to export")
     found, files = from_runs(benchmark, [cell for cell in cells if cell.run.method in whole], previews=True)
     inputs = {file: io.sha256(file) for file in files}
     if kept:
         found = _joined(found, source.read_cache(b).only([cell.place for m in kept for cell in benchmark.cells([m])]))
         check_settings(benchmark, found, "run their methods here, or export without --keep")
-        inputs = {**io.read_object(paths.cache_record(b), {"inputs": dict})["inputs"], **inputs}
+        before = io.read_object(paths.cache_record(b), {"inputs": dict})["inputs"]
+        of_kept = {f"/{b}/{method}/" for method in kept}
+        inputs = {file: one for file, one in before.items() if any(part in file for part in of_kept)} | inputs
     shown = whole | set(kept)
     ablations = [name for name, entry in benchmark.spec.ablations.items() if set(entry.methods) <= shown]
     return source.write_cache(b, found, {"benchmark": b, "ablations": ablations, "inputs": inputs})

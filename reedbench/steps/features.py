@@ -118,7 +118,8 @@ def in_passes(
     `through` is what becomes of the data before.
     """
     parts = (data.take(range(len(data))[part]) for part in cuts(data.sizes().tolist(), PASS))
-    found = [seen(through(part) if through else part) for part in parts]
+    with precise("fp32", device, "codec"):
+        found = [seen(through(part) if through else part) for part in parts]
     return assembled(_joined(found), device)
 
 

@@ -140,6 +140,8 @@ def _one_off(run: Run) -> dict[str, float]:
     """
     suite, dataset = run.benchmark.suite, run.benchmark.dataset
     files = dict.fromkeys(file for name in run.encoders.values() for file in _preparation(suite, dataset, name))
+    if run.latents is not None:
+        files[paths.index(run.latents)] = None
     marks = [provenance.cost(file) for file in files]
     names = ("device_seconds", "cpu_seconds", "flops")
     return {f"oneoff_{name}": provenance.total(marks, name) for name in names}

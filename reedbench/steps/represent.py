@@ -26,6 +26,7 @@ from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import Extraction, passes, seen_by, write_features
 from reedbench.steps.material import gather, require_pinned, weights_of
+from reedbench.steps.precision import precise
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
 from reedbench.steps.work import operations_per_row, timed
 
@@ -45,7 +46,7 @@ def represent(suite: Suite, arguments: Namespace) -> Made | None:
             material, inputs = gather(suite, dataset, name, rows.TRAIN)
             weights, read = weights_of(suite, dataset, name)
             encode = encoder.prepared(weights, material, ranks.device)
-            coded = Coded(encoder, encode, material)
+            coded = Coded(encoder, encode, material, ranks.device)
         files = inputs + read
         decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), ranks.device, coded.plain]
         parts = Parts(("represent", dataset, name), decides, len(coded.parts))
@@ -92,8 +93,8 @@ class Coded:
         parts: rows of each part.
     """
 
-    def __init__(self, encoder: AbstractEncoder, encode: Encode, material: Material) -> None:
-        self.encoder, self.encode, self.material = encoder, encode, material
+    def __init__(self, encoder: AbstractEncoder, encode: Encode, material: Material, device: str = "cpu") -> None:
+        self.encoder, self.encode, self.material, self.device = encoder, encode, material, device
         with console.muted():
             first = _halved(encode(material.take([0])), material.rows.ids[:1], encoder)
         self.shape = first.shape[1:]
@@ -129,7 +130,8 @@ class Coded:
 
     def _passed(self, some: range) -> np.ndarray | Ragged:
         part = self.material.take(some)
-        found = _halved(self.encode(part), part.rows.ids, self.encoder)
+        with precise("fp32", self.device, self.encoder.uses):  # its own `precision` is that of its weights
+            found = _halved(self.encode(part), part.rows.ids, self.encoder)
         if found.shape[1:] != self.shape:
             raise ConfigError(
                 f"encoder {self.encoder.uses}: gives rows of shape {found.shape[1:]} from '{part.rows.ids[0]}' on, and "

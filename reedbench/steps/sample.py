@@ -115,7 +115,8 @@ class Drawing:
         condition = {name: x.to(self.device) for name, x in condition.items()}
         drawn = self.cell.drawer.draw(self.network, condition, streams, self.cell.run.objective)
         drawn = {name: x[: len(index)].cpu() for name, x in drawn.items()}
-        samples = self.codec.samples(drawn, self.asked.take(index))
+        with precise("fp32", self.device, self.codec.uses):  # a codec's networks have a precision of their own
+            samples = self.codec.samples(drawn, self.asked.take(index))
         counted = {EVALUATIONS: drawn[EVALUATIONS].numpy()} if self.cell.drawer.nfe() is None else {}
         return Rows(samples.ids, samples.split, {**samples.arrays, **counted})
 

@@ -1,7 +1,10 @@
 """train: one segment of a run -> receipt, EMA weights on the save grid, curve.csv."""
 
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -14,7 +17,7 @@ from reedbench.domains import rows
 from reedbench.encoders import Online
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
-from reedbench.steps import imported
+from reedbench.steps import grounds, imported
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned, weights_of
 from reedbench.steps.precision import products
@@ -45,6 +48,7 @@ def train(run: Run, arguments: Namespace) -> Made | None:
     with joined(device) as ranks, products(precision, device, f"{run.benchmark.name}: train.precision"):
         ranks.lead(lambda: _put_recipe(run, allowed=not arguments.expect))
         trainer, inputs = build(run, ranks)
+        ranks.lead(lambda: grounds.check(run))
         segment = plan(run, arguments.segment)
         trained = train_segment(trainer, Store(run.store.folder), segment)
         spent = torch.tensor([watch.device_seconds(device), provenance.cpu_seconds()], dtype=torch.float64)
@@ -122,10 +126,17 @@ def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:
     for name, filed in run.online.items():
         weights, read = weights_of(suite, dataset, filed)
         made = suite.encoder(dataset, filed).online(weights, rows.index(run.benchmark.data), device)
-        # A network of fixed shapes that is asked a million times.
-        found[name] = replace(made, encode=torch.compile(made.encode)) if device == "cuda" else made
+        compiled = run.benchmark.spec.train.compile and device == "cuda"
+        encode = torch.compile(made.encode) if compiled else made.encode
+        found[name] = replace(made, encode=partial(_in_float32, encode, device, filed))
         files += read
     return found, files
+
+
+def _in_float32(encode: Callable[[Any], Any], device: str, name: str, images: Any) -> Any:
+    """As it would make representations that are kept, whatever training computes in."""
+    with products("fp32", device, name):
+        return encode(images)
 
 
 def plan(run: Run, i: int) -> Segment:

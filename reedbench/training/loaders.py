@@ -51,7 +51,7 @@ class TrainingData:
         stored = self.images = rows.read(data, rows.TRAIN)
         self.online = dict(online)
         if latents is not None:
-            self._check_rows(latents, rows.index(latents), data, len(stored))
+            self._check_rows(latents, rows.index(latents), data, len(shards.Shards(Path(latents) / "shards")))
             stored = rows.of_shards(latents, stored.ids, rows.TRAIN)
         self.rows = stored if stored.sizes().sum() > RESIDENT else stored.take(range(len(stored)))
         self.codec, self.size = codec, len(stored)

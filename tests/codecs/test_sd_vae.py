@@ -14,7 +14,7 @@ import tiny_vae
 
 from reedbench.codecs.sd_vae import SDVAE
 from reedbench.core import seeds
-from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.errors import ConfigError, Diverged, MissingArtefact
 from reedbench.domains.rows import Rows
 
 
@@ -123,6 +123,26 @@ def test_sides_that_cannot_be_divided_are_refused():
     with pytest.raises(ConfigError, match="36x36 cannot be encoded: sides must be multiples of 8"):
         SDVAE().latent_shape((3, 36, 36))
     assert SDVAE().latent_shape((3, 256, 512)) == (4, 32, 64)
+
+
+def test_weights_that_lack_one_are_refused(folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    for name, keep in (("lacks", lambda n: n != "decoder.conv_in.weight"), ("has more", lambda n: True)):
+        other = tiny_vae.save(tmp_path / name, images=3)
+        file = other / "diffusion_pytorch_model.safetensors"
+        weights = {n: tensor for n, tensor in load_file(file).items() if keep(n)}
+        save_file(weights | ({} if name == "lacks" else {"extra.weight": torch.zeros(2)}), file)
+        word = "missing: decoder.conv_in.weight" if name == "lacks" else "unexpected: extra.weight"
+        with pytest.raises(ConfigError, match=rf"not those of its config.json \({word}\)"):
+            SDVAE(weights=str(other), channels=2, factor=2).encode(arrays(1)["images"])
+
+
+def test_what_is_no_number_is_not_decoded_to_pixels(codec):
+    latents = codec.encode(arrays(2)["images"])
+    latents[1] = np.nan
+    with pytest.raises(Diverged, match="decodes to values that are no numbers"):
+        codec.decode(latents)
 
 
 def test_wrong_folders_are_one_line(folder, tmp_path):

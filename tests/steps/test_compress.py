@@ -122,6 +122,14 @@ def test_latents_of_other_rows_are_refused(there, capfd):
     assert f"{LATENTS}: was made of other rows than results/data/digits holds" in capfd.readouterr().err
 
 
+def test_a_lost_shard_of_latents_is_said(there, capfd):
+    shards.write(
+        paths.shards(LATENTS), {"moments": np.zeros((3, 4, 4, 4), np.float16), "labels": np.zeros(3, np.int64)}
+    )
+    assert run("train", *CELL, "--segment", "0") == 3
+    assert f"{LATENTS}: was made of other rows than" in capfd.readouterr().err
+
+
 def keys():
     suite.load.cache_clear()
     benchmark = runs.benchmark(suite.load(), "tiny")
@@ -162,7 +170,9 @@ def test_benchmarks_that_share_latents_must_mean_the_same(there):
     Path("elsewhere").mkdir()
     shutil.copytree("made/tiny", "elsewhere/tiny")
     edit("made/tiny", "elsewhere/tiny", "twin")
-    with pytest.raises(ConfigError, match="codec: differs from the one of the same name in benchmark 'tiny'"):
+    with pytest.raises(
+        ConfigError, match=r"codec: differs from .* benchmark 'tiny'; give the folder of its weights another name"
+    ):
         suite.load()
 
 

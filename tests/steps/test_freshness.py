@@ -123,6 +123,14 @@ def test_methods_of_a_cache_that_were_not_run_here_stay_in_it_if_asked(work):
     assert run("plot --benchmark tiny --figure samples --cache") == 0
 
 
+def test_a_cache_is_not_exported_where_nothing_was_run(work):
+    export(tiny())
+    for method in ("sit", "repa", "reed"):
+        gone(method)
+    with pytest.raises(MissingArtefact, match="nothing of it has been run here"):
+        export(tiny(), keep=True)
+
+
 def test_what_stays_in_a_cache_must_be_what_the_file_says_now(work):
     export(tiny())
     gone("reed")
