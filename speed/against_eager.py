@@ -1,8 +1,8 @@
 """Our training step and sampler against an eager one (speed/eager_sit.py), in turns, in one process.
 
 Both train SiT with REPA on made latents (4x32x32, images of 256 pixels) and made representations, one encoder of 768
-dimensions, with equal weights to begin with; ours is the trainer with all its streams, guards and curve. The figure is the
-median ratio of pairs of blocks. On the CPU it is of CPU-seconds of one thread, on a GPU of wall time.
+dimensions, with equal weights to begin with; ours is the trainer with all its streams, guards and curve. The figure is
+the median ratio of pairs of blocks. On the CPU it is of CPU-seconds of one thread, on a GPU of wall time.
 
     python speed/against_eager.py [--size S] [--patch 4] [--batch 16] [--precision fp32]
     python speed/against_eager.py --device cuda --size XL --patch 2 --batch 256 --precision bf16 --compile   # H200

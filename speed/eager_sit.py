@@ -1,7 +1,7 @@
 """A training step and a sampling loop as REPA's authors run them, to be measured against: eager, in half precision.
 
-Written from what papers and the authors' code say is computed (SiT, arXiv:2401.08740; REPA, arXiv:2410.06940, train.py,
-loss.py and samplers.py @67f7145), with timm's attention and MLP as they use them. Times run as there, from data to noise.
+Written from a description of what is computed (SiT, arXiv:2401.08740; REPA, arXiv:2410.06940, train.py, loss.py and
+samplers.py @67f7145), with timm's attention and MLP as they use them. Times run as there, from data to noise.
 On a GPU: autocast to float16 with scaled gradients, TF32 elsewhere, AdamW as torch chooses it without being asked, the
 weight average in a loop over parameters, the loss read in every step.
 """

@@ -1,7 +1,7 @@
 """The large frozen networks of images on a GPU: whether they give what they give on the CPU, and images per second.
 
-They have their published sizes and random weights, as weights of gigabytes cannot be carried to a GPU without a network;
-Qwen2-VL is the tests' tiny one, for agreement alone.
+They have their published sizes and random weights, as gigabytes of weights cannot be carried to a GPU without a
+network; Qwen2-VL is the tests' tiny one, for agreement alone.
 
     python speed/image_networks.py [vit] [sd-vae] [qwen-vl] [--device cuda] [--images 256]
 """

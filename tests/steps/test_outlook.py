@@ -11,6 +11,7 @@ from reedbench.schema.planning import jobs
 from reedbench.steps import outlook
 from reedbench.steps.outlook import Amount, Pace
 
+pytestmark = pytest.mark.apart
 PACE = Pace.of("1", 0.5)  # TFLOP/s
 ROWS = 1797 - 360
 
@@ -92,7 +93,7 @@ def test_fp32_on_a_gpu_is_said_to_be_slower_than_the_peak_holds_for(workspace):
 
 @pytest.mark.parametrize("peak", ["h300", "0", "nan", "inf", "-1"])
 def test_a_peak_is_a_device_or_a_number(peak):
-    with pytest.raises(ConfigError, match="--peak .*: give TFLOP/s, or one of .*h100"):
+    with pytest.raises(ConfigError, match=r"--peak .*: give TFLOP/s, or one of .*h100"):
         Pace.of(peak, 0.4)
     assert Pace.of("H200", 0.5).hours(989e12 * 1800) == pytest.approx(1)
 
