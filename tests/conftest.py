@@ -1,7 +1,9 @@
 """Fixtures that several packages' tests share: a tiny benchmark, and working directories that hold it."""
 
+import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,8 +36,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before any test module asks which plugins there are."""
+    config.addinivalue_line("markers", "apart: in a process of its own; for what starts threads of torch's autograd")
     if folder := config.getoption("outside"):
         os.environ[plugins.VARIABLE] = str(Path(folder).resolve())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A forked process for a test marked `apart`: after a backward pass without values torch refuses to be forked."""
+    if pyfuncitem.get_closest_marker("apart") is None:
+        return None
+    given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+
+    def child() -> None:
+        try:
+            pyfuncitem.obj(**given)
+            sending.send("")
+        except BaseException:
+            sending.send(traceback.format_exc())
+
+    process = context.Process(target=child)
+    process.start()
+    sending.close()
+    try:
+        said = receiving.recv()
+    except EOFError:
+        said = "ended without a word"
+    process.join()
+    if said:
+        pytest.fail(said, pytrace=False)
+    return True
 
 
 REPOSITORY = Path(__file__).parents[1]

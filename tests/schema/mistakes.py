@@ -189,7 +189,7 @@ CASES = {
     "word not allowed": (
         put("train/precision", "bf61"),
         "train.precision",
-        ["'bf61' is not allowed", "did you mean 'bf16'?", "(allowed: fp32, bf16)"],
+        ["'bf61' is not allowed", "did you mean 'bf16'?", "(allowed: fp32, tf32, bf16)"],
     ),
     "name with capitals": (
         put("methods/SiT", {"uses": "aligned", "label": "x"}),

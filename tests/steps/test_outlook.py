@@ -11,6 +11,7 @@ from reedbench.schema.planning import jobs
 from reedbench.steps import outlook
 from reedbench.steps.outlook import Amount, Pace
 
+pytestmark = pytest.mark.apart
 PACE = Pace.of("1", 0.5)  # TFLOP/s
 ROWS = 1797 - 360
 

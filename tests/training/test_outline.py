@@ -9,6 +9,7 @@ from reedbench.objectives.aligned import Aligned
 from reedbench.schema.fitting import learner, network
 from reedbench.training import outline
 
+pytestmark = pytest.mark.apart
 # DiT-XL/2 at 256 pixels, which SiT-XL/2 is; DiT (arXiv:2212.09748), table 1, in multiply-adds: one is two operations.
 PUBLISHED = 118.64e9
 STOPPED = REPA.model_copy(update={"align": Schedule(shape="stop", start=3)})

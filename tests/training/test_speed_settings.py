@@ -10,6 +10,7 @@ from reedbench.training.order import RowOrder
 from reedbench.training.ranks import Ranks
 
 
+@pytest.mark.apart
 def test_the_compiler_takes_the_network_whole_and_changes_no_value(make):
     network = make(REED, shaken=True).network
     torch.manual_seed(0)
