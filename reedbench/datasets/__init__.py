@@ -55,11 +55,16 @@ class AbstractDataset(Plugin):
         """A plain value: what decides the bytes of its parts beside settings and `files`, such as a listing."""
         return None
 
+    def holds(self, number: int, ids: Sequence[str]) -> bool:
+        """Whether a part that an earlier run made, with rows of these ids, is still right; else it is made again."""
+        return True
+
     def absent(self, ids: Sequence[str]) -> dict[str, Any]:
         """What the index should say of rows that could not be made, given the ids of all that were.
 
         Raises:
             ConfigError: too many are absent; the parts are kept.
+            RunAgain: some could be made now; the next run does.
         """
         return {}
 

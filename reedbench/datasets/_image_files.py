@@ -18,6 +18,7 @@ from reedbench.datasets import _images
 from reedbench.domains.image_files import BadImage, is_image
 
 LABELS = "dataset.json"
+PASSED_OVER = (".", "@", "__")  # .cache, .ipynb_checkpoints; @eaDir of a Synology; __MACOSX in zips
 SPLIT_FOLDERS = {"train", "val", "valid", "validation", "test"}
 
 
@@ -26,8 +27,10 @@ class Files(_images.Source):
 
     Labels come from `dataset.json` if it is there and has any, else they number the topmost folders by name.
 
+    Files and folders whose names begin with one of `PASSED_OVER` are no part of it: hidden ones, and those of services.
+
     Raises:
-        ConfigError: there is no image, two have the same name but for their ending, or labels do not fit.
+        ConfigError: there is no image, or labels do not fit.
     """
 
     layout = "folder"
@@ -39,7 +42,6 @@ class Files(_images.Source):
         self._names = sorted(found)
         if not self._names:
             raise ConfigError(f"{where}: holds no image in a format that PIL reads, and no parquet files of the split")
-        self._refuse_twins()
         given = self._given()
         self._labels, self.class_names, self.classes = self._numbered(given) if given else self._by_folder(like)
 
@@ -73,9 +75,10 @@ class Files(_images.Source):
             except OSError as error:
                 raise ConfigError(f"{self.where / prefix}: cannot be listed ({error.strerror})") from error
             for entry in entries:
+                strange = _is_strange(entry.name)
                 if entry.is_dir():
-                    waiting.append(f"{prefix}{entry.name}/")
-                elif is_image(entry.name):
+                    waiting += [] if strange else [f"{prefix}{entry.name}/"]
+                elif is_image(entry.name) and not strange:
                     found.append(prefix + entry.name)
                 else:
                     others += entry.name != LABELS
@@ -90,15 +93,6 @@ class Files(_images.Source):
             return (self.where / name).read_bytes()
         except OSError as error:
             raise BadImage(f"cannot be read ({error.strerror})") from error
-
-    def _refuse_twins(self) -> None:
-        if len({_images.stem(name) for name in self._names}) < len(self._names):
-            seen: dict[str, str] = {}
-            for name in self._names:
-                if (other := seen.setdefault(_images.stem(name), name)) != name:
-                    raise ConfigError(
-                        f"{self.where}: {other} and {name} differ in their endings alone, and ids have none; remove one"
-                    )
 
     def _given(self) -> Mapping[str, Any]:
         """Labels by name, of `dataset.json`."""
@@ -180,8 +174,8 @@ class Zip(Files):
         return ()
 
     def _listed(self) -> tuple[list[str], int]:
-        names = [name for name in self._archive.namelist() if not name.endswith("/")]
-        found = [name for name in names if is_image(name)]
+        names = [name for name in self._archive.namelist() if not name.endswith("/") and not _is_below_strange(name)]
+        found = [name for name in names if is_image(name) and not _is_strange(name.rpartition("/")[2])]
         return found, len(names) - len(found) - (LABELS in names)
 
     def _labels_text(self) -> bytes | None:
@@ -192,3 +186,12 @@ class Zip(Files):
             return self._archive.read(name)
         except Exception as error:  # what a member can be damaged by: its CRC, its compression, a password
             raise BadImage(f"is damaged in the zip ({error})") from error
+
+
+def _is_strange(name: str) -> bool:
+    """Whether a file or folder is passed over."""
+    return name.startswith(PASSED_OVER)
+
+
+def _is_below_strange(path: str) -> bool:
+    return any(map(_is_strange, path.split("/")[:-1]))

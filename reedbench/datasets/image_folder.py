@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core import console, paths
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, RunAgain
 from reedbench.core.parts import even_cuts
 from reedbench.core.pictures import Pictures, encoded, in_threads
 from reedbench.datasets import AbstractDataset, _image_parquet, _images
@@ -41,7 +41,8 @@ class ImageFolder(AbstractDataset):
     path: str = "imagenet/train"
     """Training images, from the working directory or $REEDBENCH_DATA: a folder of class folders of any depth, where
     labels number the topmost folders by name, or a .zip of one; in both a `dataset.json` with labels, as EDM, REPA and
-    REED write it, has precedence. Or a folder of Hugging Face's parquet files `train-*.parquet`."""
+    REED write it, has precedence. Files and folders whose names begin with `.`, `@` or `__` are passed over (`.cache`,
+    `@eaDir`, `__MACOSX`). Or a folder of Hugging Face's parquet files `train-*.parquet`, all with the same columns."""
     validation: str = ""
     """Test images, likewise, in the classes of the training images. If it is empty they are the `validation-*.parquet`
     beside the training files; if there are none either, there is no test split: all images are trained on, as by the
@@ -57,7 +58,8 @@ class ImageFolder(AbstractDataset):
     some 128 GB as webp, 157 GB as png, 252 GB raw; one core reads some 750, 500 or 100,000 a second. A set that is
     prepared stays as it is."""
     tolerate: int = Field(0, ge=0)
-    """Images that may be left out because they cannot be read; the index names them. One more stops the preparation."""
+    """Images that may be left out because they cannot be read; the index names them. One more stops the preparation.
+    What a stopped preparation has left out is tried again by the next one."""
 
     def declared(self) -> dict[str, Any]:
         """Shapes; how many there are the files tell."""
@@ -78,15 +80,10 @@ class ImageFolder(AbstractDataset):
         """Training images by path, then test images; parquet files in their order. Images of a part are encoded.
 
         Raises:
-            ConfigError: images are absent, or in no layout that is known; when a part is made: more of them than
-                tolerated are no images; they are named.
+            ConfigError: images are absent, in no layout that is known, or two of one id; when a part is made: more of
+                them than tolerated are no images; they are named.
         """
-        size = CHANNELS * self.resolution**2
-        return [
-            partial(self._part, split, cut)
-            for split, source in self._sources.items()
-            for cut in even_cuts(len(source), self._twins(split) * size)
-        ]
+        return [partial(self._part, split, cut) for split, cut in self._cuts]
 
     def files(self) -> tuple[Path, ...]:
         """`dataset.json`; the images have digests in the manifest, and their listing has one in the index."""
@@ -109,22 +106,43 @@ class ImageFolder(AbstractDataset):
             "other_files": {split: source.others for split, source in self._sources.items()},
         }
 
+    def holds(self, number: int, ids: Sequence[str]) -> bool:
+        """Not if an image that it lacks can be read now: it was mended, or what failed was the disk."""
+        split, cut = self._cuts[number]
+        if len(ids) == self._twins(split) * (cut.stop - cut.start):
+            return True
+        there, source = set(ids), self._sources[split]
+        for entry in source.read(cut.start, cut.stop):
+            if _id(split, entry.name) not in there and not isinstance(self._made(split, entry), BadImage):
+                console.say(f"{self.id}: {source.where}/{entry.name} can be read now: its part is made again")
+                return False
+        return True
+
     def absent(self, ids: Sequence[str]) -> dict[str, Any]:
         """Images that were left out, and why.
 
         Raises:
             ConfigError: there are more than tolerated.
+            RunAgain: one of them can be read now.
         """
         if len(ids) == sum(self._twins(split) * len(source) for split, source in self._sources.items()):
             return {}
-        there, why = set(ids), {}
+        there, why, whole = set(ids), dict[str, str](), list[str]()
         for split, source in self._sources.items():
             for i, name in enumerate(source.names()):
                 if _id(split, name) not in there:
                     (entry,) = source.read(i, i + 1)
                     made = self._made(split, entry)
-                    why[f"{source.where}/{name}"] = str(made) if isinstance(made, BadImage) else "could not be read"
+                    if isinstance(made, BadImage):
+                        why[f"{source.where}/{name}"] = str(made)
+                    else:
+                        whole.append(f"{source.where}/{name}")
         self._check(why)
+        if whole:
+            raise RunAgain(
+                f"dataset {self.id}: {len(whole)} images could not be read and can be now, such as {whole[0]}; run "
+                "again, and their parts are made again"
+            )
         return {"left_out": why}
 
     def remarks(self) -> list[str]:
@@ -144,6 +162,20 @@ class ImageFolder(AbstractDataset):
         """Rows that an image makes."""
         return 2 if self.flips and split == TRAIN else 1
 
+    def _ids(self, split: str, name: str) -> list[str]:
+        """Of the rows that an image makes."""
+        return [_id(split, name), _id(split, name) + FLIPPED][: self._twins(split)]
+
+    @cached_property
+    def _cuts(self) -> list[tuple[str, slice]]:
+        """Split and images of every part."""
+        size = CHANNELS * self.resolution**2
+        return [
+            (split, cut)
+            for split, source in self._sources.items()
+            for cut in even_cuts(len(source), self._twins(split) * size)
+        ]
+
     @cached_property
     def _sources(self) -> dict[str, _images.Source]:
         """By split; the listing is read once."""
@@ -154,6 +186,7 @@ class ImageFolder(AbstractDataset):
                 found[TEST] = self._source(TEST, self._existing("validation"), train)
             elif train.layout == "parquet" and _image_parquet.files(train.where, NAMES[TEST]):
                 found[TEST] = self._source(TEST, train.where, train)
+            self._refuse_same_ids(found)
         except ConfigError as error:
             raise ConfigError(f"dataset {self.id}: {error}") from error
         return found
@@ -177,6 +210,22 @@ class ImageFolder(AbstractDataset):
             raise ConfigError(f"{where}: has label {found.classes - 1}, and {train.where} has {train.classes} classes")
         return found
 
+    def _refuse_same_ids(self, sources: dict[str, _images.Source]) -> None:
+        """Of images; told before any is read, as `publish` tells it only when all are made, and drops them."""
+
+        def named() -> Iterator[tuple[str, str]]:
+            for split, source in sources.items():
+                for name in source.names():
+                    for own in self._ids(split, name):
+                        yield own, f"{source.where}/{name}"
+
+        if len({own for own, _ in named()}) < sum(self._twins(split) * len(of) for split, of in sources.items()):
+            seen: dict[str, str] = {}
+            for own, name in named():
+                if own in seen:
+                    raise ConfigError(_of_one_id(own, seen[own], name))
+                seen[own] = name
+
     @cached_property
     def _bad(self) -> dict[str, str]:
         """What this process has left out, and why."""
@@ -190,8 +239,7 @@ class ImageFolder(AbstractDataset):
                 if isinstance(made, BadImage):
                     bad[f"{source.where}/{entry.name}"] = str(made)
                     continue
-                own = _id(split, entry.name)
-                ids += [own, own + FLIPPED][: len(made)]
+                ids += self._ids(split, entry.name)
                 labels += [entry.label] * len(made)
                 images += made
         if bad:
@@ -224,6 +272,12 @@ class ImageFolder(AbstractDataset):
 
 def _id(split: str, name: str) -> str:
     return (HELD_OUT if split == TEST else "") + _images.stem(name)
+
+
+def _of_one_id(own: str, one: str, other: str) -> str:
+    if one == other:
+        return f"{one}: is there twice, and ids pair rows with their captions and more; remove or rename one"
+    return f"{one} and {other} would both have the id '{own}', and ids pair rows with more; remove or rename one"
 
 
 def _chunks(entries: Iterator[_images.Entry], size: int) -> Iterator[list[_images.Entry]]:

@@ -38,7 +38,11 @@ def prepare(suite: Suite, arguments: Namespace) -> Made | None:
             with _blamed(dataset):
                 rows.write_piece(shard, parts.beside(number, LISTED), pieces[number]())
 
-        with filled(parts, ranks, make, [1] * len(pieces), unit="part"):
+        def holds(number: int) -> bool:
+            with _blamed(dataset):
+                return dataset.holds(number, _ids(parts, number))
+
+        with filled(parts, ranks, make, [1] * len(pieces), unit="part", holds=holds):
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
             if not ranks.first:
                 return None
@@ -51,13 +55,18 @@ def prepare(suite: Suite, arguments: Namespace) -> Made | None:
 def _published(dataset: AbstractDataset, parts: Parts) -> list[str]:
     listed = [parts.beside(i, LISTED) for i in range(parts.count)]
     with _blamed(dataset):
-        ids = [name for file in listed for name in io.read_table(file, ["id"])["id"].to_pylist()]
+        ids = [name for number in range(parts.count) for name in _ids(parts, number)]
         facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts(), **dataset.absent(ids)}
     try:
         return rows.publish(paths.data(dataset.id), list(zip(parts.files(), listed, strict=True)), facts)
     except ConfigError:
         parts.discard()  # of data that cannot be used: other settings make others
         raise
+
+
+def _ids(parts: Parts, number: int) -> list[str]:
+    """Of the rows of a part."""
+    return list(io.read_table(parts.beside(number, LISTED), ["id"])["id"].to_pylist())
 
 
 @contextmanager

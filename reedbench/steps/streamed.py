@@ -29,7 +29,12 @@ def company(device: str) -> Iterator[Ranks]:
 
 @contextmanager
 def filled(
-    parts: Parts, ranks: Ranks, make: Callable[[int, Path], object], sizes: Sequence[int], unit: str = "row"
+    parts: Parts,
+    ranks: Ranks,
+    make: Callable[[int, Path], object],
+    sizes: Sequence[int],
+    unit: str = "row",
+    holds: Callable[[int], bool] = lambda number: True,
 ) -> Iterator[None]:
     """Make the parts that are missing, each process its own; inside the block all of them are there.
 
@@ -41,13 +46,22 @@ def filled(
         make: makes one part, given its number and the path to write it to.
         sizes: of each part, for the progress that is shown.
         unit: of sizes.
+        holds: whether a part that is there already is still right, given its number; else it is made again.
 
     Raises:
         Paused: asked to leave; on all processes.
         RunAgain: somebody else makes the same parts.
     """
     with ExitStack() as stack:
-        ranks.lead(lambda: bool(stack.enter_context(parts.held())))  # the first process holds the lock for all
+
+        def begin() -> int:
+            stack.enter_context(parts.held())
+            stale = [i for i in set(range(parts.count)).difference(parts.missing()) if not holds(i)]
+            for number in stale:
+                parts.file(number).unlink()
+            return len(stale)
+
+        ranks.lead(begin)  # the first process holds the lock for all
         left, at_the_end, paused = parts.missing(), ranks.patient(), None
         ranks.barrier()  # nobody makes one before all have seen which are missing
         try:

@@ -8,88 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from image_sets import FILES, HELD_OUT, LABELS, SIDE, dataset, image, in_parquet, laid_out, said, zipped
 from PIL import Image
-from pyarrow import parquet
 
 from reedbench.core import paths
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, RunAgain
 from reedbench.datasets import _image_parquet, image_folder
 from reedbench.datasets.image_folder import ImageFolder
 from reedbench.domains.image_files import squared
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
-SIDE = 8
-
-
-def image(seed: int, kind: str = "PNG") -> bytes:
-    """24x20 of noise."""
-    file = BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 24, 3), np.uint8)).save(file, kind)
-    return file.getvalue()
-
-
-# Paths sorted as whole texts: "n01-b/..." comes before "n01/..." though n01 is the first class by name.
-FILES = {
-    "n01-b/0.png": image(0),
-    "n01-b/1.JPEG": image(1, "JPEG"),
-    "n01/deep/er/2.png": image(2),
-    "n01/z.JPEG": image(3),  # a PNG, whatever it is called
-    "n02/4.webp": image(4, "WEBP"),
-}
-LABELS = [1, 1, 0, 0, 2]
-HELD_OUT = {"n02/v0.png": image(10), "n01/v1.png": image(11)}
 OTHERS = {"n01/notes.txt": b"x", "n01/.hidden.png": b"x", "empty.csv": b""}
-
-
-def laid_out(folder: Path, files: Mapping[str, bytes] = FILES, **more: bytes) -> Path:
-    for name, content in (*files.items(), *more.items()):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def zipped(folder: Path, files: Mapping[str, bytes] = FILES) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.mkdir("n01")
-        for name in sorted(files, reverse=True):
-            archive.writestr(name, files[name])
-    return folder / "images.zip"
-
-
-def in_parquet(folder: Path, files: Mapping[str, bytes] = FILES, split: str = "train", *, names=None, **change) -> Path:
-    """Two files, the first of two row groups, as the `datasets` library writes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    order, classes = sorted(files), ["n01", "n01-b", "n02"]
-    columns = {
-        "image": [{"bytes": files[name], "path": name} for name in order],
-        "label": [classes.index(name.split("/")[0]) for name in order],
-    }
-    table = pa.table({**columns, **change})
-    if names:
-        note = {"info": {"features": {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}}}
-        table = table.replace_schema_metadata({"huggingface": json.dumps(note)})
-    for number, part in enumerate((table.slice(0, 3), table.slice(3))):
-        parquet.write_table(part, folder / f"{split}-{number:05d}-of-00002.parquet", row_group_size=2)
-    return folder
-
-
-def dataset(path: Path, validation: Path | str = "", **settings: Any) -> ImageFolder:
-    return ImageFolder(path=str(path), validation=str(validation), resolution=SIDE, **settings)
 
 
 def wanted(files: Mapping[str, bytes] = FILES) -> np.ndarray:
     return np.stack([squared(files[name], SIDE) for name in sorted(files)])
-
-
-def said(made: ImageFolder) -> str:
-    """The one line with which it is refused."""
-    with pytest.raises(ConfigError) as error:
-        made.rows()
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.fixture
@@ -145,21 +79,6 @@ def test_names_of_classes_are_told_where_they_are_known(tmp_path):
     named = dataset(in_parquet(tmp_path / "b", names=["tench", "goldfish", "shark", "ray"])).facts()
     assert (named["classes"], named["class_names"]) == (4, ["tench", "goldfish", "shark", "ray"])
     assert "class_names" not in dataset(in_parquet(tmp_path / "c")).facts()
-
-
-def test_parquet_files_of_both_splits_may_lie_together_also_in_a_folder_data(tmp_path):
-    in_parquet(in_parquet(tmp_path / "data"), HELD_OUT, "validation")
-    rows = dataset(tmp_path).rows()
-    assert rows.split == [TRAIN] * 5 + [TEST] * 2
-
-
-def test_parquet_rows_without_a_path_are_named_by_file_and_row(tmp_path):
-    files = [{"bytes": FILES[name], "path": None} for name in sorted(FILES)]
-    made = dataset(in_parquet(tmp_path / "a", image=files))
-    rows = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
-    assert made.rows().ids == [f"train-0000{file}-of-00002/00000{row}" for file, row in rows]
-    nameless = [{"bytes": one["bytes"]} for one in files]
-    assert dataset(in_parquet(tmp_path / "b", image=nameless)).rows().ids == made.rows().ids
 
 
 @pytest.mark.parametrize("make", [laid_out, zipped])
@@ -234,6 +153,15 @@ def test_other_files_are_counted_and_links_followed(tmp_path):
     assert one.rows().ids == other.rows().ids
 
 
+@pytest.mark.parametrize("make", [laid_out, zipped])
+def test_hidden_and_service_folders_and_files_are_no_classes_and_no_images(tmp_path, make):
+    strange = (".cache/a", ".ipynb_checkpoints/0", "n01/@eaDir/z", "__MACOSX/n01/z", "n02/__thumb", "n02/@4", "n02/.4")
+    made = dataset(make(tmp_path, {**FILES, **{f"{name}.png": image(0) for name in strange}}))
+    assert made.rows().ids == dataset(make(tmp_path / "plain")).rows().ids
+    assert made.facts()["class_names"] == ["n01", "n01-b", "n02"]
+    assert made.facts()["other_files"] == {TRAIN: 3}  # those that lie in no such folder
+
+
 def test_one_class_and_no_validation_are_remarked(tmp_path):
     made = dataset(laid_out(tmp_path, {"a.png": image(0), "b.png": image(1)}))
     assert made.rows().arrays["labels"].tolist() == [0, 0]
@@ -264,9 +192,18 @@ def test_bad_images_are_named_and_left_out_only_where_they_are_tolerated(tmp_pat
     ((name, why),) = lax.absent(rows.ids)["left_out"].items()
     assert f"{name} {why}".startswith(f"{made}/{words}"[:40])
     assert words in f"{name} {why}"
-    with pytest.raises(ConfigError, match="2 images are bad, and `tolerate` is 1"):
+    with pytest.raises(RunAgain, match=r"1 images could not be read and can be now, such as .*n01-b/0\.png; run"):
         lax.absent(rows.ids[1:])
     assert dataset(laid_out(tmp_path / "whole")).absent(sorted(FILES)) == {}
+
+
+def test_a_part_holds_until_an_image_that_it_lacks_can_be_read(tmp_path, small_parts, capsys):
+    made = dataset(laid_out(tmp_path, {**FILES, "n01/z.JPEG": b""}), flips=True, tolerate=1)
+    ids = [part().ids for part in made.parts()]
+    assert all(made.holds(number, of) for number, of in enumerate(ids))
+    laid_out(tmp_path)
+    assert [made.holds(number, of) for number, of in enumerate(ids)] == [len(of) == 2 for of in ids]
+    assert f"{tmp_path}/n01/z.JPEG can be read now: its part is made again" in capsys.readouterr().err
 
 
 def test_a_part_of_bad_images_alone_is_empty(tmp_path, small_parts):
@@ -297,7 +234,7 @@ REFUSED = {
         "its folders are splits (train, val), not classes: name ",
     ),
     "an image beside the folders": ({**FILES, "x.png": image(0)}, "x.png lies beside the class folders; put it in one"),
-    "two of one name": ({**FILES, "n02/4.png": image(0)}, "n02/4.png and n02/4.webp differ in their endings alone"),
+    "two of one name": ({**FILES, "n02/4.png": image(0)}, "n02/4.webp would both have the id 'n02/4'"),
     "labels in another shape": (_labels([1]), 'dataset.json: must be {"labels": [["path/of/image.png", 0], ...]}'),
     "an image without label": (
         _labels({"labels": [[name, 0] for name in list(FILES)[1:]]}),
@@ -341,20 +278,32 @@ def test_a_damaged_archive_is_named(tmp_path, name):
     assert f"{name}: not a whole" in said(dataset(tmp_path / name if name.endswith("zip") else tmp_path))
 
 
-def test_parquet_files_of_something_else_are_refused(tmp_path):
-    parquet.write_table(pa.table({"img": [b"x"], "label": [0]}), tmp_path / "train-0.parquet")
-    assert "needs columns `image` (a struct with `bytes`) and `label`, has ['img', 'label']" in said(dataset(tmp_path))
-    in_parquet(tmp_path / "b", names=["a", "b"])
-    assert "n02/4.webp: label 2 is not in 0..1" in said(dataset(tmp_path / "b"))
+def _zipped_twice(folder: Path) -> Path:
+    where = zipped(folder)
+    with zipfile.ZipFile(where, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("n01/z.JPEG", image(9))
+    return where
 
 
-def test_a_damaged_row_group_is_named(tmp_path):
-    file = in_parquet(tmp_path) / "train-00001-of-00002.parquet"
-    raw = bytearray(file.read_bytes())
-    raw[4:200] = bytes(196)
-    made = dataset(tmp_path)
-    file.write_bytes(raw)
-    assert "train-00001-of-00002.parquet: row group 0 is damaged (" in said(made)
+def _parquet_twice(folder: Path) -> Path:
+    paths = ["n01/z.JPEG", *sorted(FILES)[1:]]
+    return in_parquet(folder, image=[{"bytes": image(0), "path": path} for path in paths])
+
+
+@pytest.mark.parametrize("make", [_zipped_twice, _parquet_twice])
+def test_images_of_one_id_are_told_before_any_is_read(tmp_path, make):
+    with pytest.raises(ConfigError, match=r"n01/z\.JPEG: is there twice, and ids pair rows"):
+        dataset(make(tmp_path)).parts()
+
+
+def test_an_image_with_the_id_of_a_mirrored_or_a_test_row_is_told_before_any_is_read(tmp_path):
+    mirrored = laid_out(tmp_path / "a", {"n01/z.png": image(0), "n01/z/flipped.png": image(1)})
+    assert len(dataset(mirrored).rows()) == 2
+    with pytest.raises(ConfigError, match=r"z\.png and .*flipped\.png would both have the id 'n01/z/flipped'"):
+        dataset(mirrored, flips=True).parts()
+    names = {name: image(0) for name in ("n01/0.png", "validation/n01/0.png")}
+    with pytest.raises(ConfigError, match=r"would both have the id 'validation/n01/0'"):
+        dataset(laid_out(tmp_path / "b", names), laid_out(tmp_path / "c", {"n01/0.png": image(0)})).parts()
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """prepare of images: killed, shared and with bad files it leaves the same bytes, and what follows reads arrays."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ from yaml import safe_dump, safe_load
 
 from reedbench import steps
 from reedbench.core import faults, io, paths
+from reedbench.core.errors import RunAgain
 from reedbench.core.parts import even_cuts, every
 from reedbench.datasets import image_folder
+from reedbench.datasets._image_files import Files
 from reedbench.datasets.image_folder import ImageFolder
 from reedbench.domains import rows
+from reedbench.domains.image_files import BadImage
 from reedbench.domains.rows import TEST, TRAIN
 from reedbench.schema import suite
 
@@ -129,6 +133,56 @@ def test_too_many_bad_images_in_all_are_told_at_the_end_and_the_parts_kept(image
     configure(images, tolerate=2)
     assert prepare() == 0
     assert len(rows.index(OUT)["left_out"]) == 2
+
+
+@pytest.mark.parametrize("mended", [["a/0.png"], ["a/0.png", "b/9.png"]])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_images_that_are_mended_are_made_and_the_other_parts_kept(images, capfd, mended, ranks):
+    whole = {name: (images / "train" / name).read_bytes() for name in ("a/0.png", "b/9.png")}
+    for name in whole:
+        (images / "train" / name).write_bytes(b"\x89PNG")
+    configure(images, tolerate=1)
+    assert in_processes(2, prepare)[0] == 2
+    assert "mend them" in capfd.readouterr().err
+    ((_, folder),) = every()
+    kept = {file.stat().st_ino for file in folder.glob("part-*.safetensors")}
+    for name in mended:
+        (images / "train" / name).write_bytes(whole[name])
+    assert in_processes(ranks, prepare) == [0] * ranks
+    assert len(kept & {file.stat().st_ino for file in Path(paths.shards(OUT)).glob("*")}) == PARTS - len(mended)
+    index = rows.index(OUT)
+    assert index["splits"] == {TRAIN: 8 + len(mended), TEST: 2}
+    assert len(index.get("left_out", {})) == 2 - len(mended)
+
+
+def test_an_image_that_could_not_be_read_for_a_moment_is_not_left_out(images, capfd, monkeypatch):
+    configure(images, tolerate=1)
+    load, failed = Files._load, []
+
+    def once(self: Files, name: str) -> bytes:
+        if name == "a/4.png" and not failed:
+            failed.append(name)
+            raise BadImage("cannot be read (Stale file handle)")
+        return load(self, name)
+
+    monkeypatch.setattr(Files, "_load", once)
+    assert prepare() == RunAgain.exit_code
+    assert "train/a/4.png; run again" in capfd.readouterr().err
+    assert not Path(OUT, "index.json").exists()
+    assert prepare() == 0
+    assert "left_out" not in rows.index(OUT)
+    assert rows.index(OUT)["splits"] == {TRAIN: 10, TEST: 2}
+
+
+def test_images_of_one_id_stop_it_before_any_part_is_made(images, capfd):
+    with zipfile.ZipFile(images / "twice.zip", "w") as archive:
+        archive.write(images / "train/a/0.png", "a/0.png")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.write(images / "train/a/2.png", "a/0.png")
+    configure(images, path="twice.zip", validation="")
+    assert prepare() == 2
+    assert "twice.zip/a/0.png: is there twice" in capfd.readouterr().err
+    assert list(every()) == []
 
 
 def test_an_extractor_reads_them(images):
