@@ -107,8 +107,18 @@ class Outlook:
 
     @cached_property
     def runs(self) -> list[Run]:
-        """Of the table."""
-        return list(self.benchmark.runs(self.benchmark.shown()))
+        """Of the table, those that are trained here."""
+        return [run for run in self.benchmark.runs(self.benchmark.shown()) if run.trained]
+
+    @cached_property
+    def imported(self) -> list[Run]:
+        """Of the table, the others."""
+        return [run for run in self.benchmark.runs(self.benchmark.shown()) if not run.trained]
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Of the runs."""
+        return list(dict.fromkeys(run.method for run in self.runs))
 
     @cached_property
     def _backbone_facts(self) -> Mapping[str, Any]:
@@ -136,9 +146,13 @@ class Outlook:
         found: dict[str, Amount] = {}
         for run in self.runs:
             for i, receipt in enumerate(run.receipts):
-                found[receipt] = self._training(run, *self.benchmark.span(i))
+                found[receipt] = self._training(run, *run.course.span(i))
+        for run in self.imported:
+            found |= dict.fromkeys(run.receipts, Amount())
         for cell in self.benchmark.cells(self.benchmark.shown()):
-            found[cell.samples] = self._evaluation.times(self.spec.sampling.count * cell.drawer.nfe())
+            calls = cell.drawer.nfe()  # None: as many as its steps turn out to need
+            each = UNKNOWN if calls is None else self._evaluation.times(calls)
+            found[cell.samples] = each.times(self.spec.sampling.count)
         for name in self._kept_encoders():
             folder = paths.representation(self.benchmark.dataset, name)
             found[paths.index(folder)] = self._times_rows(self._encoding(name))
@@ -159,7 +173,7 @@ class Outlook:
     def _phases(self) -> dict[str, dict[int, float] | None]:
         """Operations of a step of every phase, by method."""
         found: dict[str, dict[int, float] | None] = {}
-        for method in self.benchmark.shown():
+        for method in self.methods:
             built = None if self.shape is None else self._learner(method)
             try:
                 found[method] = built and outline.phases(built[0], self.shape, built[1], self.spec.train)
@@ -220,7 +234,7 @@ class Outlook:
 
     @cached_property
     def _sizes(self) -> dict[str, outline.Sizes | None]:
-        built = {method: self._learner(method) for method in self.benchmark.shown()}
+        built = {method: self._learner(method) for method in self.methods}
         return {method: one and outline.sizes(one[0]) for method, one in built.items()}
 
     def _amount(self, method: str, which: str) -> Amount:
@@ -234,8 +248,8 @@ class Outlook:
             yield self._amount(run.method, "state")
 
     def _weights(self) -> Iterator[Amount]:
-        points = sum(len(self.benchmark.save_points(i)) for i in range(self.benchmark.segments))
         for run in self.runs:
+            points = sum(len(run.course.save_points(i)) for i in range(run.course.segments))
             yield self._amount(run.method, "weights").times(points)
 
     def _samples(self) -> Amount:
