@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import tiny_vae
 
 from reedbench.codecs.sd_vae import SDVAE
-from reedbench.core import numerics, seeds
+from reedbench.core import seeds
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import Rows
 
@@ -102,9 +102,9 @@ def test_the_precision_is_its_own_whatever_surrounds_it(codec, monkeypatch):
     with torch.autocast("cpu", torch.bfloat16):
         np.testing.assert_array_equal(codec.compressed(data)["moments"], wanted)
     half = codec.model_copy(update={"precision": "bf16"})
-    monkeypatch.setattr(numerics, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("reedbench.core.numerics.cpu_has_bf16", lambda: True)
     assert not np.array_equal(half.compressed(data)["moments"], wanted)
-    monkeypatch.setattr(numerics, "cpu_has_bf16", lambda: False)
+    monkeypatch.setattr("reedbench.core.numerics.cpu_has_bf16", lambda: False)
     np.testing.assert_array_equal(half.compressed(data)["moments"], wanted)
     assert half.filed() == f"{codec.filed()}-bf16" == "tiny-bf16"
 
