@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr
 
 from reedbench.codecs import Batch, Facts, Streams
 from reedbench.codecs._images import ImageCodec
-from reedbench.core import pins
+from reedbench.core import numerics, pins
 from reedbench.core.constants import IMAGE_LEVELS
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact
 from reedbench.domains import image
@@ -172,11 +172,12 @@ class SDVAE(ImageCodec):
         network = _network(pins.folder(weights), self._device, self.channels, self.factor)
         pixels = math.prod(rows.shape[2:]) * (self.factor**2 if rows.dtype != np.uint8 else 1)
         most = max(1, min(MOST, AT_ONCE[self._device] // pixels))
+        half = numerics.computes_in(self.precision, self._device) == "bf16"
         for begin in range(0, len(rows), most):
             part = rows[begin : begin + most]
             missing = most - len(part) if self._device == "cpu" else 0
             full = torch.from_numpy(np.concatenate([part, np.repeat(part[-1:], missing, 0)])).to(self._device)
-            with torch.no_grad(), torch.autocast(self._device, torch.bfloat16, enabled=self.precision == "bf16"):
+            with torch.no_grad(), torch.autocast(self._device, torch.bfloat16, enabled=half):
                 yield call(network, full)[: len(part)].float().cpu().numpy()
 
 

@@ -172,6 +172,10 @@ class AbstractEncoder(Plugin):
         """Rows as it shall see them in training, which representations of others that it reads are made from, too."""
         return rows
 
+    def studied_rows(self, count: int) -> int:
+        """At how many of `count` rows of a split `pretrain` looks: by them its work is counted."""
+        return count
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train on the training split; `test` serves quality figures only. `stream` names its randomness.
 

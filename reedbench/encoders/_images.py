@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from reedbench.core.console import Track
-from reedbench.core.errors import ConfigError
 from reedbench.encoders import Material, Online, PreparedEncoder
+from reedbench.nn.channels import grey_or_coloured
 
 
 class PublishedEncoder(PreparedEncoder):
@@ -53,9 +53,7 @@ def images_of(material: Material, encoder: str) -> Any:
     """
     import torch
 
-    images = material.rows.arrays["images"]
-    if images.shape[1] not in (1, 3):
-        raise ConfigError(f"encoder {encoder} takes images of 1 or 3 channels, and these have {images.shape[1]}")
+    images = grey_or_coloured(material.rows.arrays["images"], f"encoder {encoder}")
     return torch.from_numpy(np.ascontiguousarray(images))
 
 

@@ -16,6 +16,7 @@ from reedbench.core import checkpoint, pins
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
 from reedbench.encoders import Encode, Material, PreparedEncoder, Published, _references
+from reedbench.nn.channels import grey_or_coloured
 
 TRAIN = "train"  # reference
 HOW = "`weights` of extractor inception are torch-fidelity's weights-inception-2015-12-05-6726825d.pth"
@@ -122,6 +123,5 @@ def _coloured(images: np.ndarray) -> np.ndarray:
     Raises:
         ConfigError: they are neither grey nor of three colours.
     """
-    if images.shape[1] not in (1, 3):
-        raise ConfigError(f"extractor inception takes images of 1 or 3 channels, and these have {images.shape[1]}")
+    grey_or_coloured(images, "extractor inception")
     return np.array(np.broadcast_to(images, (len(images), 3, *images.shape[2:])), order="C")

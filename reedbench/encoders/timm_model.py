@@ -95,10 +95,21 @@ class TimmModel(PublishedEncoder):
         side = timm_models.Preparation(network, self.size, self.resampling).size
         return network, torch.zeros(1, 3, side, side, device="meta")
 
+    def identity(self) -> dict[str, Any]:
+        """Without `every` where it changes the card alone."""
+        keyed = super().identity()
+        if not self.standardise and self.weights != RANDOM:  # random weights see statistics of these images
+            keyed.pop("every", None)
+        return keyed
+
+    def studied_rows(self, count: int) -> int:
+        """One in `every`."""
+        return len(range(0, count, self.every))
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Draw and calibrate random weights, if so; then measure moments, and how much of the labels is to be seen."""
         began = time.process_time()
-        train, test = (part.take(range(0, len(part.rows), self.every)) for part in (train, test))
+        train, test = (self._some(part) for part in (train, test))
         weights = self._drawn(train, stream) if self.weights == RANDOM else {}
         network, prepare = self._network(weights, "cpu")
         pooled, mean, std = measured(self._raw(network, prepare, train))
@@ -165,6 +176,10 @@ class TimmModel(PublishedEncoder):
         except ValueError as error:
             what = self.model if self.weights == RANDOM else f"{self.model} with weights {self.weights}"
             raise ConfigError(f"encoder timm: {what}: {error}") from error
+
+    def _some(self, material: Material) -> Material:
+        """Those that are measured, which are read when they are needed: together they may be hundreds of gigabytes."""
+        return Material(material.rows.chosen(np.arange(0, len(material.rows), self.every)))
 
     def _drawn(self, train: Material, stream: str) -> dict[str, np.ndarray]:
         """Random weights, and batch-norm statistics of training images under them."""

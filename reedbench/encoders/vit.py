@@ -135,6 +135,17 @@ class Vit(PublishedEncoder):
             raise ConfigError(f"{file}: {error}; the file of {self.network.source}") from error
         return filled.placed(self.precision, device)
 
+    def identity(self) -> dict[str, Any]:
+        """Without `sample` where it changes the card alone."""
+        keyed = super().identity()
+        if not self.standardise:
+            keyed.pop("sample", None)
+        return keyed
+
+    def studied_rows(self, count: int) -> int:
+        """At most `sample`."""
+        return min(self.sample, count)
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Read the weights; measure moments, and how much of the labels is to be seen."""
         began = time.process_time()

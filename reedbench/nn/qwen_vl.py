@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reedbench.core.errors import ConfigError
+from reedbench.nn.channels import grey_or_coloured
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl")  # `model_type` of a checkpoint's config.json
 
@@ -96,9 +97,7 @@ def inputs(
     Raises:
         ConfigError: images have another number of channels.
     """
-    if images.shape[1] not in (1, 3):
-        raise ConfigError(f"images of 1 or 3 channels are read, and these have {images.shape[1]}")
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).expand(-1, 3, -1, -1)
+    pixels = torch.from_numpy(np.ascontiguousarray(grey_or_coloured(images))).to(device).expand(-1, 3, -1, -1)
     given = processor(
         images=list(pixels),
         text=list(texts),

@@ -206,6 +206,7 @@ def _encoders(b: Any) -> Iterator[Finding]:
                 yield key, f"reads '{other}', which is itself or itself reads encoders; read a basic encoder"
             elif b.encoders[other].per_seed and not encoder.per_seed:
                 yield (*key, "per_seed"), f"reads '{other}', which is trained per seed: it must be so too"
+    yield from _online(b)
     for name, extractor in b.extractors.items():
         yield from _reads_of_extractor(b, name, extractor)
         if extractor.per_seed:
@@ -214,6 +215,21 @@ def _encoders(b: Any) -> Iterator[Finding]:
             yield ("extractors", name), f"gives {extractor.kind}, and an extractor gives {' or '.join(EXTRACTED)}"
     for name in sorted(set(b.encoders) & set(b.extractors)):
         yield ("extractors", name), "is also an encoder; a metric must not judge by an alignment target, use two names"
+
+
+def _online(b: Any) -> Iterator[Finding]:
+    """Only training asks encoders anew in every step: elsewhere it would change keys, and nothing else."""
+    aligned = {encoder for method in b.methods.values() for _, encoder, _ in method.reads()}
+    read = {other for encoder in b.encoders.values() for other in encoder.reads_encoders()} - aligned
+    for name, extractor in b.extractors.items():
+        if extractor.is_online:
+            yield ("extractors", name, "mode"), "online is for encoders, which training asks in every step; take it out"
+    for name in sorted(read & b.encoders.keys()):
+        if b.encoders[name].is_online:
+            yield (
+                ("encoders", name, "mode"),
+                f"online is for encoders that a method aligns to, and only other encoders read '{name}'; take it out",
+            )
 
 
 def _reads_of_extractor(b: Any, name: str, extractor: Any) -> Iterator[Finding]:

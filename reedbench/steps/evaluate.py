@@ -95,7 +95,7 @@ def _score(
         asked_of(run, len(samples)),
         features,
         lambda name: _folds(benchmark, name, samples, inputs),
-        lambda tapped: _hidden(cell, tapped, inputs),
+        lambda tapped: _hidden(cell, tapped, inputs, device),
         lambda asked: hidden.under(benchmark, *asked, inputs, device),
     )
     body = {
@@ -115,7 +115,7 @@ def _folds(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) ->
         return folder.fold(samples, device_of(benchmark, "evaluate"))
 
 
-def _hidden(cell: Cell, tapped: Tapped, inputs: list[str]) -> Hidden:
-    found, read = hidden.of_checkpoint(cell, tapped)
+def _hidden(cell: Cell, tapped: Tapped, inputs: list[str], device: str) -> Hidden:
+    found, read = hidden.of_checkpoint(cell, tapped, device)
     inputs += read
     return found

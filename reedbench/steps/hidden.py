@@ -29,6 +29,7 @@ class Look:
     Attributes:
         block: 1-based.
         path: from noise to data, a name of `INTERPOLANTS`.
+        device: where the codec's networks compute, if it has any.
     """
 
     benchmark: Benchmark
@@ -36,6 +37,7 @@ class Look:
     network: Any
     block: int
     path: str
+    device: str
 
     def hidden(self) -> Hidden:
         """Of the rows of both splits that are asked for.
@@ -55,7 +57,7 @@ class Look:
 
     @torch.no_grad()
     def _means(self, chosen: Rows, index: range, split: str) -> np.ndarray:
-        x_1 = self.benchmark.spec.codec.batch(chosen.take(index).arrays)["x_1"]
+        x_1 = self.benchmark.spec.codec.on(self.device).batch(chosen.take(index).arrays)["x_1"]
         streams = seeds.rows(index, "probe-noise", self.benchmark.dataset, split)
         t = torch.full((len(index),), self.tapped.at)
         x_t = INTERPOLANTS[self.path].interpolate(torch.from_numpy(streams.normal(*x_1.shape[1:])), x_1, t)
@@ -64,7 +66,7 @@ class Look:
         return hidden.mean(1).double().numpy()
 
 
-def of_checkpoint(cell: Cell, tapped: Tapped) -> tuple[Hidden, list[str]]:
+def of_checkpoint(cell: Cell, tapped: Tapped, device: str) -> tuple[Hidden, list[str]]:
     """Hidden states under averaged weights, and the files that were read.
 
     Raises:
@@ -75,17 +77,17 @@ def of_checkpoint(cell: Cell, tapped: Tapped) -> tuple[Hidden, list[str]]:
     check_weights(cell)
     network = network_of(benchmark.spec, _facts(benchmark), cell.weights, "cpu")
     block = min(objective.depths(), default=tapped.depth) if tapped.first else tapped.depth
-    look = Look(benchmark, tapped, network, block, objective.interpolant())
+    look = Look(benchmark, tapped, network, block, objective.interpolant(), device)
     return look.hidden(), [cell.receipt, cell.weights]
 
 
-def of_nothing(benchmark: Benchmark, tapped: Tapped) -> Hidden:
+def of_nothing(benchmark: Benchmark, tapped: Tapped, device: str) -> Hidden:
     """Those of a network as it is before training, under the first seed."""
     spec, facts = benchmark.spec, _facts(benchmark)
     network = spec.backbone.build(spec.codec.shape(facts), facts)
     network.initialise(lambda name: seeds.stream("init", benchmark.dataset, spec.seeds[0], name))
     path = next(iter(spec.methods.values())).interpolant()
-    return Look(benchmark, tapped, network.eval(), tapped.depth, path).hidden()
+    return Look(benchmark, tapped, network.eval(), tapped.depth, path, device).hidden()
 
 
 def under(benchmark: Benchmark, extractor: str, count: int | None, inputs: list[str], device: str) -> Features:

@@ -32,10 +32,10 @@ def beside(benchmark: Benchmark, inputs: list[str], device: str) -> Iterator[Bes
         yield from _through_the_codec(benchmark, inputs, device)
     for metric in benchmark.spec.metrics:
         if isinstance(metric, HiddenProbe):
-            found = hidden.of_nothing(benchmark, metric.tapped)
+            found = hidden.of_nothing(benchmark, metric.tapped, device)
             yield Beside(metric, metric.value(found), metric.test_rows, {}, "network before training")
         elif isinstance(metric, NeighbourAlignment):
-            states = hidden.of_nothing(benchmark, metric.tapped).test
+            states = hidden.of_nothing(benchmark, metric.tapped, device).test
             same = hidden.under(benchmark, metric.extractor, metric.test_rows, inputs, device)
             yield Beside(metric, metric.value(states, same), metric.test_rows, {}, "network before training")
 

@@ -62,18 +62,19 @@ def operations_per_row(what: Callable[[list[int]], object], rows: Rows) -> float
 def operations_of_training(encoder: AbstractEncoder, train: Material, test: Material, stream: str) -> float:
     """Of `pretrain`, from its first steps on some of the rows.
 
-    What an encoder does once, such as measuring moments, is taken to grow with the rows; what it does `steps` times,
-    not to.
+    What an encoder does once, such as measuring moments, is taken to grow with the rows at which it looks; what it does
+    `steps` times, not to.
     """
     steps = int(getattr(encoder, "steps", 0))
-    every = 1 if 0 < steps <= LAST else max(1, len(train.rows) // SOME_ROWS)
-    few, others = (_at_hand(material.take(range(0, len(material.rows), every))) for material in (train, test))
+    studied, of_test = (encoder.studied_rows(len(material.rows)) for material in (train, test))
+    every = 1 if 0 < steps <= LAST else max(1, studied // SOME_ROWS)
+    few, others = (_at_hand(part.take(range(0, n, every))) for part, n in ((train, studied), (test, of_test)))
 
     def of(count: int) -> float:
         short = encoder if count == steps else encoder.model_copy(update={"steps": count})
         return operations(lambda: short.pretrain(few, others, stream))
 
-    scale = len(train.rows) / len(few.rows)
+    scale = studied / encoder.studied_rows(len(few.rows))
     if steps <= LAST:
         return of(steps) * scale
     first, last = of(FIRST), of(LAST)

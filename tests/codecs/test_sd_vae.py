@@ -96,13 +96,16 @@ def test_samples_are_decoded_by_the_decoder_and_truncated(folder, network, tmp_p
     np.testing.assert_array_equal(found, np.floor(np.clip((signed + 1) * 127.5, 0, 255)).astype(np.uint8))
 
 
-def test_the_precision_is_its_own_whatever_surrounds_it(codec):
+def test_the_precision_is_its_own_whatever_surrounds_it(codec, monkeypatch):
     data = arrays(3)
     wanted = codec.compressed(data)["moments"]
     with torch.autocast("cpu", torch.bfloat16):
         np.testing.assert_array_equal(codec.compressed(data)["moments"], wanted)
     half = codec.model_copy(update={"precision": "bf16"})
+    monkeypatch.setattr("reedbench.core.numerics.cpu_has_bf16", lambda: True)
     assert not np.array_equal(half.compressed(data)["moments"], wanted)
+    monkeypatch.setattr("reedbench.core.numerics.cpu_has_bf16", lambda: False)
+    np.testing.assert_array_equal(half.compressed(data)["moments"], wanted)
     assert half.filed() == f"{codec.filed()}-bf16" == "tiny-bf16"
 
 

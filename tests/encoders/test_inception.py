@@ -106,7 +106,7 @@ def test_grey_images_are_shown_as_colours(encode):
     grey = images(channels=1)
     colours = np.repeat(grey, 3, axis=1)
     np.testing.assert_array_equal(encode(material(grey)), encode(material(colours)))
-    with pytest.raises(ConfigError, match="1 or 3 channels, and these have 2"):
+    with pytest.raises(ConfigError, match=r"^extractor inception takes images of 1 or 3 channels, and these have 2$"):
         encode(material(images(channels=2)))
 
 

@@ -11,6 +11,7 @@ timm = pytest.importorskip("timm")
 
 from reedbench.core import numerics  # noqa: E402
 from reedbench.core.errors import ConfigError, MissingArtefact  # noqa: E402
+from reedbench.domains import rows  # noqa: E402
 from reedbench.domains.rows import Rows  # noqa: E402
 from reedbench.encoders import Material  # noqa: E402
 from reedbench.encoders.timm_model import TimmModel  # noqa: E402
@@ -101,6 +102,43 @@ def test_moments_can_be_measured_on_some_images():
     _, weights, card = made(every=4)
     assert card["measured_on"] == 10
     assert not np.array_equal(weights["mean"], made()[1]["mean"])
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_images_are_read_batch_by_batch_and_give_what_they_give_in_memory(tmp_path, monkeypatch, every):
+    taken: list[int] = []
+
+    def read(stored, names, places):
+        if "images" in names:
+            taken.append(len(places))
+        return own(stored, names, places)
+
+    own = rows._Stored._read
+    monkeypatch.setattr(rows._Stored, "_read", read)
+    rows.write(tmp_path, material(120).rows, {})
+    whole = rows.read(tmp_path, rows.TRAIN)
+    encoder = TimmModel(model=CONVOLUTIONS, weights="none", size=SIZE, batch=4, every=every)
+    stored = encoder.pretrain(Material(whole), Material(whole.chosen(np.arange(20))), "x")
+    assert max(taken) == 32  # a batch of those that batch-norm statistics come from
+    kept = encoder.pretrain(material(120), material(120).take(range(20)), "x")
+    assert {n: w.tobytes() for n, w in stored.weights.items()} == {n: w.tobytes() for n, w in kept.weights.items()}
+    for pretrained in (stored, kept):
+        del pretrained.card["cpu_seconds"]
+    assert stored.card == kept.card
+
+
+@pytest.mark.parametrize("every", [1, 7, 100])
+def test_it_says_at_how_many_images_it_looks(every):
+    encoder, _, card = made(every=every)
+    assert encoder.studied_rows(40) == card["measured_on"]
+
+
+def test_a_part_of_the_images_is_keyed_where_it_changes_targets():
+    settings = {"model": CONVOLUTIONS, "every": 7}
+    assert "every" in TimmModel(**settings, weights="x.pth").identity()
+    assert "every" in TimmModel(**settings, weights="none", standardise=False).identity()
+    alone = TimmModel(**settings, weights="x.pth", standardise=False)
+    assert alone.identity() == alone.model_copy(update={"every": 1}).identity()
 
 
 def test_random_weights_come_from_their_stream_and_see_statistics_of_images():
@@ -205,7 +243,7 @@ def test_weights_of_another_network_are_refused(published, tmp_path):
 
 def test_images_of_two_channels_are_refused():
     encoder, weights, _ = made()
-    with pytest.raises(ConfigError, match="images of 1 or 3 channels, and these have 2"):
+    with pytest.raises(ConfigError, match=r"^encoder timm takes images of 1 or 3 channels, and these have 2$"):
         encoder.represent(weights, material(2, channels=2))
 
 

@@ -92,7 +92,8 @@ def test_the_card_says_what_it_is_and_how_much_of_the_labels_is_to_be_seen(file)
     assert card["licence"] == "Apache-2.0"
     assert card["parameters"] == sum(parameter.numel() for parameter in found.transformer().parameters())
     assert (card["pixels"], card["tokens"]) == (28, "2 x 2, after the final norm")
-    assert card["measured_on"] == 20
+    assert card["measured_on"] == 20 == found.studied_rows(40)
+    assert found.studied_rows(10) == 10
     assert card["probe_accuracy"] > 0.9
     assert found.files() == (file,)
 
@@ -103,6 +104,11 @@ def test_a_part_of_the_images_is_drawn_from_the_stream(file):
     assert [draw.card["measured_on"] for draw in draws] == [7, 7, 7]
     np.testing.assert_array_equal(draws[0].weights["mean"], draws[1].weights["mean"])
     assert not np.array_equal(draws[0].weights["mean"], draws[2].weights["mean"])
+
+
+def test_a_part_of_the_images_is_keyed_where_it_changes_targets(file):
+    assert encoder(file, sample=7).identity() == encoder(file).identity()
+    assert encoder(file, sample=7, standardise=True).identity() != encoder(file, standardise=True).identity()
 
 
 @pytest.mark.parametrize(

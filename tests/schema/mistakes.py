@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 TINY = "benchmarks/tiny.yaml"
+ONLINE = {"uses": "vit", "weights": "some/dinov2.pth", "mode": "online"}
 ALIGN = {"encoder": "patches", "depth": 1, "projector_width": 16}
 
 
@@ -310,6 +311,16 @@ CASES = {
         put("encoders/nested", {"uses": "caption-and-image", "captioner": "measured", "image": "caption"}),
         "encoders.nested",
         ["reads 'caption'", "read a basic encoder"],
+    ),
+    "online extractor": (
+        put("extractors/spare", {**ONLINE, "output": "vector"}),
+        "extractors.spare.mode",
+        ["online is for encoders", "take it out"],
+    ),
+    "online encoder that only another encoder reads": (
+        both(put("encoders/dino", ONLINE), put("encoders/caption/image", "dino")),
+        "encoders.dino.mode",
+        ["online is for encoders that a method aligns to", "only other encoders read 'dino'", "take it out"],
     ),
     "unknown base": (
         put("methods/reed/base", "repo"),

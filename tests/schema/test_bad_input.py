@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from mistakes import CASES, OTHER_FILES, TINY
+from mistakes import CASES, ONLINE, OTHER_FILES, TINY
 from yaml import safe_dump
 
 ALL = [pytest.param(edit, TINY, key, words, id=name) for name, (edit, key, words) in CASES.items()]
@@ -29,6 +29,14 @@ def test_the_tiny_suite_that_the_mistakes_are_made_in_is_valid(files, reedbench,
     files.write()
     assert reedbench("check") == 0
     assert capsys.readouterr().err == "tiny: ok (3 methods, 2 seeds)\n"
+
+
+def test_an_online_encoder_that_a_method_and_another_encoder_read_is_valid(files, reedbench):
+    files.set("encoders/dino", {**ONLINE, "grid": 4})
+    files.set("encoders/caption/image", "dino")
+    files.set("methods/repa/alignments/0/encoder", "dino")
+    files.write()
+    assert reedbench("check") == 0
 
 
 def test_a_duplicate_key_is_one_line_with_both_line_numbers(files, reedbench, capsys):

@@ -151,9 +151,22 @@ def test_a_probe_finds_classes_in_states_that_hold_them(here, monkeypatch):
     monkeypatch.setattr(hidden, "network_of", lambda *_: Seeing())
     for at in (0.0, 0.8):
         metric = HiddenProbe(at=at, train_rows=600, test_rows=300)
-        found.append(metric.value(hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), metric.tapped)[0]))
+        found.append(metric.value(hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), metric.tapped, "cpu")[0]))
     assert found[0] < 0.2  # pure noise
     assert found[1] > 0.6
+
+
+def test_the_codec_of_what_is_looked_at_computes_on_the_device_of_the_step(here, monkeypatch):
+    from reedbench.codecs.half_resolution import HalfResolution
+    from reedbench.metrics import Tapped
+    from reedbench.steps import hidden
+
+    benchmark, asked, tapped = runs.benchmark(suite.load(), "tiny"), set(), Tapped(0.75, 3, False, 20, 10)
+    monkeypatch.setattr(HalfResolution, "on", lambda codec, device: asked.add(device) or codec)
+    hidden.of_nothing(benchmark, tapped, "cuda")
+    assert asked == {"cuda"}
+    hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), tapped, "cpu")
+    assert asked == {"cuda", "cpu"}
 
 
 def test_what_a_metric_looked_into_is_among_the_inputs_on_record(here):
@@ -172,7 +185,7 @@ def test_a_method_that_aligns_is_probed_at_its_first_block_unless_told_otherwise
         network = Seeing()
         monkeypatch.setattr(hidden, "check_weights", lambda cell: None)
         monkeypatch.setattr(hidden, "network_of", lambda *_, network=network: network)
-        found, _ = hidden.of_checkpoint(benchmark.cell(m, 0, STEP, "ode"), Tapped(0.75, 3, first, 20, 10))
+        found, _ = hidden.of_checkpoint(benchmark.cell(m, 0, STEP, "ode"), Tapped(0.75, 3, first, 20, 10), "cpu")
         assert found.block == block
         assert network.asked == [block, block]
         assert network.times == {0.75}
@@ -186,7 +199,7 @@ def test_fewer_images_than_a_probe_asks_for_are_an_error(here, capfd):
     from reedbench.steps import hidden
 
     with pytest.raises(MetricError, match="asks for 400 images of the split 'test', which has 360: lower its test_r"):
-        hidden.of_nothing(runs.benchmark(suite.load(), "tiny"), Tapped(0.8, 1, True, 20, 400))
+        hidden.of_nothing(runs.benchmark(suite.load(), "tiny"), Tapped(0.8, 1, True, 20, 400), "cpu")
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_hidden_states_are_compared_with_a_witness_on_the_same_test_images(here)
 
     benchmark = runs.benchmark(suite.load(), "tiny")
     metric = benchmark.spec.metrics[-1]
-    states, _ = hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), metric.tapped)
+    states, _ = hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), metric.tapped, "cpu")
     chosen = hidden._chosen(benchmark, rows.TEST, 20)
     witness = seen_by(benchmark.suite, "digits", "witness", chosen)[0](chosen)
     expected = cknna(states.test.features, witness.features, 5)

@@ -55,6 +55,34 @@ def test_operations_of_a_training_follow_from_its_first_steps(steps, count):
     assert found == pytest.approx(products(3 * steps) + products(count), rel=1e-6)
 
 
+class Sampling(Trained):
+    """Three products per row of at most 300 rows of either split."""
+
+    steps: int = 0
+
+    def studied_rows(self, count):
+        return min(count, 300)
+
+    def pretrain(self, train, test, stream):
+        products(3 * (self.studied_rows(len(train.rows)) + self.studied_rows(len(test.rows))))
+        return Pretrained({}, {})
+
+
+class Thinning(Sampling):
+    """Three products per fifth row."""
+
+    def studied_rows(self, count):
+        return len(range(0, count, 5))
+
+
+@pytest.mark.parametrize("encoder", [Sampling(), Thinning()])
+@pytest.mark.parametrize("count", [100, 600, 5000])
+def test_operations_grow_with_the_rows_at_which_an_encoder_looks(encoder, count):
+    found = work.operations_of_training(encoder, Material(rows(count)), Material(rows(count // 5)), "x")
+    studied = encoder.studied_rows(count) + encoder.studied_rows(count // 5)
+    assert found == pytest.approx(products(3 * studied), rel=0.05)  # a fifth of few rows is rounded up
+
+
 @pytest.mark.parametrize("count", [0, 1, 10, 1000])
 def test_operations_of_a_map_follow_from_a_few_rows(count):
     assert work.operations_per_row(lambda some: products(2 * len(some)), rows(count)) == products(2 * count)
