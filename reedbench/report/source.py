@@ -27,7 +27,7 @@ Cell = tuple[str, int, int, str]  # method, seed, step, sampler
 CELL = ["method", "seed", "step", "sampler"]
 ORIGIN = "origin"  # column of curves: where weights come from that were not trained here
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has
-DRAWN = ("sampling", "guidance", "weights", "precision", "labels")  # how samples were, which rows of a table share
+DRAWN = ("sampling", "guidance", "precision", "labels")  # how samples were, which rows of a table share
 SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
 
 

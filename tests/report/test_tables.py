@@ -130,7 +130,7 @@ def test_one_id_under_two_protocols_is_an_error(make_records):
 
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("sampling", "b" * 12), ("guidance", 2.0), ("weights", "raw"), ("precision", "bf16"), ("labels", "random")],
+    [("sampling", "b" * 12), ("guidance", 2.0), ("precision", "bf16"), ("labels", "random")],
 )
 def test_one_sampler_under_two_settings_is_an_error(make_body, name, other):
     bodies = [make_body("sit"), make_body("repa")]

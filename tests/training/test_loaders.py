@@ -93,5 +93,5 @@ def test_representations_of_other_rows_are_refused_with_the_command_that_makes_t
     elif fault == "other order":
         ids = ids[::-1]
     _represent(folders[1], np.zeros((TRAINING - (fault == "fewer rows"), 4)), ids)
-    with pytest.raises(MissingArtefact, match=r"represents other rows.*snakemake -f .*enc/index\.json"):
+    with pytest.raises(MissingArtefact, match=r"was made of other rows.*snakemake -f .*enc/index\.json"):
         TrainingData(folders[0], {"enc": folders[1]}, Pixels())
