@@ -219,7 +219,7 @@ class Run:
         """sha256 of weights and receipt, and the curve but for its costs."""
         out = self.folder / SEGMENT.out
         files = [*out.glob("*.safetensors"), self.folder / SEGMENT.receipt]
-        losses = [row[:-4] for row in csv.reader((out / "curve.csv").read_text().splitlines())]
+        losses = [row[:-5] for row in csv.reader((out / "curve.csv").read_text().splitlines())]
         return {file.name: io.sha256(file) for file in files}, losses
 
     def states(self) -> list[int]:

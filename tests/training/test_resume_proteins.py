@@ -70,7 +70,7 @@ class Run:
         curves = [Path(segment.out, "curve.csv").read_text().splitlines() for segment in self.segments]
         rows = [row for curve in curves for row in csv.reader(curve[1:])]
         digests = {str(file.relative_to(self.folder)): io.sha256(file) for file in files}
-        return digests, [row[:-4] for row in rows], [float(row[-1]) for row in rows]
+        return digests, [row[:-5] for row in rows], [float(row[-1]) for row in rows]
 
 
 @pytest.fixture(scope="module")
