@@ -23,6 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 from eager_sit import EagerTraining, SiT, euler
+from our_step import our_step
 from torch import Tensor
 
 from reedbench.backbones.sit import SiTBackbone
@@ -37,7 +38,6 @@ from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.samplers.euler import Euler
 from reedbench.schema.benchmark import Training
 from reedbench.steps.precision import precise, products
-from reedbench.training.curve import Curve, Journal
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
@@ -101,22 +101,6 @@ def eager_model(trainer: Trainer, backbone: SiTBackbone, tap: int) -> SiT:
         one, other = trainer.network.backbone(x, t, y)[0], model.eval()(x, t, y)[0]
     torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-2 * float(one.abs().max()))
     return model
-
-
-def our_step(trainer: Trainer, log_every: int = 50) -> Callable[[], None]:
-    """One step of our loop with its curve, as `segments._advance` runs it between save points."""
-    counted = Curve(Journal(), trainer.order, trainer.ranks, trainer.phases)
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        counted.enter(done - 1, trainer.flops)
-        counted.add(done, trainer.update(done - 1))
-        if done % log_every == 0:
-            counted.row(done)
-
-    return step
 
 
 def our_sampling(trainer: Trainer, count: int, steps: int) -> Callable[[], None]:

@@ -56,7 +56,7 @@ def expected(suite: Suite) -> Iterator[tuple[str, list[str]]]:
         folder = paths.representation(DATA, name)
         yield f"represent/{DATA}/{name}", [paths.shards(folder), paths.index(folder)]
     benchmark = runs.benchmark(suite, B)
-    for name in benchmark.extractors:
+    for name in benchmark.scoring.extractors:
         yield f"statistics/{DATA}/{name}", [paths.statistics(DATA, name)]
     yield f"floor/{B}", [paths.floor(B)]
     for run in benchmark.runs(benchmark.shown()):

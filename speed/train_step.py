@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+from our_step import our_step
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -27,7 +28,6 @@ from reedbench import steps
 from reedbench.schema import runs, suite
 from reedbench.schema.planning import jobs
 from reedbench.steps.train import build
-from reedbench.training.curve import Curve, Journal
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
 
@@ -80,22 +80,6 @@ def bare_step(trainer: Trainer) -> Callable[[], None]:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         average(list(trainer.average.values()), parameters, None)
-
-    return step
-
-
-def our_step(trainer: Trainer, log_every: int) -> Callable[[], None]:
-    """One step of our loop with its curve, as `segments._advance` runs it between save points."""
-    counted = Curve(Journal(), trainer.order, trainer.ranks, trainer.phases)
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        counted.enter(done - 1, trainer.flops)
-        counted.add(done, trainer.update(done - 1))
-        if done % log_every == 0:
-            counted.row(done)
 
     return step
 

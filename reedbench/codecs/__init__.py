@@ -77,7 +77,7 @@ class AbstractCodec(Plugin):
 
     def compressed(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of some rows, of arrays as the dataset has them: that from which `batch` makes a batch."""
-        raise NotImplementedError(f"codec {self.uses} does not compress")
+        raise TypeError(f"{type(self).__name__} does not compress")
 
     def kept(self, facts: Facts) -> int | None:
         """Bytes that `compressed` keeps of a row, for `reedbench plan`; None where only the rows tell."""
@@ -107,7 +107,7 @@ class AbstractCodec(Plugin):
 
     def relabelled(self, asked: Rows, facts: Facts, streams: Streams) -> Rows:
         """The same samples asked for classes that are drawn uniformly, each from its own stream."""
-        raise NotImplementedError(f"codec {self.uses} asks for no classes")
+        raise TypeError(f"{type(self).__name__} asks for no classes")
 
     @abstractmethod
     def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:

@@ -5,28 +5,22 @@ compared with images is a projection of that.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from reedbench.core import pins, pretrained
 from reedbench.core.console import Track
-from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
+from reedbench.encoders import Encode, Kind, Material
+from reedbench.encoders._captions import CaptionEncoder
 
 
-class ClipText(PreparedEncoder):
+class ClipText(CaptionEncoder):
     """The text tower of CLIP: one vector per caption, or one per position."""
 
-    domain: ClassVar[str] = "image"
-    pretrained: ClassVar[bool] = False
-    on_gpu: ClassVar[bool] = True
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
     uses: Literal["clip-text"] = "clip-text"
 
-    captioner: str
-    """Name of the captioner whose texts are embedded."""
     weights: pins.Weights
     """A name of config/weights.yaml, or a folder with a / in it (from the working directory or $REEDBENCH_DATA), of
     config.json, the tokenizer's files and model.safetensors, of CLIP or of its text tower alone."""
@@ -40,14 +34,6 @@ class ClipText(PreparedEncoder):
     def kind(self) -> Kind:  # type: ignore[override]
         """As `output` says."""
         return "tokens" if self.output == "tokens" else "vector"
-
-    def reads_captions_of(self) -> str | None:
-        """The captioner."""
-        return self.captioner
-
-    def files(self) -> tuple[Path, ...]:
-        """The folder."""
-        return (pins.folder(self.weights),)
 
     def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """Read tokenizer and model; nothing is downloaded. It gives (n, width) or (n, positions, width) float32.

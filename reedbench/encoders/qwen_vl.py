@@ -9,7 +9,6 @@ values (Sun et al. 2024, https://arxiv.org/abs/2402.17762); stored is a mean, an
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,23 +16,18 @@ from pydantic import Field, model_validator
 
 from reedbench.core import numerics, pins, pretrained
 from reedbench.core.console import Track
-from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
+from reedbench.encoders import Encode, Kind, Material
+from reedbench.encoders._captions import CaptionEncoder
 
 TEXTS = 4096  # of which the lengths are counted at once
 
 
-class QwenVlStates(PreparedEncoder):
+class QwenVlStates(CaptionEncoder):
     """Image, question and caption as a chat with a vision-language model: its mean hidden state at a layer."""
 
-    domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "vector"
-    pretrained: ClassVar[bool] = False
-    on_gpu: ClassVar[bool] = True
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
     uses: Literal["qwen-vl"] = "qwen-vl"
 
-    captioner: str
-    """Name of the captioner whose texts are the answers."""
     weights: pins.Weights
     """A name of config/weights.yaml, or a folder with a / in it (from the working directory or $REEDBENCH_DATA), of
     the files of Qwen2-VL or Qwen2.5-VL as published: config, preprocessor_config, tokenizer, chat template,
@@ -60,14 +54,6 @@ class QwenVlStates(PreparedEncoder):
         if self.pooling != "reference":
             self.refuse("neighbours", where=f"on pooling: {self.pooling}")
         return self
-
-    def reads_captions_of(self) -> str | None:
-        """The captioner."""
-        return self.captioner
-
-    def files(self) -> tuple[Path, ...]:
-        """The folder."""
-        return (pins.folder(self.weights),)
 
     def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """Read processor and model; nothing is downloaded. It gives (n, width) float32.

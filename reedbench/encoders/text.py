@@ -5,7 +5,6 @@ Mean of the last hidden states over the text's own tokens, at length 1, as sente
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,21 +12,16 @@ from pydantic import Field
 
 from reedbench.core import pins, pretrained
 from reedbench.core.console import Track
-from reedbench.encoders import Encode, Kind, Material, PreparedEncoder
+from reedbench.encoders import Encode, Kind, Material
+from reedbench.encoders._captions import CaptionEncoder
 
 
-class Text(PreparedEncoder):
+class Text(CaptionEncoder):
     """A sentence encoder from a folder of transformers: one vector per caption."""
 
-    domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "vector"
-    pretrained: ClassVar[bool] = False
-    on_gpu: ClassVar[bool] = True
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
     uses: Literal["text"] = "text"
 
-    captioner: str
-    """Name of the captioner whose texts are embedded."""
     weights: pins.Weights
     """A name of config/weights.yaml, or a folder with a / in it (from the working directory or $REEDBENCH_DATA), of
     config.json, the tokenizer's files and model.safetensors."""
@@ -35,14 +29,6 @@ class Text(PreparedEncoder):
     """Tokens after which a text is cut off."""
     batch: int = Field(64, ge=1)
     """Texts at a time, of like length."""
-
-    def reads_captions_of(self) -> str | None:
-        """The captioner."""
-        return self.captioner
-
-    def files(self) -> tuple[Path, ...]:
-        """The folder."""
-        return (pins.folder(self.weights),)
 
     def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """Read tokenizer and model; nothing is downloaded. It gives (n, width) float32 of length 1.

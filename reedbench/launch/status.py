@@ -97,7 +97,7 @@ class Status:
             for cell in benchmark.cells(benchmark.spec.methods):
                 place = (*cell.run.names, paths.step_name(cell.step).removeprefix("step-"), cell.sampler)
                 arguments, recipe, sampling = words.cell(*place), cell.run.key, cell.sampling_key
-                scoring = words.evaluate(arguments, benchmark.evaluation_key, recipe, sampling)
+                scoring = words.evaluate(arguments, benchmark.scoring.key, recipe, sampling)
                 found[words.cell_key("sample", *place)] = words.sample(arguments, sampling, recipe)
                 found[words.cell_key("evaluate", *place)] = scoring
         return found

@@ -34,11 +34,11 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     # What others read comes first.
     ordered = list(dict.fromkeys([*read, *used]))
-    seeing = list(dict.fromkeys([*benchmark.extractors, *benchmark.witnesses]))
+    seeing = list(dict.fromkeys([*benchmark.scoring.extractors, *benchmark.scoring.witnesses]))
     judges = [other for name in seeing for other in suite.read_by(d, name).values()]
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     encoders = list(dict.fromkeys([*ordered, *judges, *seeing]))
-    folders = [spec.folders[name] for name in benchmark.folders]
+    folders = [spec.folders[name] for name in benchmark.scoring.folders]
     methods = [spec.methods[name] for name in benchmark.shown()]
     readers = [*methods, spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
     for weights in pins.names(*readers, *(suite.encoder(d, name) for name in encoders)):
@@ -53,7 +53,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
     for name in (name for name in used if not suite.encoder(d, name).is_online):
         yield Job("represent", f"--dataset {d} --encoder {name}", paths.index(paths.representation(d, name)))
-    for name in benchmark.extractors:
+    for name in benchmark.scoring.extractors:
         yield Job("represent", f"--dataset {d} --extractor {name}", paths.statistics(d, name))
     yield Job("evaluate", f"--benchmark {benchmark.name} --floor", paths.floor(benchmark.name))
 

@@ -14,6 +14,7 @@ from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema import settings
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.course import Course
+from reedbench.schema.scoring import Scoring
 from reedbench.schema.settings import Settings
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import VERSIONS
@@ -145,40 +146,10 @@ class Benchmark:
         neutral = {"precision": "fp32", "labels": "balanced"}
         return {name: value for name in neutral if (value := getattr(self.spec.sampling, name)) != neutral[name]}
 
-    @property
-    def extractors(self) -> list[str]:
-        """Extractors that some metric uses, in file order."""
-        used = {name for metric in self.spec.metrics for name in metric.extractors()}
-        return [name for name in self.spec.extractors if name in used]
-
-    @property
-    def witnesses(self) -> list[str]:
-        """Extractors under which some metric needs test data, in file order."""
-        used = {name for metric in self.spec.metrics for name in metric.witnesses()}
-        return [name for name in self.spec.extractors if name in used]
-
-    @property
-    def looks_inside(self) -> bool:
-        """Whether some metric asks for hidden states, so that scoring needs weights."""
-        return any(metric.blocks() for metric in self.spec.metrics)
-
-    def folder_identity(self, name: str) -> Settings:
-        """Which folder, with which weights."""
-        return settings.identity(self.suite, self.spec.folders[name])
-
-    @property
-    def folders(self) -> list[str]:
-        """Folders that some metric uses, each once."""
-        return list(dict.fromkeys(name for metric in self.spec.metrics for name in metric.folders()))
-
-    @property
-    def judges(self) -> list[str]:
-        """What scoring reads beside samples and statistics: cards of pinned weights, and what witnesses need."""
-        read = [other for name in self.extractors for other in self.spec.extractors[name].reads_encoders()]
-        extractors = [self.spec.extractors[name] for name in [*self.extractors, *read]]
-        cards = settings.pinned(*extractors, *(self.spec.folders[name] for name in self.folders))
-        needed = (settings.encoder_weights(self.suite, self.dataset, name) for name in self.witnesses)
-        return list(dict.fromkeys([*cards, *(file for files in needed for file in files)]))
+    @cached_property
+    def scoring(self) -> Scoring:
+        """How its cells are scored."""
+        return Scoring(self.suite, self.dataset, self.spec, self.repeats)
 
     @property
     def weights(self) -> list[str]:
@@ -186,27 +157,6 @@ class Benchmark:
         spec = self.spec
         sections = (spec.captioners, spec.encoders, spec.extractors, spec.folders, spec.methods)
         return pins.names(spec.codec, *(plugin for section in sections for plugin in section.values()))
-
-    @cached_property
-    def evaluation(self) -> Settings:
-        """Settings of `evaluate`."""
-        metrics = self.spec.metrics
-        folders = {name: self.folder_identity(name) for metric in metrics for name in metric.folders()}
-        witnesses = {name: settings.encoder(self.suite, self.dataset, name) for name in self.witnesses}
-        return {
-            "step": VERSIONS["evaluate"],
-            "metrics": [metric.identity() for metric in metrics],
-            "streams": self.spec.sampling.streams,
-            **({"repeats": self.repeats} if self.repeats > 1 else {}),  # in ids, which once lacked it
-            "extractors": {name: settings.encoder(self.suite, self.dataset, name) for name in self.extractors},
-            **({"folders": folders} if folders else {}),
-            **({"witnesses": witnesses} if witnesses else {}),
-        }
-
-    @cached_property
-    def evaluation_key(self) -> str:
-        """Under which its cells must have been scored."""
-        return settings.key(self.evaluation)
 
 
 @dataclass(frozen=True)

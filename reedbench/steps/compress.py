@@ -14,7 +14,6 @@ from reedbench.core import io, numerics, paths, provenance, shards
 from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
 from reedbench.core.ragged import joined
-from reedbench.core.staging import staged
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.schema import runs, settings
@@ -23,7 +22,7 @@ from reedbench.steps.device import device_of
 from reedbench.steps.features import passes
 from reedbench.steps.material import require_pinned
 from reedbench.steps.precision import precise
-from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
+from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled, published
 from reedbench.steps.work import operations_per_row, timed
 
 
@@ -47,7 +46,7 @@ def compress(suite: Suite, arguments: Namespace) -> Made | None:
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
             if not ranks.first:
                 return None
-            made = _published(dataset, name, parts, work.train)
+            made = published(paths.latents(dataset, name), parts, work.train, {"codec": name})
         flops = operations_per_row(lambda some: work.codec.compressed(work.train.take(some).arrays), work.train)
         under = numerics.here(device)
     return Made(
@@ -88,17 +87,3 @@ class Compression:
             self.codec.compressed(self.train.take(some).arrays) for some in passes(self.parts[number], *self.sizes)
         ]
         shards.write_part(file, {name: joined([one[name] for one in found]) for name in found[0]})
-
-
-def _published(dataset: str, name: str, parts: Parts, train: Rows) -> list[str]:
-    out = paths.latents(dataset, name)
-    with io.atomic_directory(paths.shards(out)) as whole:
-        parts.link(whole)
-    index = {
-        "codec": name,
-        "rows": len(train),
-        "train_ids": rows.ids_digest(train.ids),
-        "shards": io.sha256(staged(paths.shards(out))),
-    }
-    io.write_json(paths.index(out), index)
-    return [paths.shards(out), paths.index(out)]

@@ -101,7 +101,7 @@ def _score(
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
         "sampler": cell.sampler, "weights": run.objective.weights_are, "nfe": nfe, "guidance": cell.drawer.guidance,
-        "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.evaluation_key,
+        "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.scoring.key,
         "records": records.of_cell(benchmark, evidence), **benchmark.unusual,
     }  # fmt: skip
     io.write_json(cell.metrics, body)

@@ -55,7 +55,7 @@ def from_runs(benchmark: Benchmark, cells: Sequence[Cell], *, previews: bool) ->
     metric_files = [*(cell.metrics for cell in cells), paths.floor(benchmark.name)]
     runs = list(dict.fromkeys(cell.run for cell in cells))
     for file in metric_files:
-        provenance.require(file, benchmark.evaluation_key)
+        provenance.require(file, benchmark.scoring.key)
     metrics = sources.records(io.read_object(file, {"method": str, "records": list}) for file in metric_files)
     curves = pd.concat([_curve(run) for run in runs], ignore_index=True)
     first = (benchmark.spec.seeds[0], next(iter(benchmark.spec.samplers)))
@@ -96,7 +96,7 @@ def check_settings(benchmark: Benchmark, source: Source, advice: str) -> None:
         cell = None if floor else benchmark.cell(row.method, row.seed, row.step, row.sampler)
         wanted = (None, None) if cell is None else (cell.run.key, cell.sampling_key)
         found = tuple(None if pd.isna(value) else value for value in (row.recipe, row.sampling, row.evaluation))
-        if found != (*wanted, benchmark.evaluation_key):
+        if found != (*wanted, benchmark.scoring.key):
             what = row.method if floor else f"{row.method}, seed {row.seed}, step {row.step}, sampler {row.sampler}"
             raise MissingArtefact(
                 f"{benchmark.name}: {what} was scored under other settings than the configuration's; {advice}"

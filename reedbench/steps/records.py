@@ -69,7 +69,7 @@ def protocol_of(benchmark: Benchmark, metric: AbstractMetric, references: Mappin
     elif names := list(dict.fromkeys((*references, *metric.witnesses()))):
         protocol["extractor_settings"] = {name: benchmark.encoder_key(name) for name in names}
     for name in metric.folders():
-        protocol["folder_settings"] = benchmark.folder_identity(name)
+        protocol["folder_settings"] = benchmark.scoring.folder(name)
     return {**protocol, **({"published": published} if published else {})}
 
 

@@ -50,7 +50,7 @@ def _through_the_codec(benchmark: Benchmark, inputs: list[str], device: str) -> 
     order = seeds.stream("through-codec", benchmark.dataset).permutation(len(there))
     real = there.chosen(order[: spec.sampling.count])
     kinds = {f"real {word} data": None, f"real {word} data through the codec": spec.codec.on(device).again}
-    for name in benchmark.extractors:
+    for name in benchmark.scoring.extractors:
         reference, file = reference_of(benchmark, name, device)
         seen, read = seen_by(benchmark.suite, benchmark.dataset, name, real, device)
         inputs += [*read, file]

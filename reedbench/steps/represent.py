@@ -17,9 +17,7 @@ from reedbench.core.errors import ConfigError
 from reedbench.core.parts import BYTES, Parts, cuts
 from reedbench.core.provenance import Made
 from reedbench.core.ragged import Ragged, joined
-from reedbench.core.staging import staged
 from reedbench.domains import rows
-from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Encode, Material
 from reedbench.schema import settings
 from reedbench.schema.suite import Suite
@@ -27,7 +25,7 @@ from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import Extraction, passes, seen_by, write_features
 from reedbench.steps.material import gather, require_pinned, weights_of
 from reedbench.steps.precision import precise
-from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled
+from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled, published
 from reedbench.steps.work import operations_per_row, timed
 
 LARGE_KINDS = ("residues", "pairs")  # of which a row may take megabytes
@@ -58,25 +56,10 @@ def represent(suite: Suite, arguments: Namespace) -> Made | None:
             seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
             if not ranks.first:
                 return None
-            made = _published(suite, dataset, name, parts, material.rows)
+            facts = {"encoder": name, "kind": encoder.kind, "shape": list(coded.shape)}
+            made = published(paths.representation(dataset, name), parts, material.rows, facts)
         flops = operations_per_row(lambda some: encode(material.take(some)), material.rows)
     return Made(made, files, device=ranks.device, device_seconds=seconds, cpu_seconds=cpu(), flops=flops, kept=parts)
-
-
-def _published(suite: Suite, dataset: str, name: str, parts: Parts, represented: Rows) -> list[str]:
-    out = paths.representation(dataset, name)
-    with io.atomic_directory(paths.shards(out)) as whole:
-        parts.link(whole)
-    index = {
-        "encoder": name,
-        "kind": suite.encoder(dataset, name).kind,
-        "rows": len(represented),
-        "shape": list(shards.Shards(staged(paths.shards(out))).shape("representation")),
-        "train_ids": rows.ids_digest(represented.ids),
-        "shards": io.sha256(staged(paths.shards(out))),
-    }
-    io.write_json(paths.index(out), index)
-    return [paths.shards(out), paths.index(out)]
 
 
 def _digests(files: Sequence[str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ class Seen:
         self._last: tuple[range, Rows] | None = None
         self._extractions: dict[str, Extraction] = {}
         ready: dict[str, Encode] = {}
-        for name in benchmark.extractors:
+        for name in benchmark.scoring.extractors:
             seen, read = seen_by(benchmark.suite, benchmark.dataset, name, samples, device, ready)
             self.inputs += read
             self._extractions[name] = Extraction(seen, samples, self._taken)

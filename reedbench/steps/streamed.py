@@ -3,17 +3,21 @@
 What a part took is kept beside it, so that a step that was killed ten times costs what its parts cost.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from reedbench.core import interruption, io
+from reedbench.core import interruption, io, paths
 from reedbench.core.console import Track
 from reedbench.core.errors import Paused
 from reedbench.core.parts import Parts
 from reedbench.core.provenance import cpu_seconds
+from reedbench.core.staging import staged
+from reedbench.domains import rows
+from reedbench.domains.rows import Rows
 from reedbench.steps.work import timed
 from reedbench.training.ranks import Ranks, joined
 
@@ -89,6 +93,20 @@ def _make(
             cost = io.canonical_json({"device_seconds": work.seconds})
             io.write_text(parts.beside(number, COST), cost, in_place=True, shared=True)
             track.update(done := done + sizes[number])
+
+
+def published(folder: str, parts: Parts, train: Rows, facts: Mapping[str, Any]) -> list[str]:
+    """Publish parts as the shards of a folder with one row per training row, and then its index; returns both."""
+    with io.atomic_directory(paths.shards(folder)) as whole:
+        parts.link(whole)
+    index = {
+        **facts,
+        "rows": len(train),
+        "train_ids": rows.ids_digest(train.ids),
+        "shards": io.sha256(staged(paths.shards(folder))),
+    }
+    io.write_json(paths.index(folder), index)
+    return [paths.shards(folder), paths.index(folder)]
 
 
 def device_seconds(parts: Parts, ranks: Ranks, before: float = 0.0) -> float:

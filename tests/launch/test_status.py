@@ -35,7 +35,7 @@ def cell_comment(scene, verb: str, recipe: str | None = None) -> str:
     arguments = words.cell(*place)
     step = {
         "sample": words.sample(arguments, cell.sampling_key, recipe),
-        "evaluate": words.evaluate(arguments, cell.run.benchmark.evaluation_key, recipe, cell.sampling_key),
+        "evaluate": words.evaluate(arguments, cell.run.benchmark.scoring.key, recipe, cell.sampling_key),
     }[verb]
     return comment_of(words.cell_key(verb, *place), step.split())
 

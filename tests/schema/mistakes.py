@@ -1,42 +1,6 @@
-"""Mistakes that people make in configurations: an edit of a valid suite, and the words of the line that it gets."""
+"""Mistakes that people make in benchmarks: an edit of a valid suite, and the words of the line that it gets."""
 
-import copy
-from typing import Any
-
-TINY = "benchmarks/tiny.yaml"
-ONLINE = {"uses": "vit", "weights": "some/dinov2.pth", "mode": "online"}
-ALIGN = {"encoder": "patches", "depth": 1, "projector_width": 16}
-
-
-def put(key: str, value: Any):
-    """The edit that sets one key, parts separated by slashes; `...` removes it."""
-    return lambda files: files.set(key, value)
-
-
-def text(content: str | bytes):
-    """The edit that replaces the whole benchmark file."""
-    return lambda files: files.benchmarks.update(tiny=content)
-
-
-def config(value: Any):
-    """The edit that replaces config/config.yaml; None leaves it out."""
-    return lambda files: setattr(files, "config", value)
-
-
-def twin(key: str, value: Any):
-    """The edit that adds a second benchmark, equal to the first one but for a key."""
-
-    def edit(files) -> None:
-        files.benchmarks["zwilling"] = copy.deepcopy(files.benchmarks["tiny"])
-        files.set(key, value, "zwilling")
-
-    return edit
-
-
-def both(*edits):
-    """Several edits that together make one mistake."""
-    return lambda files: [edit(files) for edit in edits]
-
+from edits import ALIGN, ONLINE, both, put, text
 
 # name: edit, file, key path, words of the message
 CASES = {
@@ -67,66 +31,6 @@ CASES = {
         put("methods/floor", {"uses": "aligned", "label": "Floor"}),
         "methods.floor",
         ["choose another name"],
-    ),
-    "a GPU for captioners that use none": (
-        put("resources/caption", {"gpus": 1}),
-        "resources.caption.gpus",
-        ["only train and sample compute on a GPU"],
-    ),
-    "a GPU for encoders that use none": (
-        put("resources/represent", {"gpus": 1}),
-        "resources.represent.gpus",
-        ["only train and sample compute on a GPU"],
-    ),
-    "a precision that the CPU does not have": (
-        put("sampling/precision", "tf32"),
-        "sampling.precision",
-        ["tf32 is for GPUs", "resources.sample.gpus"],
-    ),
-    "a corrector beyond the data": (
-        put("samplers/ode", {"uses": "euler-maruyama", "last": "none", "corrector": "heun"}),
-        "samplers.ode",
-        ["corrector: heun needs a last step without noise"],
-    ),
-    "a training precision that the CPU does not have": (
-        put("train/precision", "tf32"),
-        "train.precision",
-        ["tf32 is for GPUs", "resources.train.gpus"],
-    ),
-    "a compiler for GPUs on a CPU": (
-        put("train/compile", True),
-        "train.compile",
-        ["has no effect on a CPU", "resources.train.gpus"],
-    ),
-    "a GPU for metrics that compare few numbers": (
-        put("resources/evaluate", {"gpus": 1}),
-        "resources.evaluate.gpus",
-        ["only train and sample compute on a GPU"],
-    ),
-    "several nodes for a step that uses one": (
-        put("resources/pretrain", {"nodes": 2}),
-        "resources.pretrain.nodes",
-        ["only prepare, caption, compress, represent, train, sample, evaluate run on several processes"],
-    ),
-    "several processes for a step that is one": (
-        put("resources/pretrain", {"tasks_per_node": 2}),
-        "resources.pretrain.tasks_per_node",
-        ["only prepare, caption, compress, represent, train, sample, evaluate run on several processes"],
-    ),
-    "more processes than GPUs": (
-        put("resources/train", {"tasks_per_node": 4, "gpus": 2}),
-        "resources.train.tasks_per_node",
-        ["each process needs a GPU of its own", "gpus is 2"],
-    ),
-    "fewer rows than processes and micro-batches": (
-        both(put("resources/train", {"nodes": 3, "tasks_per_node": 2}), put("train/accumulation", 2)),
-        "train.batch",
-        ["8 rows are too few for 6 processes", "at least 12"],
-    ),
-    "more neighbours than samples": (
-        put("metrics/1", {"uses": "precision", "extractor": "pixels", "neighbours": 500}),
-        "metrics.1",
-        ["needs at least 502 samples"],
     ),
     "unknown key at the top": (put("titel", "x"), "titel", ["unknown key 'titel'", "did you mean 'title'?"]),
     "unknown key of a plugin among several": (
@@ -437,69 +341,4 @@ CASES = {
     "size and width": (put("backbone/size", "S"), "backbone", ["give either size (S, B, L, XL) or all of width"]),
     "width that heads do not divide": (put("backbone/heads", 3), "backbone", ["width 16 must be a multiple of heads"]),
     "no samplers": (put("samplers", {}), "samplers", ["needs at least one sampler"]),
-    "not YAML": (text("title: [1, 2\n"), "", ["not valid YAML"]),
-    "tab in YAML": (text("title: x\n\ttable: []\n"), "", ["not valid YAML", "tiny.yaml:2:"]),
-    "nested beyond what Python reads": (text(f"title: {'[' * 900}{']' * 900}\n"), "", ["is nested too deeply"]),
-    "nested beyond what any reader takes": (text("title: " + "[" * 10**5), "", ["nest"]),
-    "not text": (text(b"title: \xff\xfe\n"), "", ["is not UTF-8 text"]),
-    "empty file": (text(""), "", ["must hold a mapping of keys to values", "is empty"]),
-    "file that is a list": (text("- title\n- table\n"), "", ["must hold a mapping of keys to values", "holds a list"]),
-}
-OTHER_FILES = {
-    "missing config": (config(None), "config/config.yaml", "", ["cannot be read (No such file or directory)"]),
-    "empty config": (config(""), "config/config.yaml", "", ["must hold a mapping"]),
-    "unknown key in the config": (
-        config({"benchmark": "benchmarks"}),
-        "config/config.yaml",
-        "benchmark",
-        ["did you mean 'benchmarks'?", "(allowed here: benchmarks, launcher, weights)"],
-    ),
-    "unknown launcher": (
-        config({"benchmarks": "benchmarks", "launcher": "slrum"}),
-        "config/config.yaml",
-        "launcher",
-        ["'slrum' is not allowed", "inline"],
-    ),
-    "folder without benchmarks": (
-        lambda files: files.benchmarks.clear(),
-        "config/config.yaml",
-        "benchmarks",
-        ["no benchmark file (*.yaml) in benchmarks/"],
-    ),
-    "file name with capitals": (
-        lambda files: files.benchmarks.update(Tiny=files.benchmarks.pop("tiny")),
-        "benchmarks/Tiny.yaml",
-        "",
-        ["the file's name must be a name of lower-case letters and digits"],
-    ),
-    "folder that is not there": (
-        config({"benchmarks": "elsewhere"}),
-        "config/config.yaml",
-        "benchmarks",
-        ["no benchmark file (*.yaml) in elsewhere/"],
-    ),
-    "encoder of one name with other settings": (
-        twin("encoders/unused/dim", 32),
-        "benchmarks/zwilling.yaml",
-        "encoders.unused",
-        ["differs from the one of the same name in benchmark 'tiny'"],
-    ),
-    "extractor of one name with other settings": (
-        twin("extractors/clf/steps", 6),
-        "benchmarks/zwilling.yaml",
-        "extractors.clf",
-        ["benchmark 'tiny'", "rename it or make them equal"],
-    ),
-    "dataset of one name with other settings": (
-        twin("dataset/test_rows", 300),
-        "benchmarks/zwilling.yaml",
-        "dataset",
-        ["differs from the one of the same name in benchmark 'tiny'"],
-    ),
-    "other resources for a step that runs once for two benchmarks": (
-        twin("resources/represent", {"mem_mb": 9000}),
-        "benchmarks/zwilling.yaml",
-        "resources.represent",
-        ["benchmark 'tiny' has the same dataset", "represent runs once for both", "make them equal"],
-    ),
 }

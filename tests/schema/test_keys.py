@@ -46,7 +46,7 @@ def test_the_keys_of_the_shipped_benchmarks_stay(shipped):
         b: {
             "recipes": {m: runs.of(shipped, b, m, 0).key for m in benchmark.methods},
             "sampling": {s: settings.key(runs.benchmark(shipped, b).sampling(s)) for s in benchmark.samplers},
-            "evaluation": runs.benchmark(shipped, b).evaluation_key,
+            "evaluation": runs.benchmark(shipped, b).scoring.key,
         }
         for b, benchmark in shipped.benchmarks.items()
     }
@@ -96,7 +96,7 @@ def keys(benchmark: Any) -> list[str]:
     return [
         runs.of(one, "digits", "reed", 0).key,
         settings.key(runs.benchmark(one, "digits").sampling("ode")),
-        runs.benchmark(one, "digits").evaluation_key,
+        runs.benchmark(one, "digits").scoring.key,
     ]
 
 

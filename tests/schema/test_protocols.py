@@ -83,9 +83,9 @@ def test_samples_under_two_protocols_have_two_keys_and_are_told_apart_in_the_tab
 )
 def test_scores_under_two_protocols_have_two_keys(files, key, value):
     files.set("speedup/metric", "fd@pixels")
-    before = loaded(files).evaluation_key
+    before = loaded(files).scoring.key
     files.set(key, value)
-    assert loaded(files).evaluation_key != before
+    assert loaded(files).scoring.key != before
 
 
 def batches(files, **sampler: Any) -> set[str]:

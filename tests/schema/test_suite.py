@@ -185,7 +185,7 @@ def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, st
         tiny = loaded(files)
         return {
             "sampling": settings.key(runs.benchmark(tiny, "tiny").sampling("ode")),
-            "evaluation": runs.benchmark(tiny, "tiny").evaluation_key,
+            "evaluation": runs.benchmark(tiny, "tiny").scoring.key,
             "reporting": settings.key(reports.reporting(runs.benchmark(tiny, "tiny"))),
         }
 
@@ -201,8 +201,8 @@ def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, st
 
 def test_an_extractor_that_no_metric_uses_is_no_part_of_the_evaluation(files):
     tiny = loaded(files)
-    assert runs.benchmark(tiny, "tiny").extractors == ["clf", "pixels"]
-    assert list(runs.benchmark(tiny, "tiny").evaluation["extractors"]) == ["clf", "pixels"]
+    assert runs.benchmark(tiny, "tiny").scoring.extractors == ["clf", "pixels"]
+    assert list(runs.benchmark(tiny, "tiny").scoring.settings["extractors"]) == ["clf", "pixels"]
 
 
 @pytest.mark.parametrize(

@@ -12,36 +12,22 @@ import pytest
 import torch
 import yaml
 from reference_vectors import GOLDEN, fill, filled_trio, wave
+from tiny_steps import benchmark, change, run
 from torch import Tensor
 
-from reedbench import cli, steps
+from reedbench import cli
 from reedbench.core import io, paths, provenance, stores
 from reedbench.datasets.digits import Digits
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.nn.backbones.sit import SiT
-from reedbench.schema import planning, retraining, runs, suite
+from reedbench.schema import planning, retraining, suite
 from reedbench.steps.sample import network_of
 
 State = dict[str, Tensor]
 TRAIN = "train --benchmark tiny --method public --seed 0 --segment 0"
 REFERENCE = {"uses": "sit", "patch": 2, "width": 48, "depth": 4, "heads": 4}  # of vectors P3 and P4
 STEP = 7
-
-
-def run(command: str) -> int:
-    suite.load.cache_clear()
-    return steps.main(command.split())
-
-
-def benchmark() -> runs.Benchmark:
-    suite.load.cache_clear()
-    return runs.benchmark(suite.load(), "tiny")
-
-
-def edit(**changes: Any) -> None:
-    file = Path("config/benchmarks/tiny.yaml")
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **changes}))
 
 
 def method(**settings: Any) -> dict[str, Any]:
@@ -52,7 +38,7 @@ def method(**settings: Any) -> dict[str, Any]:
 def import_as(found: Any, **settings: Any) -> int:
     """Write a file, and train the method that imports it."""
     torch.save(found, "public.pt")
-    edit(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": method(**settings)},
+    change(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": method(**settings)},
          table=["sit", "public"], ablations={}, encoders={}, captioners={})  # fmt: skip
     return run(TRAIN)
 
@@ -124,7 +110,7 @@ def four_channels(make_workspace: Callable[[Path], Path], tmp_path_factory: pyte
 
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Digits, "rows", wide)
-        edit(backbone=REFERENCE)
+        change(backbone=REFERENCE)
         assert run("prepare --dataset digits") == 0
     return folder
 
@@ -177,14 +163,14 @@ def test_its_recipe_is_the_file_and_how_it_is_read_and_no_seed(work):
     assert set(one.recipe) == {"step", "backbone", "objective"}
     trained = benchmark().run("sit", 0).key
     for changed in ({"step": 8, "batch": 8, "note": "n", "label": "L"}, {"time": "repa"}, {"path": "gvp"}):
-        edit(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": method(**changed)})
+        change(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": method(**changed)})
         assert (benchmark().run("public", 0).key == one.key) == ("step" in changed)
         assert benchmark().run("sit", 0).key == trained
         assert retraining.lines(benchmark()) == []
 
 
 def test_of_several_processes_one_is_enough_and_it_takes_no_gpu(work):
-    edit(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": method()}, table=["sit", "public"],
+    change(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": method()}, table=["sit", "public"],
          ablations={}, resources={"train": {"gpus": 4, "nodes": 2, "tasks_per_node": 4}})  # fmt: skip
     asked = [benchmark().run(m, 0).resources for m in ("public", "sit")]
     assert [(one.gpus, one.nodes, one.tasks_per_node) for one in asked] == [(0, 1, 1), (4, 2, 4)]
@@ -285,7 +271,7 @@ def test_the_command_says_what_a_file_is_and_prints_the_method_that_imports_it(w
     (found,) = yaml.safe_load(entry)["methods"].values()
     assert found == {"uses": "imported", "label": "SiT-48x4/2 (published)", "weights": "./public.pt", "step": STEP,
                      "time": "repa"}  # fmt: skip
-    edit(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": found}, table=["sit", "public"], ablations={})
+    change(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": found}, table=["sit", "public"], ablations={})
     assert run(TRAIN) == 0
 
 
@@ -295,7 +281,7 @@ def test_what_a_bare_file_does_not_say_is_left_open_and_refused_until_it_is_fill
     assert code == 0
     (found,) = yaml.safe_load(entry)["methods"].values()
     assert (found["step"], found["time"]) == ("unknown", "unknown")
-    edit(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": found}, table=["sit", "public"], ablations={})
+    change(methods={"sit": {"uses": "aligned", "label": "SiT"}, "public": found}, table=["sit", "public"], ablations={})
     assert run(TRAIN) == 2
     assert "methods.public.step: must be a whole number" in capsys.readouterr().err
 

@@ -5,37 +5,20 @@ import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from reference_vectors import fill
+from tiny_steps import benchmark, change, run
 from torch import Tensor
 
-from reedbench import steps
 from reedbench.core import io, paths, stores
 from reedbench.nn.backbones.sit import SiT
-from reedbench.schema import planning, runs, suite
+from reedbench.schema import planning, suite
 from reedbench.steps.export import export
 from reedbench.steps.summary import paired
-
-
-def run(command: str) -> int:
-    suite.load.cache_clear()
-    return steps.main(command.split())
-
-
-def benchmark() -> runs.Benchmark:
-    suite.load.cache_clear()
-    return runs.benchmark(suite.load(), "tiny")
-
-
-def edit(**changes: Any) -> None:
-    file = Path("config/benchmarks/tiny.yaml")
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **changes}))
 
 
 def tiny_state(scale: float) -> dict[str, Tensor]:
@@ -58,7 +41,7 @@ def whole(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.TempP
             "public": {**imported, "label": "Public", "weights": "./public.pt", "step": 4000, "batch": 32},
             "other": {**imported, "label": "Other", "weights": "./other.pt", "step": 10, "note": "a note"},
         }
-        edit(methods=methods, table=list(methods), ablations={"apart": {"title": "?", "methods": ["sit", "public"]}},
+        change(methods=methods, table=list(methods), ablations={"apart": {"title": "?", "methods": ["sit", "public"]}},
              captioners={}, encoders={}, evaluate=[5, 10], seeds=[0, 1], metrics=[{"uses": "fd", "extractor": "clf"}],
              extractors={"clf": {"uses": "small-classifier", "dim": 8, "steps": 5}},
              sampling={"count": 64, "batch": 64})  # fmt: skip
@@ -137,7 +120,7 @@ def test_the_cache_says_the_same(whole, tmp_path, monkeypatch):
 def test_a_table_of_imported_methods_alone_has_numbers_and_reasons(whole, tmp_path, monkeypatch):
     shutil.copytree(whole, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    edit(table=["public", "other"], ablations={}, speedup={"metric": "fd@clf", "baseline": "other"})
+    change(table=["public", "other"], ablations={}, speedup={"metric": "fd@clf", "baseline": "other"})
     wanted = [job for job in planning.jobs(benchmark()) if job.verb in ("tabulate", "plot")]
     assert [job.arguments.split()[-1] for job in wanted] == ["tiny", "samples"]
     for job in wanted:

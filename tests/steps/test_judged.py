@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from tiny_steps import must, put
 
 from reedbench import steps
 from reedbench.core import io, paths, plugins
@@ -51,15 +51,6 @@ BENCHMARK: dict[str, Any] = {
 }
 
 
-def put(benchmark: dict[str, Any]) -> None:
-    Path("config/benchmarks/tiny.yaml").write_text(yaml.safe_dump(benchmark))
-    suite.load.cache_clear()
-
-
-def run(command: str) -> None:
-    assert steps.main(command.split()) == 0, command
-
-
 @pytest.fixture(scope="module")
 def done(make_workspace, tmp_path_factory) -> Iterator[Path]:
     """Everything up to the metrics of SiT, with both samplers, and the floor."""
@@ -69,7 +60,7 @@ def done(make_workspace, tmp_path_factory) -> Iterator[Path]:
         benchmark = runs.benchmark(suite.load(), "tiny")
         for job in planning.jobs(benchmark):
             if job.verb not in ("tabulate", "plot") and "--method repa" not in job.arguments:
-                run(f"{job.verb} {job.arguments}")
+                must(f"{job.verb} {job.arguments}")
         yield folder
     suite.load.cache_clear()
 

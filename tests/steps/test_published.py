@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 pytest.importorskip("torch_fidelity")
 
 import inception_file
+from tiny_steps import must, put
 
 from reedbench import steps
 from reedbench.core import io, paths, plugins
@@ -60,20 +60,11 @@ BENCHMARK: dict[str, Any] = {
 }
 
 
-def put(benchmark: dict[str, Any]) -> None:
-    Path("config/benchmarks/tiny.yaml").write_text(yaml.safe_dump(benchmark))
-    suite.load.cache_clear()
-
-
 def write_reference(seed: int = 0) -> None:
     draws = np.random.default_rng(seed)
     spread = draws.standard_normal((SPATIAL, SPATIAL))
     images = draws.integers(0, 255, (ROWS, 16, 16, 3)).astype(np.uint8)
     np.savez("reference.npz", arr_0=images, mu_s=draws.standard_normal(SPATIAL), sigma_s=spread @ spread.T)
-
-
-def run(command: str) -> None:
-    assert steps.main(command.split()) == 0, command
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +77,7 @@ def done(make_workspace, tmp_path_factory) -> Iterator[Path]:
         put(BENCHMARK)
         for job in planning.jobs(runs.benchmark(suite.load(), "tiny")):
             if job.verb not in ("tabulate", "plot"):
-                run(f"{job.verb} {job.arguments}")
+                must(f"{job.verb} {job.arguments}")
         yield folder
     suite.load.cache_clear()
 
@@ -181,18 +172,21 @@ def test_hidden_states_are_compared_with_a_witness_on_the_same_test_images(here)
 
 def test_a_witness_sees_neither_samples_nor_the_training_split(here):
     benchmark = runs.benchmark(suite.load(), "tiny")
-    assert (benchmark.extractors, benchmark.witnesses) == (["inception", "pixels"], ["pixels", "witness"])
+    assert (benchmark.scoring.extractors, benchmark.scoring.witnesses) == (
+        ["inception", "pixels"],
+        ["pixels", "witness"],
+    )
     assert not Path(paths.statistics("digits", "witness")).exists()
-    assert paths.weights(paths.encoder("digits", "witness")) in benchmark.judges
-    assert "witness" in benchmark.evaluation["witnesses"]
+    assert paths.weights(paths.encoder("digits", "witness")) in benchmark.scoring.reads
+    assert "witness" in benchmark.scoring.settings["witnesses"]
 
 
 def test_another_witness_or_reference_is_another_evaluation(here):
-    key = runs.benchmark(suite.load(), "tiny").evaluation_key
+    key = runs.benchmark(suite.load(), "tiny").scoring.key
     for name, change in (("witness", {"dim": 16}), ("inception", {"reference": "train"})):
         changed = {**BENCHMARK["extractors"], name: {**BENCHMARK["extractors"][name], **change}}
         put({**BENCHMARK, "extractors": changed})
-        assert runs.benchmark(suite.load(), "tiny").evaluation_key != key
+        assert runs.benchmark(suite.load(), "tiny").scoring.key != key
     put(BENCHMARK)
 
 

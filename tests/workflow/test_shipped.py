@@ -51,4 +51,4 @@ def test_the_rules_of_a_run_say_the_words_by_which_a_job_is_found_again(shipped)
     assert f" -- {words.train(b, m, k, 0, recipe, benchmark.course.grid(0))} > " in done.stdout
     named = words.cell(b, m, k, f"{step:07d}", s)
     assert f" -- {words.sample(named, cell.sampling_key, recipe)} > " in done.stdout
-    assert f" -- {words.evaluate(named, benchmark.evaluation_key, recipe, cell.sampling_key)} > " in done.stdout
+    assert f" -- {words.evaluate(named, benchmark.scoring.key, recipe, cell.sampling_key)} > " in done.stdout

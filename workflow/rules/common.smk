@@ -275,7 +275,7 @@ def published_weights(wildcards):
 @once_per("b")
 def judges_weights(wildcards):
     """Weights from outside that extractors and folders name."""
-    return BENCHMARKS[wildcards.b].judges
+    return BENCHMARKS[wildcards.b].scoring.reads
 
 
 @once_per("b", "m", "k")
@@ -297,7 +297,7 @@ def segment_receipt(wildcards):
 
 def inspected_weights(wildcards):
     """Receipt of the weights that a cell's metrics look into; most look at samples alone."""
-    return [segment_receipt(wildcards)] if BENCHMARKS[wildcards.b].looks_inside else []
+    return [segment_receipt(wildcards)] if BENCHMARKS[wildcards.b].scoring.looks_inside else []
 
 
 @once_per("b", "s")
@@ -317,13 +317,13 @@ def sampling_key(wildcards, input):
 
 @once_per("b")
 def evaluation_settings(wildcards):
-    return described(BENCHMARKS[wildcards.b].evaluation)
+    return described(BENCHMARKS[wildcards.b].scoring.settings)
 
 
 @once_per("b")
 def reference_statistics(wildcards):
     benchmark = BENCHMARKS[wildcards.b]
-    return [paths.statistics(benchmark.dataset, name) for name in benchmark.extractors]
+    return [paths.statistics(benchmark.dataset, name) for name in benchmark.scoring.extractors]
 
 
 @once_per("b", "a")
