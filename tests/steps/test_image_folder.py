@@ -1,7 +1,7 @@
 """prepare of images: killed, shared and with bad files it leaves the same bytes, and what follows reads arrays."""
 
-import zipfile
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
