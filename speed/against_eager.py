@@ -87,7 +87,7 @@ def our_trainer(
 def _online(encoder: Any, device: str) -> Online:
     """As `steps.train` makes it ready."""
     tokens = torch.compile(encoder.tokens) if device == "cuda" else encoder.tokens
-    return Online(tokens, (encoder.grid**2, DIM))
+    return Online(tokens, (encoder.grid**2, DIM), encoder.batch)
 
 
 def eager_model(trainer: Trainer, backbone: SiTBackbone, tap: int) -> SiT:

@@ -52,7 +52,7 @@ class SDVAE(ImageCodec):
     scale: float = Field(0.18215, gt=0)
     """By which a draw is multiplied before the backbone sees it."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the autoencoder, in both directions."""
+    """Of the autoencoder, in both directions. On a CPU without instructions for bf16 fp32 is taken in its place."""
     rounding: image.Rounding = "truncate"
     """How samples become uint8: `truncate` as REPA and REED, `round` as SiT."""
     threads: int = Field(1, ge=1)

@@ -107,10 +107,12 @@ class Online:
     Attributes:
         encode: (n, channels, height, width) uint8 tensor on a device -> representations, a float32 tensor there.
         shape: of one representation.
+        at_once: images of a call at most.
     """
 
     encode: Callable[[Any], Any]
     shape: tuple[int, ...]
+    at_once: int
 
 
 class AbstractEncoder(Plugin):

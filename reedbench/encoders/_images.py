@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from reedbench.core.console import Track
 from reedbench.encoders import Material, Online, PreparedEncoder
@@ -19,6 +20,8 @@ class PublishedEncoder(PreparedEncoder):
     mode: Literal["cached", "online"] = "cached"
     """`cached`: representations of all training images are made once and kept, in half precision. `online`: training
     asks the network in every step, which costs time and no disk; its time and FLOPs are the run's."""
+    batch: int = Field(32, ge=1)
+    """Images at a time."""
 
     @property
     def is_online(self) -> bool:
@@ -42,7 +45,7 @@ class PublishedEncoder(PreparedEncoder):
         mean, std = (torch.from_numpy(weights[name]).to(device) for name in ("mean", "std"))
         shape = self.shape(facts, {})
         assert shape is not None, "the network is installed, and tells it"
-        return Online(lambda images: (network(images).float() - mean) / std, shape)
+        return Online(lambda images: (network(images).float() - mean) / std, shape, self.batch)
 
 
 def images_of(material: Material, encoder: str) -> Any:

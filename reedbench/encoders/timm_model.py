@@ -56,8 +56,6 @@ class TimmModel(PublishedEncoder):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of weights and activations. `bf16` halves the time; on a CPU without such instructions, where it would take
     twenty times as long, fp32 is taken in its place."""
-    batch: int = Field(32, ge=1)
-    """Images at a time."""
 
     @property
     def kind(self) -> Kind:  # type: ignore[override]

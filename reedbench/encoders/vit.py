@@ -67,8 +67,6 @@ class Vit(PublishedEncoder):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of weights and activations, and not of the preparation of images. On a CPU without instructions for `bf16` fp32
     is taken in its place."""
-    batch: int = Field(32, ge=1)
-    """Images at a time."""
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "Vit":

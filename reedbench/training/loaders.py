@@ -51,8 +51,8 @@ class TrainingData:
         stored = self.images = rows.read(data, rows.TRAIN)
         self.online = dict(online)
         if latents is not None:
-            self._check_rows(latents, rows.index(latents), data, len(shards.Shards(Path(latents) / "shards")))
             stored = rows.of_shards(latents, stored.ids, rows.TRAIN)
+            self._check_rows(latents, rows.index(latents), data, len(stored.arrays.store))
         self.rows = stored if stored.sizes().sum() > RESIDENT else stored.take(range(len(stored)))
         self.codec, self.size = codec, len(stored)
         self.lengths = stored.lengths() if codec.lengths_of else None
@@ -118,7 +118,7 @@ class TrainingData:
             return batch
         images, others = batch[IMAGES], {name: tensor for name, tensor in batch.items() if name != IMAGES}
         with torch.no_grad():
-            return others | {f"target/{name}": one.encode(images) for name, one in self._asked(names).items()}
+            return others | {f"target/{name}": _in_turn(one, images) for name, one in self._asked(names).items()}
 
     def _asked(self, names: Collection[str] | None) -> dict[str, Online]:
         return {name: one for name, one in self.online.items() if names is None or name in names}
@@ -152,3 +152,8 @@ class TrainingData:
             first, second = np.nonzero(near[:side] < side)
             full[first, second] = pairs[first * side + near[first, second]]
         return out
+
+
+def _in_turn(online: Online, images: torch.Tensor) -> torch.Tensor:
+    """Representations of all images of a rank, made of as many at once as the encoder takes."""
+    return torch.cat([online.encode(some) for some in images.split(online.at_once)])

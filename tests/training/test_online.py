@@ -80,6 +80,24 @@ def test_its_targets_are_those_that_would_be_kept_up_to_half_precision(online):
     assert asked.flops(0) > 1.2 * kept.flops(0)
 
 
+def test_it_sees_no_more_images_at_once_than_it_takes(online, monkeypatch):
+    from reedbench.nn.vision_transformers import PublishedTransformer
+
+    calls, tokens = [], PublishedTransformer.tokens
+
+    def counted(self, images):
+        calls.append(len(images))
+        return tokens(self, images)
+
+    monkeypatch.setattr(PublishedTransformer, "tokens", counted)
+    whole = trainer()[0]._share_of(0).batch
+    said(online, ", mode: online, batch: 3")
+    parts = trainer()[0]._share_of(0).batch
+    assert calls == [8, 3, 3, 2]
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, atol=1e-5, rtol=1e-4)
+
+
 def test_nothing_is_represented_and_training_waits_for_its_moments(online):
     planned = [job.command for job in planning.jobs(runs.benchmark(suite.load(), "tiny"))]
     assert not any("represent" in command and "--encoder patches" in command for command in planned)
