@@ -9,7 +9,8 @@ DEMO ?= digits
 
 demo: $(VENV)/.installed
 	snakemake --cores $(CORES) -- results/tables/$(DEMO).csv results/figures/$(DEMO)/speedup.pdf \
-	  results/figures/$(DEMO)/samples.pdf results/figures/$(DEMO)/alignment.pdf
+	  results/figures/$(DEMO)/differences.pdf results/figures/$(DEMO)/samples.pdf \
+	  results/figures/$(DEMO)/alignment.pdf
 	reedbench summary $(DEMO)
 	@echo "Next, in this terminal: source $(BIN)/activate"
 	@echo "and then for example:   reedbench list targets $(DEMO)"

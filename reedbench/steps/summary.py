@@ -30,7 +30,7 @@ def summary(benchmark: Benchmark, *, cache: bool) -> tuple[list[list[list[str]]]
     lines = [line.replace("Bold: ", "*: ") for line in notes(found)]
     lines.append(f"table    {table_file(benchmark.name, None, cache=bool(origin))} (.md, .tex)")
     pictures = [figure(benchmark.name, name, ".png") for name in reports.figures(benchmark)]
-    lines += [f"figure   {picture} (.pdf, .svg, .csv)" for picture in pictures]
+    lines += [f"figure   {picture} (.pdf, .svg, .csv)" for picture in pictures if Path(picture).exists()]
     labels = {method: found.label(method) for method in found.facts["methods"]}
     lines += [f"speed    {line}" for line in speeds.lines(found.source.curves, labels)]
     return tables, [*lines, origin or _costs(benchmark)]

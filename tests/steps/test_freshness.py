@@ -295,6 +295,18 @@ def test_the_numerics_of_receipts_reach_the_curves_and_the_cache(work):
     assert source.curves.loc[source.curves["method"] != "reed", "numerics"].isna().all()
 
 
+def test_the_summary_names_the_pictures_that_there_are(work):
+    def shown():
+        lines = summary.summary(runs.benchmark(suite.load(), "tiny"), cache=False)[1]
+        return [line.split()[1] for line in lines if line.startswith("figure")]
+
+    there = sorted(map(str, Path("results/figures/tiny").glob("*.png")))
+    assert there
+    assert sorted(shown()) == there
+    Path(there[0]).unlink()
+    assert sorted(shown()) == there[1:]
+
+
 def test_the_summary_says_what_it_was_made_from_and_takes_the_cache_where_there_are_no_runs(work):
     tiny = suite.load()
     lines = summary.summary(runs.benchmark(tiny, "tiny"), cache=False)[1]
