@@ -42,5 +42,5 @@ def test_seeds_draw_other_classes():
 
 def test_a_codec_without_classes_draws_none():
     assert not Residues.labelled
-    with pytest.raises(NotImplementedError, match="codec residues asks for no classes"):
+    with pytest.raises(TypeError, match="Residues asks for no classes"):
         Residues().relabelled(Rows([], [], {}), {}, lambda name: seeds.rows([], name))
