@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+# What makes the tiny ImageNet, and files of weights for it.
+sys.path[:0] = [str(REPOSITORY / "tests" / name) for name in ("workflow", "codecs", "encoders")]
 CLUSTER = Path(__file__).parent / "cluster.sh"
 # A cluster of this session's own, unless one is named; workers of the session find its name in their environment.
 OWN = "SLURM_UP_ROOT" not in os.environ
@@ -237,24 +239,39 @@ def prepared(make_workspace: Callable[[Path], Path], shared: Path) -> Path:
     return folder
 
 
+@contextmanager
+def left_clean(here: Bench) -> Iterator[Bench]:
+    """A bench of which nothing is left running."""
+    try:
+        yield here
+    finally:
+        for process in here.started:  # launchers first: they would submit a killed job again
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        for pid in pids(str(here.folder)):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if live := here.live():
+            subprocess.run(["scancel", "--signal=KILL", *live], check=False)
+            subprocess.run(["scancel", *live], check=False)
+
+
 @pytest.fixture
 def bench(prepared: Path, tmp_path: Path) -> Iterator[Bench]:
     """A copy of the prepared folder; nothing of it is left running."""
     folder = tmp_path / "bench"
     shutil.copytree(prepared, folder)
-    here = Bench(folder)
-    yield here
-    for process in here.started:  # launchers first: they would submit a killed job again
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for pid in pids(str(folder)):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    if live := here.live():
-        subprocess.run(["scancel", "--signal=KILL", *live], check=False)
-        subprocess.run(["scancel", *live], check=False)
+    with left_clean(Bench(folder)) as here:
+        yield here
+
+
+@pytest.fixture
+def bench_at() -> Iterator[Callable[[Path], Bench]]:
+    """Makes a bench of a folder that a test fills itself; nothing of it is left running."""
+    with ExitStack() as stack:
+        yield lambda folder: stack.enter_context(left_clean(Bench(folder)))
 
 
 @pytest.fixture(scope="session")

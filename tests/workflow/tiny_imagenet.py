@@ -21,8 +21,8 @@ SAMPLES = 24
 WORDS = {"size_mb": 1, "licence": "MIT", "citation": "nobody", "purpose": "tests"}
 
 
-def write(folder: Path, images: Path, **resources: Any) -> None:
-    """Write weights, their pins, and the benchmark; `resources` are those of every heavy step."""
+def write(folder: Path, images: Path, resources: dict[str, dict[str, Any]] | None = None) -> None:
+    """Write weights, their pins, and the benchmark; `resources` are by step, of which none has any otherwise."""
     _weights(folder, images)
     with SHIPPED.open() as file:
         benchmark = yaml.safe_load(file)
@@ -34,7 +34,7 @@ def write(folder: Path, images: Path, **resources: Any) -> None:
         "evaluate": [20],
         "samplers": {"sde": {**benchmark["samplers"]["sde"], "steps": 3}},
         "sampling": {"count": SAMPLES, "streams": 1, "batch": 12},
-        "resources": {step: {"runtime": 20, **resources} for step in benchmark["resources"]} if resources else {},
+        "resources": resources or {},
     }
     tiny = {"grid": 4, **vit_file.SIZE, "precision": "fp32", "sample": 40}
     benchmark["encoders"]["dinov2-b"] |= tiny
