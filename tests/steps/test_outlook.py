@@ -87,6 +87,24 @@ def test_proteins_are_unknown_until_training_counts_them(monkeypatch):
     assert {row[0]: row[3] for row in steps}["train"] == "unknown"
 
 
+def test_a_sampler_that_chooses_its_steps_is_unknown_before_it_has_run(workspace):
+    steps, _, _ = told(lambda text: on_gpus(text).replace("{uses: euler, steps: 2}", "{uses: dopri5}"))
+    assert steps["sample"]["GPU-hours"] == "unknown"
+    assert steps["train"]["GPU-hours"] not in ("", "unknown")
+
+
+def test_weights_from_outside_cost_no_training_here_and_are_sampled(workspace):
+    before, *_ = told(on_gpus)
+    made = "  public: {uses: imported, label: Public, weights: own.safetensors, step: 7, time: sit}\n"
+    steps, disk, _ = told(
+        lambda text: text.replace("methods:\n", f"methods:\n{made}", 1).replace("table: [", "table: [public, ")
+    )
+    assert steps["train"]["GPU-hours"] == before["train"]["GPU-hours"]
+    assert int(steps["train"]["jobs"]) == int(before["train"]["jobs"]) + 1
+    assert float(steps["sample"]["FLOPs"]) == pytest.approx(7 / 6 * float(before["sample"]["FLOPs"]), rel=0.02)
+    assert disk["samples"]["in the end"] == outlook.size_words(7 * 64 * (64 + 8))
+
+
 def test_fp32_on_a_gpu_is_said_to_be_slower_than_the_peak_holds_for(workspace):
     assert any("train.precision is fp32" in line for line in told(on_gpus)[2])
 
