@@ -42,7 +42,7 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/pip || python3 -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "python3 cannot make virtual environments: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[workflow,image,protein,metrics,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[workflow,image,protein,molecule,metrics,dev]"
 	touch $@
 
 # Everything that was generated; the committed cache and the environment stay.

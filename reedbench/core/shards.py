@@ -26,7 +26,7 @@ from reedbench.core.errors import MissingArtefact
 from reedbench.core.pictures import Pictures, in_threads
 from reedbench.core.ragged import Ragged
 
-TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1", "I8": "|i1", "BOOL": "|b1"}
 ROWS_PER_SHARD = 16384
 LENGTHS, SHAPE = "#lengths", "#shape"
 OPEN = 128  # shards of a folder that stay mapped at least: each is an open file, of which a process may have 1,024

@@ -56,9 +56,13 @@ class Rows:
         """(n,) int64: bytes of every row."""
         return shards.row_bytes(self.arrays)
 
-    def lengths(self) -> np.ndarray:
-        """(n,) int64: entries of every row, 1 where all rows have the same number."""
-        ragged = (array.lengths for array in self.arrays.values() if isinstance(array, Ragged))
+    def lengths(self, of: str | None = None) -> np.ndarray:
+        """(n,) int64: entries of every row, 1 where all rows have the same number.
+
+        Args:
+            of: the array whose entries are meant, where there are several kinds of them; else any that differs by row.
+        """
+        ragged = (x.lengths for name, x in self.arrays.items() if isinstance(x, Ragged) and of in (None, name))
         return next(ragged, np.ones(len(self), np.int64))
 
     def cuts(self, limit: int = BYTES) -> list[slice]:
@@ -85,10 +89,10 @@ class StoredRows(Rows):
         """(n,) int64: bytes of every row."""
         return self.arrays.store.sizes().take(self.arrays.places)
 
-    def lengths(self) -> np.ndarray:
-        """(n,) int64: entries of every row, 1 where all rows have the same number."""
+    def lengths(self, of: str | None = None) -> np.ndarray:
+        """(n,) int64: entries of every row, 1 where all rows have the same number; `of` as in `Rows.lengths`."""
         store = self.arrays.store
-        ragged = next((name for name in store.names if -1 in store.shape(name)), None)
+        ragged = next((name for name in store.names if -1 in store.shape(name) and of in (None, name)), None)
         return np.ones(len(self), np.int64) if ragged is None else store.lengths(ragged).take(self.arrays.places)
 
 

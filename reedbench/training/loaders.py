@@ -55,7 +55,7 @@ class TrainingData:
             self._check_rows(latents, rows.index(latents), data, len(stored.arrays.store))
         self.rows = stored if stored.sizes().sum() > RESIDENT else stored.take(range(len(stored)))
         self.codec, self.size = codec, len(stored)
-        self.lengths = stored.lengths() if codec.lengths_of else None
+        self.lengths = stored.lengths(codec.lengths_of) if codec.lengths_of else None
         self.stores = {name: shards.Shards(Path(folder) / "shards") for name, folder in representations.items()}
         self.large = {name for name, store in self.stores.items() if store.sizes().sum() > RESIDENT}
         indices = {name: rows.index(folder) for name, folder in representations.items()}

@@ -1,0 +1,95 @@
+"""Molecules as RDKit's, and back: sanitised graphs, canonical SMILES, perceived bonds. RDKit is imported here alone.
+
+Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from reedbench.core.errors import ConfigError
+from reedbench.domains.molecule import AROMATIC, DOUBLE, SINGLE, TRIPLE, Molecule
+
+
+@cache
+def rdkit() -> Any:
+    """The package `rdkit.Chem`, silenced: what it cannot read, callers say.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        from rdkit import Chem, RDLogger
+    except ImportError as error:
+        raise ConfigError("molecules need RDKit: pip install rdkit (or reedbench[molecule])") from error
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
+    return Chem
+
+
+@cache
+def _types() -> dict[int, Any]:
+    kinds = rdkit().BondType
+    return {SINGLE: kinds.SINGLE, DOUBLE: kinds.DOUBLE, TRIPLE: kinds.TRIPLE, AROMATIC: kinds.AROMATIC}
+
+
+def graph(molecule: Molecule, *, sanitise: bool = True) -> Any:
+    """An RDKit molecule with one conformer, or None where RDKit does not sanitise it; atoms keep their order.
+
+    Atoms whose element was not decided (0) make it None too.
+    """
+    chem = rdkit()
+    if (molecule.elements == 0).any():
+        return None
+    made, types = chem.RWMol(), _types()
+    for element, charge in zip(molecule.elements.tolist(), molecule.charges.tolist(), strict=True):
+        atom = chem.Atom(element)
+        atom.SetFormalCharge(charge)
+        made.AddAtom(atom)
+    for i, j, order in molecule.bonds.tolist():
+        made.AddBond(i, j, types[order])
+        if order == AROMATIC:
+            made.GetAtomWithIdx(i).SetIsAromatic(True)
+            made.GetAtomWithIdx(j).SetIsAromatic(True)
+            made.GetBondBetweenAtoms(i, j).SetIsAromatic(True)
+    conformer = chem.Conformer(len(molecule))
+    conformer.SetPositions(molecule.coordinates.astype(np.float64))
+    made.AddConformer(conformer)
+    found = made.GetMol()
+    if sanitise:
+        try:
+            chem.SanitizeMol(found)
+        except ValueError:  # all of RDKit's sanitisation errors are
+            return None
+    return found
+
+
+def smiles(found: Any) -> str:
+    """Canonical SMILES without stereo and without explicit hydrogens, of a sanitised RDKit molecule."""
+    chem = rdkit()
+    return str(chem.MolToSmiles(chem.RemoveHs(found), isomericSmiles=False))
+
+
+def molecule_of(found: Any) -> Molecule:
+    """From an RDKit molecule with a conformer and explicit hydrogens; its bonds as they are (aromatic or Kekule).
+
+    Raises:
+        ValueError: it has a bond of another kind, no conformer, or what `Molecule.of` refuses.
+    """
+    orders = {kind: order for order, kind in _types().items()}
+    if found.GetNumConformers() == 0:
+        raise ValueError("it has no coordinates")
+    bonds = []
+    for bond in found.GetBonds():
+        if bond.GetBondType() not in orders:
+            raise ValueError(
+                f"a bond of kind {str(bond.GetBondType()).lower()}; single, double, triple and aromatic fit"
+            )
+        bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), orders[bond.GetBondType()]))
+    atoms = list(found.GetAtoms())
+    return Molecule.of(
+        found.GetConformer().GetPositions(),
+        [atom.GetAtomicNum() for atom in atoms],
+        [atom.GetFormalCharge() for atom in atoms],
+        bonds,
+    )

@@ -1,0 +1,47 @@
+"""Molecules as RDKit's, and back."""
+
+import numpy as np
+import pytest
+
+from reedbench.domains import molecule_graphs
+from reedbench.domains.molecule import Molecule
+
+Chem = pytest.importorskip("rdkit.Chem")
+from rdkit.Chem import AllChem  # noqa: E402 - after the check that it is there
+
+
+def embedded(text):
+    found = Chem.AddHs(Chem.MolFromSmiles(text))
+    AllChem.EmbedMolecule(found, randomSeed=1)
+    return found
+
+
+@pytest.mark.parametrize("text", ["CCO", "c1ccccc1", "C[N+](=O)[O-]", "C[C@H](O)F", "[nH]1cccc1", "[O-]C(=O)C[NH3+]"])
+@pytest.mark.parametrize("kekule", [False, True])
+def test_there_and_back(text, kekule):
+    original = embedded(text)
+    if kekule:
+        Chem.Kekulize(original, clearAromaticFlags=True)
+    ours = molecule_graphs.molecule_of(original)
+    again = molecule_graphs.graph(ours)
+    assert molecule_graphs.smiles(again) == Chem.MolToSmiles(Chem.MolFromSmiles(text), isomericSmiles=False)
+    np.testing.assert_allclose(again.GetConformer().GetPositions(), ours.coordinates, atol=1e-6)
+
+
+def test_what_rdkit_does_not_sanitise_is_none():
+    crowded = Molecule.of(
+        np.eye(6, 3) + np.arange(6)[:, None], [6, 1, 1, 1, 1, 1], None, [(0, i, 1) for i in range(1, 6)]
+    )
+    assert molecule_graphs.graph(crowded) is None
+    assert molecule_graphs.graph(crowded, sanitise=False).GetNumAtoms() == 6
+    undecided = Molecule(crowded.coordinates, np.zeros(6, np.uint8), crowded.charges, crowded.bonds)
+    assert molecule_graphs.graph(undecided) is None
+
+
+def test_a_dative_bond_and_a_flat_file_are_refused():
+    dative = Chem.MolFromSmiles("[NH3]->[Zn]")
+    dative.AddConformer(Chem.Conformer(2))
+    with pytest.raises(ValueError, match="a bond of kind dative"):
+        molecule_graphs.molecule_of(dative)
+    with pytest.raises(ValueError, match="no coordinates"):
+        molecule_graphs.molecule_of(Chem.MolFromSmiles("CC"))
