@@ -44,19 +44,32 @@ class RowStreams:
         begun: dict[str, Any] = dict(self._visitor.bit_generator.state)
         self._states = [begun | {"state": begun["state"] | {"counter": _counter(row)}} for row in rows]
 
-    def normal(self, *shape: int, dtype: str = "float32", lengths: "Lengths | None" = None) -> "np.ndarray":
+    def normal(
+        self, *shape: int, dtype: str = "float32", lengths: "Lengths | None" = None, axes: int = 1
+    ) -> "np.ndarray":
         """Standard normal numbers (rows, *shape).
 
         Args:
             shape: of a row.
             dtype: `float32` or `float64`.
             lengths: entries along its first axis that each row takes; the others are 0. So padding changes nothing.
+            axes: how many axes have these lengths; 2 for the pairs of a row's entries.
         """
-        return self._filled(shape, dtype, lengths, lambda one, out: one.standard_normal(out=out, dtype=dtype))
+        return self._filled(shape, dtype, lengths, axes, lambda one, out: one.standard_normal(out=out, dtype=dtype))
 
-    def uniform(self, *shape: int, lengths: "Lengths | None" = None) -> "np.ndarray":
+    def uniform(self, *shape: int, lengths: "Lengths | None" = None, axes: int = 1) -> "np.ndarray":
         """Numbers of U[0, 1), float32 (rows, *shape); arguments as in `normal`."""
-        return self._filled(shape, "float32", lengths, lambda one, out: one.random(out=out, dtype="float32"))
+        return self._filled(shape, "float32", lengths, axes, lambda one, out: one.random(out=out, dtype="float32"))
+
+    def gamma(self, shapes: "np.ndarray", lengths: "Lengths | None" = None, axes: int = 1) -> "np.ndarray":
+        """Numbers of gamma laws of scale 1, float64, given their shapes (rows, ...); arguments as in `normal`."""
+        import numpy as np
+
+        out = np.zeros(shapes.shape)
+        for i, one in enumerate(self._each()):
+            entries = _entries(i, lengths, axes)
+            out[entries] = one.standard_gamma(shapes[entries])
+        return out
 
     def seeds(self) -> "np.ndarray":
         """One whole number of 62 bits per row, int64."""
@@ -65,13 +78,21 @@ class RowStreams:
         return np.array([one.integers(2**62) for one in self._each()], np.int64)
 
     def _filled(
-        self, shape: tuple[int, ...], dtype: str, lengths: "Lengths | None", fill: Callable[[Any, Any], Any]
+        self,
+        shape: tuple[int, ...],
+        dtype: str,
+        lengths: "Lengths | None",
+        axes: int,
+        fill: Callable[[Any, Any], Any],
     ) -> "np.ndarray":
         import numpy as np
 
         out = np.zeros((len(self._states), *shape), dtype)
         for i, one in enumerate(self._each()):
-            fill(one, out[i : i + 1] if lengths is None else out[i, : int(lengths[i])])
+            entries = _entries(i, lengths, axes)
+            drawn = np.ascontiguousarray(out[entries])  # the entries themselves, but for pairs of a part of the row
+            fill(one, drawn)
+            out[entries] = drawn
         return out
 
     def _each(self) -> "Iterator[np.random.Generator]":
@@ -81,6 +102,11 @@ class RowStreams:
             bits.state = state
             yield self._visitor
             self._states[i] = dict(bits.state)
+
+
+def _entries(row: int, lengths: "Lengths | None", axes: int) -> tuple[slice, ...]:
+    """Those that a row takes."""
+    return (slice(row, row + 1), *([] if lengths is None else [slice(int(lengths[row]))] * axes))
 
 
 def _digest(name: str, *parts: str | int) -> bytes:

@@ -21,6 +21,7 @@ from reedbench.nn.learner import Batch
 from reedbench.nn.schedules import Factor
 
 Norm = Literal["none", "batch", "reference", "spatial"]
+Pooling = Literal["mean", "sum"]
 EPS = 1e-6  # added to standard deviations
 
 
@@ -90,7 +91,8 @@ class Tap:
         norm: how targets are standardised, see `standardised`.
         share: of the mean, that `spatial` subtracts.
         probe: the projector learns, the backbone does not feel it.
-        pooled: hidden tokens are averaged before the projector (targets that are one vector per datum).
+        pooled: hidden tokens become one vector before the projector (targets that are one vector per datum).
+        pooling: how: their mean, or their sum.
     """
 
     term: str
@@ -101,6 +103,7 @@ class Tap:
     share: float = 1.0
     probe: bool = False
     pooled: bool = False
+    pooling: Pooling = "mean"
 
     @property
     def target(self) -> str:
@@ -148,7 +151,7 @@ class AlignedNetwork(TappedNetwork):
         """The projection."""
         tap = self.taps[i]
         h = h.detach() if tap.probe else h
-        projection: Tensor = self.projectors[i](pool_tokens(h) if tap.pooled else h)
+        projection: Tensor = self.projectors[i](pool_tokens(h, tap.pooling) if tap.pooled else h)
         return projection
 
 
@@ -232,9 +235,9 @@ def _moments(
     return mean.to(target.dtype), (square - mean**2 + others).clamp(min=0).sqrt().to(target.dtype)
 
 
-def pool_tokens(h: Tensor) -> Tensor:
-    """Mean over tokens: (b, n, d) -> (b, d)."""
-    return h.mean(dim=1)
+def pool_tokens(h: Tensor, pooling: Pooling = "mean") -> Tensor:
+    """Mean or sum over tokens: (b, n, d) -> (b, d)."""
+    return h.mean(dim=1) if pooling == "mean" else h.sum(dim=1)
 
 
 def cosine(prediction: Tensor, target: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, from_numpy, nn, where
 
 from reedbench.nn.interpolants import INTERPOLANTS, TIME_SAMPLERS
 from reedbench.nn.learner import DENOISE, Batch, Learner, LossTerm, Streams
+from reedbench.nn.parts import Continuous
 from reedbench.nn.schedules import Factor
 
 # Hidden states in the order of the taps, and a micro-batch -> one value per row of every further term.
@@ -24,7 +25,7 @@ class FlowMatching:
     """
 
     def __init__(self, path: str, times: str, label_dropout: float, null_label: int) -> None:
-        self.path, self.times = INTERPOLANTS[path], TIME_SAMPLERS[times]
+        self.part, self.times = Continuous(INTERPOLANTS[path]), TIME_SAMPLERS[times]
         self.label_dropout, self.null_label = label_dropout, null_label
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
@@ -32,18 +33,18 @@ class FlowMatching:
         x_1, labels, device = batch["x_1"], batch["labels"], batch["x_1"].device
         time = streams("time")
         law = time.uniform() if self.times.draw == "uniform" else time.normal()
-        t = self.times(from_numpy(law), self.path).to(device)
+        t = self.times(from_numpy(law), self.part.path).to(device)
         x_0 = from_numpy(streams("noise").normal(*x_1.shape[1:])).to(device)
         dropped = from_numpy(streams("label-dropout").uniform() < self.label_dropout).to(device)
         return {**batch, "t": t, "x_0": x_0, "y": where(dropped, self.null_label, labels)}
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees: x_t, t, y."""
-        return self.path.interpolate(batch["x_0"], batch["x_1"], batch["t"]), batch["t"], batch["y"]
+        return self.part.noised(batch["x_0"], batch["x_1"], batch["t"]), batch["t"], batch["y"]
 
     def error(self, velocity: Tensor, batch: Batch) -> Tensor:
         """Squared error of the velocity, mean over everything but the batch: (b,)."""
-        target = self.path.velocity(batch["x_0"], batch["x_1"], batch["t"])
+        target = self.part.target(batch["x_0"], batch["x_1"], batch["t"])
         return (velocity.to(target.dtype) - target).square().flatten(1).mean(1)
 
 

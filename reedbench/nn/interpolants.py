@@ -85,6 +85,12 @@ def data_from_velocity(path: Interpolant, v: Tensor, x: Tensor, t: Tensor) -> Te
     return (path.d_sigma(t) * x - path.sigma(t) * v) / _determinant(path, t)
 
 
+def velocity_from_data(path: Interpolant, data: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    """Velocity given the expected data x_1 at x (b, ...) and t (b,); undefined at t = 1, where x holds no noise."""
+    t = expand(t, x)
+    return path.d_alpha(t) * data + path.d_sigma(t) / path.sigma(t) * (x - path.alpha(t) * data)
+
+
 def score_from_velocity(path: Interpolant, v: Tensor, x: Tensor, t: Tensor) -> Tensor:
     """Score, the gradient of log p_t at x: -x_0 / sigma; infinite at t = 1, where the noise has vanished."""
     return -noise_from_velocity(path, v, x, t) / path.sigma(expand(t, x))

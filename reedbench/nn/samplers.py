@@ -5,7 +5,7 @@ coefficients, last steps, corrector).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reedbench.core.constants import SDE_LAST_STEP
 from reedbench.nn.interpolants import Interpolant, data_from_velocity, score_from_velocity
+from reedbench.nn.parts import Continuous, State
 
 Diffusion = Literal["linear", "sigma", "constant", "decreasing", "increasing-decreasing"]
 Last = Literal["mean", "euler", "tweedie", "none"]
@@ -38,6 +39,14 @@ def ode_grid(steps: int) -> list[float]:
     return torch.linspace(0, 1, steps + 1, dtype=torch.float64).tolist()
 
 
+LOG_END = 0.99  # where the logarithmic grid ends: REED molecule/semlaflow/flowmodels/fm.py:974-1046 @0a4527e
+
+
+def log_grid(steps: int) -> list[float]:
+    """The `steps + 1` times from 0 to 0.99 whose distances from 1 are in geometric progression."""
+    return [1 - (1 - LOG_END) ** share for share in ode_grid(steps)]
+
+
 def sde_grid(steps: int, last_step: float = SDE_LAST_STEP, last: Last = "mean") -> list[float]:
     """The `steps + 1` times of the SDE sampler: equidistant up to `1 - last_step`, then 1; all so if last is `none`."""
     if last == "none":
@@ -58,6 +67,34 @@ class _Field:
         return self.velocity(x.to(self.dtype), times, at=at).double()
 
 
+# A part (b, ...), what is predicted of it, and the times between which it moves -> the part after that.
+Move = Callable[[Tensor, Tensor, float, float], Tensor]
+
+
+@torch.no_grad()
+def jointly(
+    predict: Callable[[State, float], Mapping[str, Tensor]],
+    state: State,
+    moves: Mapping[str, Move],
+    times: Sequence[float],
+) -> State:
+    """Follow a state of several parts along a grid of times: one prediction of all of them, then a step of each.
+
+    Args:
+        predict: of a state and its time what is predicted of every part.
+        state: at the first time.
+        moves: of every part.
+        times: the grid; NFE is one less than its length.
+
+    Returns:
+        The state at the last time.
+    """
+    for now, after in pairwise(times):
+        predicted = predict(state, now)
+        state = {name: move(state[name], predicted[name], now, after) for name, move in moves.items()}
+    return state
+
+
 @torch.no_grad()
 def euler(velocity: Velocity, x_0: Tensor, steps: int) -> Tensor:
     """Follow the ODE with the explicit Euler method; NFE = steps.
@@ -70,10 +107,12 @@ def euler(velocity: Velocity, x_0: Tensor, steps: int) -> Tensor:
     Returns:
         Samples of the shape and dtype of x_0.
     """
-    field, x, grid = _Field(velocity, x_0), x_0.double(), ode_grid(steps)
-    for now, after in pairwise(grid):
-        x = x + (after - now) * field(x, now, at=now)
-    return x.to(x_0.dtype)
+    field = _Field(velocity, x_0)
+
+    def predict(state: State, now: float) -> State:
+        return {"x": field(state["x"], now, at=now)}
+
+    return jointly(predict, {"x": x_0.double()}, {"x": Continuous().step}, ode_grid(steps))["x"].to(x_0.dtype)
 
 
 @torch.no_grad()

@@ -46,6 +46,10 @@ class AbstractAlignment(Frozen, ABC):
             self.refuse("projector_width", where="on projector: conv")
         return self
 
+    def hidden(self, width: int, dim: int) -> int:
+        """Hidden width of the projector where none is given, by the widths of hidden states and representation."""
+        return 2 * dim
+
     def common(self) -> dict[str, Any]:
         """Arguments of its `nn.alignment.Tap` in every domain."""
         names = ("encoder", "weight", "norm", "probe")
@@ -77,7 +81,7 @@ class AbstractAlignment(Frozen, ABC):
         if self.projector == "conv":
             made: Any = ConvProjector(width, dim)
         else:
-            made = Projector(width, self.projector_width or 2 * dim, dim, layers=layers, law=law)
+            made = Projector(width, self.projector_width or self.hidden(width, dim), dim, layers=layers, law=law)
         made.initialise(lambda name: generator(f"projectors.{self.term}.{name}"))
         return made
 
