@@ -22,6 +22,7 @@ from reedbench.nn.schedules import Factor
 
 Norm = Literal["none", "batch", "reference", "spatial"]
 Pooling = Literal["mean", "sum"]
+Law = Literal["xavier", "torch", "semla"]
 EPS = 1e-6  # added to standard deviations
 
 
@@ -36,12 +37,11 @@ class Projector(nn.Sequential):
         hidden: width in between.
         dim: of the encoder.
         layers: how many are linear.
-        law: of the first weights; `xavier` (biases 0) or that of `torch`, as the references have them.
+        law: of the first weights, as the references have them; `xavier` (biases 0), that of `torch`, or `semla`
+            (weights Xavier's, biases torch's).
     """
 
-    def __init__(
-        self, width: int, hidden: int, dim: int, *, layers: int = 3, law: Literal["xavier", "torch"] = "xavier"
-    ) -> None:
+    def __init__(self, width: int, hidden: int, dim: int, *, layers: int = 3, law: Law = "xavier") -> None:
         widths = [width, *[hidden] * (layers - 1), dim]
         made = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.SiLU())]
         super().__init__(*made[:-1])
@@ -49,13 +49,12 @@ class Projector(nn.Sequential):
 
     def initialise(self, generator_for: GeneratorFor) -> None:
         """Set every parameter from the generator of its name."""
-        if self.law == "torch":
+        if self.law != "xavier":
             as_torch_does(self, generator_for)
-            return
         for name, parameter in self.named_parameters():
-            if name.endswith("weight"):
+            if name.endswith("weight") and self.law != "torch":
                 xavier_uniform(parameter, generator_for(name))
-            else:
+            elif self.law == "xavier":
                 fill(parameter, 0.0)
 
 

@@ -87,9 +87,12 @@ class Continuous:
 
 
 def centred(x: Tensor, mask: Tensor) -> Tensor:
-    """Places (b, N, d) less their mean over the entries that are there; 0 elsewhere."""
-    there = mask[..., None].to(x.dtype)
-    return (x - (x * there).sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)) * there
+    """Places (b, N, d) less their mean over the entries that are there; 0 elsewhere.
+
+    In float64, where padding does not change how a sum is rounded to the dtype of the places.
+    """
+    there, wide = mask[..., None].double(), x.double()
+    return ((wide - (wide * there).sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)) * there).to(x)
 
 
 Choose = Callable[[Tensor, Tensor], Tensor]  # weights (..., k) and U[0, 1) (...) -> classes (...) int64

@@ -1,6 +1,6 @@
-"""Makes `vit_file` importable whatever the import mode of pytest."""
+"""Makes `vit_file` and `toy_molecules` importable whatever the import mode of pytest."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "encoders"), str(Path(__file__).parent)]
