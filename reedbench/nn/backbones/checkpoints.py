@@ -93,18 +93,27 @@ class Published:
         Raises:
             ValueError: the file has other weights, or some that are not finite.
         """
-        own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-        given = {name: tuple(tensor.shape) for name, tensor in self.weights.items()}
-        faults = [f"'{n}' is {given[n]}, expected {own[n]}" for n in own if n in given and own[n] != given[n]]
-        faults += [f"'{n}' is absent, expected {own[n]}" for n in own if n not in given]
-        faults += [f"'{n}' {given[n]} is not expected: the backbone has none" for n in given if n not in own]
-        if faults:
-            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-            raise ValueError(f"{faults[0]}{more}; the backbone of the benchmark must be the file's")
-        for name, tensor in self.weights.items():
-            if not tensor.isfinite().all():
-                raise ValueError(f"'{name}' has values that are not finite")
+        check_fit(self.weights, network)
         return with_time_reversed(self.weights) if time == "repa" else dict(self.weights)
+
+
+def check_fit(weights: Mapping[str, Tensor], network: nn.Module) -> None:
+    """Make sure that weights are those of a network.
+
+    Raises:
+        ValueError: it has others, or some are not finite; the message says which one in one line.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    faults = [f"'{n}' is {given[n]}, expected {own[n]}" for n in own if n in given and own[n] != given[n]]
+    faults += [f"'{n}' is absent, expected {own[n]}" for n in own if n not in given]
+    faults += [f"'{n}' {given[n]} is not expected: the backbone has none" for n in given if n not in own]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ValueError(f"{faults[0]}{more}; the backbone of the benchmark must be the file's")
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"'{name}' has values that are not finite")
 
 
 def recognise(found: Mapping[str, Any]) -> Published:
@@ -117,7 +126,7 @@ def recognise(found: Mapping[str, Any]) -> Published:
     if training and "ema" not in found:
         what = "a training checkpoint without 'ema'" if "model" in found else "neither a state dict nor a checkpoint"
         raise ValueError(
-            f"is {what} of SiT, REPA or REED: it has {_some(found)}; expected '{FIRST}' and the other tensors of a "
+            f"is {what} of SiT, REPA or REED: it has {some(found)}; expected '{FIRST}' and the other tensors of a "
             "network, or 'ema' beside 'model', 'opt' and 'args'"
         )
     state = averaged_weights(found)
@@ -149,7 +158,7 @@ def _check_sizes(plain: Mapping[str, Tensor], where: str) -> None:
     """Refuse what sizes cannot be read from."""
     for name, axes in AXES.items():
         if name not in plain:
-            raise ValueError(f"'{name}' is absent: {where} has {_some(plain)}; expected the state dict of a SiT")
+            raise ValueError(f"'{name}' is absent: {where} has {some(plain)}; expected the state dict of a SiT")
         if plain[name].ndim != axes:
             raise ValueError(f"'{name}' is {tuple(plain[name].shape)}, expected {axes} axes")
     _, channels, patch, _ = plain[FIRST].shape
@@ -173,7 +182,8 @@ def _check_positions(weights: Mapping[str, Tensor]) -> None:
         raise ValueError(f"'{POSITIONS}' is {far:.2g} away from SiT's sines and cosines, expected at most {DRIFT}")
 
 
-def _some(names: Mapping[str, Any]) -> str:
+def some(names: Mapping[str, Any]) -> str:
+    """The first names of a dict, for a message."""
     shown = ", ".join(f"'{name}'" for name in list(names)[:SHOWN])
     more = len(names) - SHOWN
     return (shown or "nothing") + (f" and {more} more" if more > 0 else "")
