@@ -39,5 +39,5 @@ class EGNNBackbone(AbstractBackbone):
         """A `nn.backbones.egnn.EGNN` for molecules of (any number of atoms, types, classes of bonds)."""
         from reedbench.nn.backbones.egnn import EGNN
 
-        features = shape[1] - SPECIAL + self.atomic_numbers
-        return EGNN(features=features, width=self.width, layers=self.layers, attention=self.attention, tanh=self.tanh)
+        sizes = {name: getattr(self, name) for name in type(self).model_fields if name != "uses"}
+        return EGNN(features=shape[1] - SPECIAL + self.atomic_numbers, **sizes)

@@ -17,9 +17,9 @@ from reedbench.core.ragged import Ragged
 from reedbench.domains import bond_distances, molecule, molecule_files, molecule_graphs, molecule_pictures, rows
 from reedbench.domains.molecule import AROMATIC, NUMBERS, ORDERS, SYMBOLS
 from reedbench.domains.rows import TRAIN, Rows
+from reedbench.nn.molecule_classes import FIRST, PAD
 
 PREVIEW = 4  # molecules that figures show
-PAD, MASK, FIRST = 0, 1, 2  # tokens of atoms: no atom, a hidden one, the first element
 CHARGES = (0, 1, 2, 3, -1, -2, -3)  # by class
 ATOMIC = ("coordinates", "types", "charges")  # of what a sampler draws, a value per atom
 SEMLA = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "B", "Al", "Si", "As", "I", "Hg", "Bi")
@@ -60,8 +60,9 @@ class Molecules(AbstractCodec):
     def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
         """Tensors on the CPU.
 
-        `coordinates` (b, N, 3) float32 in units of `scale`, centred, 0 on padding; `types` (b, N) tokens, `charges`
-        (b, N) and `bonds` (b, N, N) classes, int64 and 0 on padding, bonds symmetric; `mask` (b, N) float32.
+        `coordinates` (b, N, 3) float32 in units of `scale`, centred, 0 on padding; `types` (b, N) tokens, `numbers`
+        (b, N) atomic numbers, `charges` (b, N) and `bonds` (b, N, N) classes, int64 and 0 on padding, bonds symmetric;
+        `mask` (b, N) float32.
 
         Raises:
             ConfigError: a molecule has an element or a charge that the network does not know.
@@ -75,6 +76,7 @@ class Molecules(AbstractCodec):
         whole = {
             "coordinates": (arrays["coordinates"].padded(longest) / np.float32(self.scale)).astype(np.float32),
             "types": types.padded(longest, PAD),
+            "numbers": elements.padded(longest).astype(np.int64),
             "charges": charges.padded(longest),
             "bonds": molecule.order_matrices(arrays["bonds"], longest).astype(np.int64),
             "mask": (np.arange(longest) < elements.lengths[:, None]).astype(np.float32),

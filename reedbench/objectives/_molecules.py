@@ -1,7 +1,7 @@
 """What alignments of molecules share, as settings: hidden states are pooled over atoms, a target is one vector."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,7 +50,13 @@ class MoleculeAlignment(AbstractAlignment):
 
 
 class MoleculeObjective(AligningObjective):
-    """A denoising loss of molecules, and alignments of layers that are pooled over atoms."""
+    """A denoising loss of molecules, and alignments of layers that are pooled over atoms.
+
+    A final class says its `process`: by it samplers know what they can draw from.
+    """
+
+    domain: ClassVar[str] = "molecule"
+    process: ClassVar[Literal["flow", "diffusion"]]
 
     alignments: tuple[MoleculeAlignment, ...] = ()
     """None for the plain denoising loss, one for REPA and REED."""

@@ -18,7 +18,7 @@ Positive = Annotated[float, Field(gt=0)]
 class MoleculeFlow(MoleculeObjective):
     """Places of atoms flow from noise, classes of atoms and bonds are made noisy; all data are predicted at once."""
 
-    domain: ClassVar[str] = "molecule"
+    process: ClassVar[Literal["flow", "diffusion"]] = "flow"
     cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow", "wang2025reed")
     uses: Literal["molecule-flow"] = "molecule-flow"
 

@@ -29,6 +29,10 @@ class AbstractSampler(Plugin):
         """Why it cannot draw data of this shape in the backbone's space, with what to change; none where it can."""
         return None
 
+    def unfit(self, objective: Any) -> str | None:
+        """Why it cannot draw from what an objective trains, with what to change; none where it can."""
+        return None
+
     @abstractmethod
     def nfe(self) -> int | None:
         """Network evaluations per sample, as the steps ask for them; None where `draw` must count them."""

@@ -27,6 +27,11 @@ class JointEuler(AbstractSampler):
     """Rate eta at which classes are changed beyond need, so that early choices can be corrected; what was trained with
     `classes: dirichlet` has none."""
 
+    def unfit(self, objective: Any) -> str | None:
+        """It follows flows."""
+        flows = getattr(objective, "process", None) == "flow"
+        return None if flows else f"{objective.uses} trains no flow of molecules; take molecule-ancestral"
+
     def nfe(self) -> int:
         """Steps."""
         return self.steps

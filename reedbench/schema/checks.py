@@ -296,6 +296,10 @@ def _columns(b: Any) -> Iterator[Finding]:
 def _sampling(b: Any) -> Iterator[Finding]:
     if not b.samplers:
         yield ("samplers",), "needs at least one sampler"
+    for name, sampler in b.samplers.items():
+        unfit = {m: sampler.unfit(method) for m, method in b.methods.items()}
+        if why := next(((m, said) for m, said in unfit.items() if said is not None), None):
+            yield ("samplers", name), f"cannot draw from method '{why[0]}': {why[1]}"
     if b.sampling.count % b.sampling.streams:
         yield ("sampling", "streams"), f"must divide sampling.count ({b.sampling.count}) into equal parts"
     if b.sampling.labels != "balanced" and not b.codec.labelled:

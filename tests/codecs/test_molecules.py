@@ -35,9 +35,10 @@ def test_a_batch_has_classes_and_padding(data):
     batch = SMALL.batch(data.arrays, 6)
     assert {name: (tuple(x.shape), x.dtype) for name, x in batch.items()} == {
         "coordinates": ((3, 6, 3), torch.float32), "types": ((3, 6), torch.int64), "charges": ((3, 6), torch.int64),
-        "bonds": ((3, 6, 6), torch.int64), "mask": ((3, 6), torch.float32),
+        "bonds": ((3, 6, 6), torch.int64), "mask": ((3, 6), torch.float32), "numbers": ((3, 6), torch.int64),
     }  # fmt: skip
     assert batch["types"].tolist()[:2] == [[FIRST + 3, FIRST, FIRST, 0, 0, 0], [FIRST + 1, FIRST + 2, 0, 0, 0, 0]]
+    assert batch["numbers"].tolist()[:2] == [[8, 1, 1, 0, 0, 0], [6, 7, 0, 0, 0, 0]]
     assert batch["charges"].tolist()[1] == [4, 0, 0, 0, 0, 0]
     assert batch["mask"].sum(1).tolist() == [3, 2, 5]
     assert (batch["bonds"] == batch["bonds"].transpose(1, 2)).all()

@@ -155,8 +155,11 @@ class EGNN(nn.Module):
         layers: number of blocks.
         attention: messages have a gate.
         tanh: what a pair moves is bounded.
+        atomic_numbers: whether the last feature is the atomic number, for losses that make features of atoms.
 
     Attributes:
+        features: as given.
+        atomic_numbers: as given.
         width: of hidden states.
         layers: the largest depth of a tap.
         self_condition: it reads no previous prediction.
@@ -172,9 +175,10 @@ class EGNN(nn.Module):
         layers: int = 9,
         attention: bool = True,
         tanh: bool = True,
+        atomic_numbers: bool = False,
     ) -> None:
         super().__init__()
-        self.features, self.width, self.layers = features, width, layers
+        self.features, self.width, self.layers, self.atomic_numbers = features, width, layers, atomic_numbers
         self.egnn = Blocks(features + 1, width, layers, attention=attention, tanh=tanh)
 
     def forward(

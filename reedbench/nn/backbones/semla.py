@@ -134,6 +134,8 @@ class Semla(nn.Module):
             weights of sets are 1, the embedding is N(0, 1), as their constructors have it.
 
     Attributes:
+        tokens: as given.
+        bonds: as given.
         width: of hidden states.
         layers: the largest depth of a tap.
         self_condition: as given.
@@ -163,7 +165,8 @@ class Semla(nn.Module):
             raise ValueError(f"layers {layers}: the first one reads edges and the last one makes them, so at least 2")
         if width % heads:
             raise ValueError(f"width {width} must be a multiple of heads {heads}")
-        self.width, self.layers, self.self_condition = width, layers, self_condition
+        self.tokens, self.bonds, self.width, self.layers = tokens, bonds, width, layers
+        self.self_condition = self_condition
         self.max_atoms, self.initialisation = max_atoms, initialisation
         times = 2 if self_condition else 1
         self.edge_in_proj = _mlp(times * bonds, edge, edge)
