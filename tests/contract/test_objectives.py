@@ -2,9 +2,11 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import tiny_molecules
 import tiny_proteins
 import tiny_runs
 import torch
@@ -18,7 +20,12 @@ from reedbench.training.trainer import AHEAD, Trainer
 
 FOR_IMAGES = {"patches": "patches", "text": "text"}  # encoders that objectives may name here, and where they are
 FOR_CHAINS = {"residues": "one", "pairs": "two"}
-
+FOR_MOLECULES = {"vector": "vector"}
+DOMAINS = {
+    "image": (tiny_runs, FOR_IMAGES),
+    "protein": (tiny_proteins, FOR_CHAINS),
+    "molecule": (tiny_molecules, FOR_MOLECULES),
+}
 
 ELSEWHERE = [name for name, one in under_test("objectives").items() if not issubclass(one, AbstractObjective)]
 each_trained = each("objectives", *ELSEWHERE, domain=None)
@@ -28,7 +35,7 @@ each_trained = each("objectives", *ELSEWHERE, domain=None)
 def trainer(tmp_path_factory) -> Callable[..., Trainer]:
     """A trainer of an objective on random data of its domain."""
     folders = {}
-    for domain, tiny, encoders in (("image", tiny_runs, FOR_IMAGES), ("protein", tiny_proteins, FOR_CHAINS)):
+    for domain, (tiny, encoders) in DOMAINS.items():
         folders[domain] = tmp_path_factory.mktemp(domain)
         tiny.write_data(folders[domain])
         for name, folder in encoders.items():
@@ -37,10 +44,11 @@ def trainer(tmp_path_factory) -> Callable[..., Trainer]:
 
     def made(name: str, **settings: Any) -> Trainer:
         method = make("objectives", name)
-        if method.domain == "protein":
-            return tiny_proteins.trainer(folders["protein"], method, **settings)
+        (tiny, _), folder = DOMAINS[method.domain], folders[method.domain]
+        if method.domain != "image":
+            return tiny.trainer(folder, method, **settings)
         cut = max(1, getattr(method, "rows_per_group", lambda: 1)())
-        return tiny_runs.trainer(folders["image"], method, **{"batch": 2 * cut if cut > 1 else 8, **settings})
+        return tiny.trainer(folder, method, **{"batch": 2 * cut if cut > 1 else 8, **settings})
 
     return made
 
@@ -60,6 +68,8 @@ def shaken(one: Trainer) -> Trainer:
 def terms_of(one: Trainer, step: int, network: Any = None) -> tuple[dict[str, Any], Any]:
     """The terms of the global batch of a step, as the loop asks for them, and the batch."""
     share = one._share_of(step)
+    with torch.no_grad():
+        share = replace(share, batch=one.learner.looked_up(share.batch, step, one.others))
     return one.learner.terms(share.batch, network or one.network), share
 
 

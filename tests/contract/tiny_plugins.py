@@ -80,6 +80,10 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],
     },
+    **{
+        ("objectives", f"molecule-{name}"): {"label": "REPA", "alignments": [{"encoder": "vector", "depth": 1}]}
+        for name in ("flow", "diffusion")
+    },
     ("metrics", "masked-perplexity"): {"at": 0.5},
     ("folders", "command"): {"command": "fold {fasta} {out}"},
     ("folders", "predicted"): {"folder": "x"},
