@@ -1,4 +1,4 @@
-"""Small molecules as batches, a network of the signature of Semla, and one that knows the answer."""
+"""Small molecules as batches, networks of the signatures of Semla and EGNN, and for each one that knows the answer."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from reedbench.core import seeds
 from reedbench.nn.initialisation import GeneratorFor, normal
 from reedbench.nn.molecule_classes import BONDS, FIRST
+from reedbench.nn.molecule_diffusion import LEVELS, features, gammas, signal_and_noise
 
 TOKENS, CHARGES, WIDTH = 6, 7, 8
+ELEMENTS = TOKENS - FIRST
 SIZES = (5, 1, 3, 7)
 
 
@@ -99,3 +101,37 @@ class Oracle:
             for name, n in (("types", self.tokens), ("bonds", self.bonds), ("charges", CHARGES))
         ]
         return Prediction(self.data["coordinates"].to(inputs[0].dtype), *sure), []
+
+
+class NoiseToy(nn.Module):
+    """Of the signature of EGNN, and equivariant to nothing."""
+
+    self_condition = False
+
+    def __init__(self, atomic_numbers: bool = True) -> None:
+        super().__init__()
+        self.atomic_numbers, self.features, self.width = atomic_numbers, ELEMENTS + atomic_numbers, WIDTH
+        self.inner, self.outer = nn.Linear(4 + self.features, WIDTH), nn.Linear(WIDTH, 3 + self.features)
+
+    def forward(self, coordinates, h, t, mask, taps=()):
+        there = mask[..., None]
+        hidden = torch.tanh(self.inner(torch.cat([coordinates, h, t[:, None, None].expand_as(there)], -1))) * there
+        x, h = (self.outer(hidden) * there).split([3, self.features], -1)
+        return (x, h), [hidden for _ in taps]
+
+    def initialise(self, generator_for: GeneratorFor) -> None:
+        for name, parameter in self.named_parameters():
+            normal(parameter, 0.3, generator_for(name))
+
+
+class NoiseOracle(NoiseToy):
+    """Finds the noise of known data in what it is shown."""
+
+    def __init__(self, data: dict[str, Tensor], atomic_numbers: bool = True) -> None:
+        super().__init__(atomic_numbers)
+        self.clean = data["coordinates"], features(data, self.features, atomic_numbers=atomic_numbers)
+
+    def forward(self, coordinates, h, t, mask, taps=()):
+        gamma = gammas()[(t * LEVELS).round().long()].to(t.dtype)[:, None, None]
+        signal, noise = signal_and_noise(gamma)
+        return tuple((z - signal * x) / noise for z, x in zip((coordinates, h), self.clean, strict=True)), []
