@@ -8,6 +8,9 @@ from toy_molecules import ELEMENTS, SIZES, NoiseOracle, NoiseToy, batch, streams
 
 from reedbench.nn.molecule_classes import FIRST
 from reedbench.nn.molecule_diffusion import LEVELS
+from reedbench.objectives.molecule_diffusion import MoleculeDiffusion
+from reedbench.objectives.molecule_flow import MoleculeFlow
+from reedbench.samplers.joint_euler import JointEuler
 from reedbench.samplers.molecule_ancestral import MoleculeAncestral
 
 
@@ -48,3 +51,14 @@ def test_a_sample_is_the_same_in_any_batch():
         alone = drawn(network, torch.ones(1, n), [row])
         torch.testing.assert_close(alone["coordinates"][0], whole["coordinates"][row, :n], atol=1e-4, rtol=1e-4)
         assert torch.equal(alone["types"][0], whole["types"][row, :n])
+
+
+def test_samplers_of_molecules_draw_from_what_they_follow_and_say_what_else_to_take():
+    flow, diffusion = MoleculeFlow(label="x"), MoleculeDiffusion(label="x")
+    assert JointEuler().unfit(flow) is None
+    assert MoleculeAncestral().unfit(diffusion) is None
+    said = JointEuler().unfit(diffusion), MoleculeAncestral().unfit(flow)
+    assert said == (
+        "molecule-diffusion trains no flow of molecules; take molecule-ancestral",
+        "molecule-flow trains no diffusion of molecules; take joint-euler",
+    )

@@ -50,6 +50,15 @@ def test_three_channels_of_one_are_refused(files, refused):
     assert ": samplers.ode: channels: first-three are all of 1: take it out" in refused()
 
 
+def test_a_sampler_that_cannot_draw_from_a_method_says_so_once(files, refused, monkeypatch):
+    from reedbench.samplers.euler import Euler
+
+    files.set("samplers/ode", {"uses": "euler"})
+    monkeypatch.setattr(Euler, "unfit", lambda self, objective: f"{objective.uses} trains nothing like it")
+    (line,) = refused().splitlines()
+    assert ": samplers.ode: cannot draw from method 'sit': aligned trains nothing like it" in line
+
+
 def test_shapes_of_prepared_data_count_where_the_dataset_declares_none(files, refused, monkeypatch):
     from reedbench.datasets.digits import Digits
     from reedbench.schema import fitting
