@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reedbench.nn.alignment import AlignedNetwork, Alignments, cosine_alignment
+from reedbench.nn.alignment import AlignedNetwork
 from reedbench.nn.coupling import points
-from reedbench.nn.learner import DENOISE, Batch, Learner, LossTerm, Streams
+from reedbench.nn.learner import DENOISE, Batch, LossTerm, Streams
 from reedbench.nn.molecule_classes import FIRST
 from reedbench.nn.parts import Entries, State, centred
+from reedbench.nn.pooled import PooledLearner
 from reedbench.nn.samplers import jointly
 from reedbench.nn.schedules import Factor
 
@@ -110,21 +111,25 @@ class Settings:
     atomic_numbers: bool
 
 
-class DiffusionLearner(Learner):
+class DiffusionLearner(PooledLearner):
     """Denoising and alignments; see `nn.learner.Learner`.
 
-    Batches have what `codecs.molecules` makes: coordinates, types, numbers and mask. Every term is a mean over rows.
-    The term of denoising has the value of EDM's loss, with those parts of the likelihood that no parameter changes.
+    Batches have what `codecs.molecules` makes: coordinates, types, numbers and mask. The term of denoising has the
+    value of EDM's loss, with those parts of the likelihood that no parameter changes.
+
+    Args:
+        network: around a backbone that is called as `nn.backbones.egnn.EGNN`.
+        settings: of the denoising loss.
+        denoise: its factor.
+        align: factor of the alignments.
+        mean: divide the alignments by their number.
     """
 
     def __init__(
-        self, network: AlignedNetwork, settings: Settings, denoise: Factor, align: Factor, *, mean_over_depths: bool
+        self, network: AlignedNetwork, settings: Settings, denoise: Factor, align: Factor, *, mean: bool
     ) -> None:
-        share = 1 / len(network.taps) if mean_over_depths and network.taps else 1.0
-        self.network: Any = network
-        self.settings, self.alignments = settings, Alignments(network.taps, align, share)
-        self.factors = {DENOISE: denoise, **self.alignments.factors}
-        self.kinds = dict.fromkeys(self.alignments.factors, "cosine")
+        super().__init__(network, {DENOISE: denoise}, align, mean=mean)
+        self.settings = settings
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
         """Adds levels, and noise of places and features."""
@@ -138,18 +143,6 @@ class DiffusionLearner(Learner):
             "noise/features": atoms.normal(self.network.backbone.features),
         }
 
-    def weights(self, batch: Batch) -> dict[str, float]:
-        """Every term is a mean over rows."""
-        return {name: float(len(batch["level"])) for name in self.factors if self.computes(name)}
-
-    def reads(self) -> tuple[str, ...]:
-        """Encoders of the active alignments."""
-        return tuple(tap.encoder for tap in self.alignments.chosen(self.computes))
-
-    def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
-        """Adds targets as they are compared."""
-        return self.alignments.completed(batch, total, self.computes)
-
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass: the error of the noise, and negative cosines."""
         mask, level = batch["mask"], batch["level"]
@@ -157,12 +150,10 @@ class DiffusionLearner(Learner):
         data = {"coordinates": batch["coordinates"], "features": h}
         signal, noise = (part.to(mask)[:, None, None] for part in signal_and_noise(gammas().to(level.device)[level]))
         noisy = {name: signal * x + noise * batch[f"noise/{name}"] for name, x in data.items()}
-        wanted = self.alignments.wanted(self.computes)
-        said, projections = network(*noisy.values(), (level / LEVELS).to(mask.dtype), mask, wanted=wanted)
-        found = {DENOISE: self._denoising(said, data, noisy, batch)} if self.computes(DENOISE) else {}
-        for tap, projection in zip(self.alignments.chosen(self.computes), projections, strict=True):
-            found[tap.term] = cosine_alignment(projection, batch[tap.aligned])
-        return {name: LossTerm(values.sum(), float(len(values))) for name, values in found.items()}
+        told = (level / LEVELS).to(mask.dtype)
+        said, projections = network(*noisy.values(), told, mask, wanted=self.wanted())
+        errors = {DENOISE: self._denoising(said, data, noisy, batch)} if self.computes(DENOISE) else {}
+        return self.summed(errors, projections, batch)
 
     def _denoising(self, said: tuple[Tensor, Tensor], data: State, noisy: State, batch: Batch) -> Tensor:
         """(b,): the loss of each molecule."""

@@ -4,21 +4,23 @@ Source: SemlaFlow, arXiv:2406.07266; REED, arXiv:2507.08980, molecule/semlaflow/
 semla.py:750-764 @0a4527e (losses, self-conditioning, alignment).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from reedbench.nn.alignment import AlignedNetwork, Alignments, cosine_alignment
+from reedbench.nn.alignment import AlignedNetwork
 from reedbench.nn.coupling import Coupling, Prior, coupled
-from reedbench.nn.learner import Batch, Learner, LossTerm, Others, Streams
+from reedbench.nn.learner import Batch, LossTerm, Others, Streams
 from reedbench.nn.molecule_state import Parts, Said, pairs, said
 from reedbench.nn.parts import cross_entropy
+from reedbench.nn.pooled import PooledLearner
 from reedbench.nn.schedules import Factor
 
-TERMS = ("coordinates", "types", "bonds", "charges")
+STATE = ("coordinates", "types", "bonds")  # what is made noisy, and what a network is conditioned by
+TERMS = (*STATE, "charges")
 Mean = Literal["atoms", "reference"]
 
 
@@ -60,41 +62,34 @@ def squared_error(x: Tensor, data: Tensor, mask: Tensor, mean: Mean) -> Tensor:
     return error / (data.shape[-1] * atoms)
 
 
-class MoleculeLearner(Learner):
+class MoleculeLearner(PooledLearner):
     """Denoising and alignments; see `nn.learner.Learner`.
 
-    Batches have what `codecs.molecules` makes: coordinates, types, charges, bonds and mask. Every term is a mean over
-    rows. The denoising factor multiplies the first four terms, each with its weight.
+    Batches have what `codecs.molecules` makes: coordinates, types, charges, bonds and mask. The denoising factor
+    multiplies the first four terms, each with its coefficient.
 
     Where the reference tosses a coin for each batch (fm.py:610-634), here each row has its own: the expectation is the
     same, steps cost the same, and ranks and micro-batches change nothing.
+
+    Args:
+        network: around a backbone that is called as `nn.backbones.semla.Semla`.
+        settings: of the denoising loss.
+        denoising: factors of its terms.
+        align: factor of the alignments.
+        mean: divide the alignments by their number.
     """
 
     def __init__(
         self,
         network: AlignedNetwork,
         settings: Settings,
-        coefficients: Mapping[str, float],
-        denoise: Factor,
+        denoising: Mapping[str, Factor],
         align: Factor,
         *,
-        mean_over_depths: bool,
+        mean: bool,
     ) -> None:
-        """For a network of molecules.
-
-        Args:
-            network: around a backbone that is called as `nn.backbones.semla.Semla`.
-            settings: of the denoising loss.
-            coefficients: of its terms.
-            denoise: factor of them.
-            align: factor of the alignments.
-            mean_over_depths: divide the alignments by their number.
-        """
-        share = 1 / len(network.taps) if mean_over_depths and network.taps else 1.0
-        self.network, self.settings = network, settings
-        self.alignments = Alignments(network.taps, align, share)
-        self.factors = {name: denoise.times(coefficients[name]) for name in TERMS} | self.alignments.factors
-        self.kinds = dict.fromkeys(self.alignments.factors, "cosine")
+        super().__init__(network, denoising, align, mean=mean)
+        self.settings = settings
         self.conditions = bool(network.backbone.self_condition and settings.conditioned)
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
@@ -110,18 +105,6 @@ class MoleculeLearner(Learner):
             drawn["conditioned"] = torch.from_numpy(streams("self-conditioning").uniform() < settings.conditioned)
         return drawn
 
-    def weights(self, batch: Batch) -> dict[str, float]:
-        """Every term is a mean over rows."""
-        return {name: float(len(batch["t"])) for name in self.factors if self.computes(name)}
-
-    def reads(self) -> tuple[str, ...]:
-        """Encoders of the active alignments."""
-        return tuple(tap.encoder for tap in self.alignments.chosen(self.computes))
-
-    def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
-        """Adds targets as they are compared."""
-        return self.alignments.completed(batch, total, self.computes)
-
     def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:
         """Adds what the network itself predicts of the rows that are conditioned by it, zeros elsewhere."""
         if not self.conditions:
@@ -129,25 +112,23 @@ class MoleculeLearner(Learner):
         rows = batch["conditioned"].nonzero()[:, 0]
         previous = [torch.zeros_like(x) for x in self._inputs(batch)[:3]]
         if len(rows):
-            prediction, _ = self.network.backbone(*self._inputs({name: x[rows] for name, x in batch.items()}))
+            seen = {name: batch[name][rows] for name in ("t", "mask", *(f"noisy/{name}" for name in STATE))}
+            prediction, _ = self.network.backbone(*self._inputs(seen))
             for whole, some in zip(previous, said(prediction), strict=True):
                 whole[rows] = some.to(whole.dtype)
-        return batch | {f"previous/{name}": x for name, x in zip(TERMS, previous, strict=False)}
+        return batch | {f"previous/{name}": x for name, x in zip(STATE, previous, strict=True)}
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass: errors of places and classes, and negative cosines."""
         previous: Said | None = None
         if self.conditions:
             previous = (batch["previous/coordinates"], batch["previous/types"], batch["previous/bonds"])
-        wanted = self.alignments.wanted(self.computes)
-        prediction, projections = network(*self._inputs(batch), previous=previous, wanted=wanted)
-        found = {name: self._error(name, prediction, batch) for name in TERMS if self.computes(name)}
-        for tap, projection in zip(self.alignments.chosen(self.computes), projections, strict=True):
-            found[tap.term] = cosine_alignment(projection, batch[tap.aligned])
-        return {name: LossTerm(values.sum(), float(len(values))) for name, values in found.items()}
+        prediction, projections = network(*self._inputs(batch), previous=previous, wanted=self.wanted())
+        errors = {name: self._error(name, prediction, batch) for name in TERMS if self.computes(name)}
+        return self.summed(errors, projections, batch)
 
     def _inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        noisy = {name: batch[f"noisy/{name}"] for name in ("coordinates", "types", "bonds")}
+        noisy = {name: batch[f"noisy/{name}"] for name in STATE}
         return self.settings.parts.inputs(noisy, batch["t"], batch["mask"])
 
     def _error(self, name: str, prediction: Any, batch: Batch) -> Tensor:

@@ -5,7 +5,7 @@ Charges are no part of a state: they are predicted, and never noisy.
 Source: SemlaFlow, arXiv:2406.07266; REED molecule/semlaflow/flowmodels/fm.py:974-1046 @0a4527e (sampling).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from reedbench.nn.coupling import Prior, points
+from reedbench.nn.learner import Streams
 from reedbench.nn.parts import Categorical, Continuous, Entries, State
 from reedbench.nn.samplers import jointly
 
-Streams = Callable[[str], Any]  # name of a draw -> one stream per row
 Said = tuple[Tensor, Tensor, Tensor]  # places, and probabilities of atoms and pairs: by what a network is conditioned
 
 

@@ -39,6 +39,5 @@ class MoleculeDiffusion(MoleculeObjective):
 
         require(backbone, self.uses, "a backbone of features of atoms, such as egnn", ("features", "atomic_numbers"))
         settings = Settings(self.loss, self.mean, backbone.atomic_numbers)
-        network = self.aligned(backbone, targets, generator)
-        mean = self.reduce == "mean"
-        return DiffusionLearner(network, settings, self.denoise.factor(), self.align.factor(), mean_over_depths=mean)
+        network, mean = self.aligned(backbone, targets, generator), self.reduce == "mean"
+        return DiffusionLearner(network, settings, self.denoise.factor(), self.align.factor(), mean=mean)

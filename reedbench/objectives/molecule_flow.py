@@ -99,14 +99,10 @@ class MoleculeFlow(MoleculeObjective):
             "bonds": self.bond_weight,
             "charges": self.charge_weight,
         }
-        return MoleculeLearner(
-            self.aligned(backbone, targets, generator),
-            settings,
-            coefficients,
-            self.denoise.factor(),
-            self.align.factor(),
-            mean_over_depths=self.reduce == "mean",
-        )
+        denoise = self.denoise.factor()
+        denoising = {name: denoise.times(weight) for name, weight in coefficients.items()}
+        network, mean = self.aligned(backbone, targets, generator), self.reduce == "mean"
+        return MoleculeLearner(network, settings, denoising, self.align.factor(), mean=mean)
 
     def _check(self, backbone: Any) -> None:
         from reedbench.nn.molecule_classes import MASK_BOND

@@ -62,6 +62,23 @@ def test_padding_of_rows_changes_nothing_in_them():
     assert (near[1] > 0).all()
 
 
+def test_pairs_of_a_row_have_their_own_numbers_whatever_the_padding():
+    lengths = [2, 5, 0]
+    near, far = (seeds.rows(range(3), *ROW).uniform(n, n, 2, lengths=lengths, axes=2) for n in (5, 9))
+    assert np.array_equal(near, far[:, :5, :5])
+    there = np.arange(5) < np.array(lengths)[:, None]
+    assert np.array_equal((near > 0).all(-1), there[:, :, None] & there[:, None])
+
+
+def test_gamma_numbers_follow_their_shapes_and_leave_padding_out():
+    shapes = np.tile([0.3, 4.0], (200, 50, 1))
+    drawn = seeds.rows(range(200), *ROW).gamma(shapes, lengths=[40] * 200)
+    np.testing.assert_allclose(drawn[:, :40].mean((0, 1)), [0.3, 4.0], rtol=0.05)
+    assert not drawn[:, 40:].any()
+    alone = seeds.rows([7], *ROW).gamma(shapes[:1, :40])
+    assert np.array_equal(alone[0], drawn[7, :40])
+
+
 def test_a_row_of_another_length_leaves_the_others_alone():
     one, other = (seeds.rows(range(2), *ROW).normal(4, lengths=[n, 4]) for n in (1, 3))
     assert np.array_equal(one[1], other[1])

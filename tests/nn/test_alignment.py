@@ -40,6 +40,16 @@ def test_projector_weights_depend_on_their_generators_alone():
         assert name.endswith("weight") or not parameter.any(), name
 
 
+def test_a_projector_of_semla_has_weights_of_xavier_and_biases_of_torch():
+    made = {law: Projector(6, 400, 5, law=law) for law in ("xavier", "torch", "semla")}
+    for one in made.values():
+        one.initialise(lambda name: seeds.stream("init", name))
+    for name, parameter in made["semla"].named_parameters():
+        same = made["xavier" if name.endswith("weight") else "torch"].get_parameter(name)
+        assert torch.equal(parameter, same)
+    assert made["semla"][0].weight.abs().max().item() == pytest.approx((6 / 406) ** 0.5, rel=0.01)
+
+
 def test_alignment_is_minus_one_for_parallel_vectors_of_any_length():
     h = torch.randn(3, 5, 8, dtype=torch.float64)
     torch.testing.assert_close(cosine_alignment(7 * h, h), -torch.ones(3, dtype=torch.float64))
@@ -72,6 +82,7 @@ def test_a_zero_vector_aligns_with_nothing_and_has_finite_gradients():
 def test_pooling_averages_tokens():
     h = torch.arange(12.0).reshape(2, 3, 2)
     assert pool_tokens(h).tolist() == [[2.0, 3.0], [8.0, 9.0]]
+    assert pool_tokens(h, "sum").tolist() == (h.shape[1] * pool_tokens(h)).tolist()
 
 
 @pytest.mark.parametrize("name", TIME_WEIGHTS)
