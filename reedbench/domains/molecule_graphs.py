@@ -3,6 +3,7 @@
 Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -76,20 +77,66 @@ def molecule_of(found: Any) -> Molecule:
     Raises:
         ValueError: it has a bond of another kind, no conformer, or what `Molecule.of` refuses.
     """
-    orders = {kind: order for order, kind in _types().items()}
     if found.GetNumConformers() == 0:
         raise ValueError("it has no coordinates")
-    bonds = []
-    for bond in found.GetBonds():
-        if bond.GetBondType() not in orders:
-            raise ValueError(
-                f"a bond of kind {str(bond.GetBondType()).lower()}; single, double, triple and aromatic fit"
-            )
-        bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), orders[bond.GetBondType()]))
     atoms = list(found.GetAtoms())
     return Molecule.of(
         found.GetConformer().GetPositions(),
         [atom.GetAtomicNum() for atom in atoms],
         [atom.GetFormalCharge() for atom in atoms],
-        bonds,
+        bonds(found),
     )
+
+
+def bonds(found: Any) -> list[tuple[int, int, int]]:
+    """Two atoms and the order of every bond of an RDKit molecule.
+
+    Raises:
+        ValueError: it has a bond of another kind.
+    """
+    orders, told = {kind: order for order, kind in _types().items()}, []
+    for bond in found.GetBonds():
+        if bond.GetBondType() not in orders:
+            raise ValueError(
+                f"a bond of kind {str(bond.GetBondType()).lower()}; single, double, triple and aromatic fit"
+            )
+        told.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), orders[bond.GetBondType()]))
+    return told
+
+
+def described(found: Any, *, kekule: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Charges (atoms,) int8 and bonds (bonds, 3) uint8 of a sanitised RDKit molecule, as `Molecule` has them.
+
+    They may differ from those that it was made of: sanitising separates charges (nitro groups) and marks aromatic bonds
+    as such. With `kekule` these are single and double.
+    """
+    if kekule:
+        chem = rdkit()
+        found = chem.RWMol(found)
+        chem.Kekulize(found, clearAromaticFlags=True)
+    charges = np.array([atom.GetFormalCharge() for atom in found.GetAtoms()], np.int8)
+    told = np.array(bonds(found), np.int64).reshape(-1, 3)
+    told[:, :2].sort(axis=1)
+    return charges, told[np.lexsort((told[:, 1], told[:, 0]))].astype(np.uint8)
+
+
+def lacks_hydrogens(found: Any) -> bool:
+    """Whether RDKit finds hydrogens in a sanitised molecule that are no atoms of it."""
+    return any(atom.GetTotalNumHs() for atom in found.GetAtoms())
+
+
+def determined(molecule: Molecule, charge: int = 0) -> Molecule | None:
+    """The same atoms with the bonds and formal charges that RDKit derives from their places, or None.
+
+    Kim & Kim 2015, https://doi.org/10.1002/bkcs.10334, as RDKit has it (`rdDetermineBonds`); `charge` is the total one.
+    """
+    chem = rdkit()
+    from rdkit.Chem import rdDetermineBonds
+
+    found = chem.RWMol(graph(replace(molecule, bonds=np.zeros((0, 3), np.uint8)), sanitise=False))
+    try:
+        rdDetermineBonds.DetermineBonds(found, charge=charge, embedChiral=False)
+    except (ValueError, RuntimeError):  # no bonds fit; or none within its limit of attempts
+        return None
+    charges, told = described(found)
+    return replace(molecule, charges=charges, bonds=told)
