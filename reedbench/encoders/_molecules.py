@@ -56,7 +56,9 @@ def properties(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def probes(train: Rows, vectors: np.ndarray, test: Rows, of_test: np.ndarray) -> dict[str, Any]:
-    """For the card: how much of each property is to be seen in vectors, and in the numbers of elements alone.
+    """For the card: how much of each property is to be seen in vectors, in the numbers of elements, and in both.
+
+    The numbers of elements say most of what grows with a molecule. What vectors add to them is the difference of both.
 
     Args:
         train: rows on which the probes are fitted.
@@ -68,12 +70,13 @@ def probes(train: Rows, vectors: np.ndarray, test: Rows, of_test: np.ndarray) ->
 
     counts, of_test_counts = composition(train), composition(test)
     present = counts.any(0)
-    known, wanted = properties(train), properties(test)
-    found: dict[str, Any] = {"probe": "R^2 of ridge regression, training split -> test split; and from element counts"}
-    for name, values in known.items():
-        seen = explained(vectors, values, of_test, wanted[name])
-        alone = explained(counts[:, present], values, of_test_counts[:, present], wanted[name])
-        found |= {f"r2_{name}": round(seen, 4), f"r2_{name}_of_composition": round(alone, 4)}
+    seen = {"": (vectors, of_test), "_of_composition": (counts[:, present], of_test_counts[:, present])}
+    seen["_of_both"] = tuple(np.concatenate(parts, axis=1) for parts in zip(*seen.values(), strict=True))
+    wanted = properties(test)
+    found: dict[str, Any] = {"probe": "R^2 of ridge regression, training split -> test split; composition: atom counts"}
+    for name, values in properties(train).items():
+        for end, (x, x_test) in seen.items():
+            found[f"r2_{name}{end}"] = round(explained(x, values, x_test, wanted[name]), 4)
     return found
 
 

@@ -137,7 +137,7 @@ def _perceived(rows: Rows, i: int) -> Any:
         return chem.RemoveHs(found)
     if (found := graph(molecule, sanitise=False)) is None:
         return None
-    found = chem.RemoveHs(found, sanitize=False)
+    found = chem.RemoveHs(found, updateExplicitCount=True, sanitize=False)
     found.UpdatePropertyCache(strict=False)
     steps = chem.SanitizeFlags.SANITIZE_ALL
     steps ^= chem.SanitizeFlags.SANITIZE_PROPERTIES | chem.SanitizeFlags.SANITIZE_KEKULIZE
