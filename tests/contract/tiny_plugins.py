@@ -70,6 +70,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("captioners", "qwen-vl"): {"weights": lambda: folder_of(qwen_folder.write), "tokens": 4, "precision": "fp32"},
     ("encoders", "vit"): {**vit_file.SIZE, "grid": 2, "weights": lambda: folder_of(vit)},
     ("encoders", "masked-residues"): {"dim": 8, "heads": 2, "steps": 2, "batch": 8},
+    ("encoders", "unimol"): {"layers": 1, "width": 8, "hidden": 8, "heads": 2, "kernels": 4, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
     ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},
     ("objectives", "aligned"): {
