@@ -65,6 +65,28 @@ def graph(molecule: Molecule, *, sanitise: bool = True) -> Any:
     return found
 
 
+def kekule_orders(molecule: Molecule) -> np.ndarray | None:
+    """(bonds,) uint8: orders of a molecule's bonds, 1 or 2 in place of aromatic; None where there is no such form.
+
+    The molecule need not be one that RDKit sanitises.
+    """
+    chem = rdkit()
+    found = graph(molecule, sanitise=False)
+    if found is None:
+        return None
+    try:
+        chem.Kekulize(found, clearAromaticFlags=True)
+    except ValueError:  # all of RDKit's errors of this kind are
+        return None
+    orders = {kind: order for order, kind in _types().items()}
+    return np.array([orders[bond.GetBondType()] for bond in found.GetBonds()], np.uint8)
+
+
+def largest(found: Any) -> Any:
+    """The fragment of a sanitised RDKit molecule with most atoms; the first of several."""
+    return max(rdkit().GetMolFrags(found, asMols=True), key=lambda one: one.GetNumAtoms())
+
+
 def smiles(found: Any) -> str:
     """Canonical SMILES without stereo and without explicit hydrogens, of a sanitised RDKit molecule."""
     chem = rdkit()
@@ -140,3 +162,15 @@ def determined(molecule: Molecule, charge: int = 0) -> Molecule | None:
         return None
     charges, told = described(found)
     return replace(molecule, charges=charges, bonds=told)
+
+
+def canonical(text: str) -> str:
+    """A SMILES as `smiles` writes it.
+
+    Raises:
+        ValueError: RDKit reads no molecule from it.
+    """
+    found = rdkit().MolFromSmiles(text)
+    if found is None:
+        raise ValueError(f"no SMILES that RDKit reads: '{text[:80]}'")
+    return smiles(found)
