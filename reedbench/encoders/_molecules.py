@@ -75,8 +75,11 @@ def probes(train: Rows, vectors: np.ndarray, test: Rows, of_test: np.ndarray) ->
     wanted = properties(test)
     found: dict[str, Any] = {"probe": "R^2 of ridge regression, training split -> test split; composition: atom counts"}
     for name, values in properties(train).items():
-        for end, (x, x_test) in seen.items():
-            found[f"r2_{name}{end}"] = round(explained(x, values, x_test, wanted[name]), 4)
+        there, there_test = np.isfinite(values), np.isfinite(wanted[name])
+        if there.any() and there_test.any():  # a source may lack values
+            for end, (x, x_test) in seen.items():
+                r2 = explained(x[there], values[there], x_test[there_test], wanted[name][there_test])
+                found[f"r2_{name}{end}"] = round(r2, 4)
     return found
 
 

@@ -101,30 +101,28 @@ class UniMol(PreparedEncoder):
         """The width; of published weights the file tells it."""
         return (self.width,) if self.weights == IN_SUITE else None
 
+    def studied_rows(self, count: int) -> int:
+        """Of published weights those that are probed."""
+        return count if self.weights == IN_SUITE else min(count, PROBED)
+
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train, or read the weights; then measure moments, and how much of the molecules is to be seen."""
         began = time.process_time()
-        rows, held = (part.rows.take(range(len(part.rows))) for part in (train, test))  # of many epochs, in memory
-        for part in (rows, held):
-            require_finite(part, self.uses)
         card: dict[str, Any] = {"objective": self._objective()}
         if self.weights == IN_SUITE:
-            network = self._blank()
-            network.initialise(lambda name: seeds.stream(stream, "init", name))
-            losses = self._train(network, rows, stream) if self.steps else []
-            card |= {"first_loss": losses[0] if losses else None, "last_loss": losses[-1] if losses else None}
-            card |= self._quality(network, rows, held, stream)
+            network, told = self._trained(train.rows, test.rows, stream)
             used = self._network({}).state_dict().keys()  # heads of the training are thrown away
             weights = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name in used}
+            card |= told
         else:
             network, weights = self._network({}), {}
         card["parameters"] = sum(parameter.numel() for parameter in network.parameters())
-        seen, probed = some(rows, PROBED, f"{stream}/probe/train"), some(held, PROBED, f"{stream}/probe/test")
+        seen, probed = (
+            some(part.rows, PROBED, f"{stream}/probe/{split}") for split, part in (("train", train), ("test", test))
+        )
         vectors = self._vectors(network, seen)
         mean, std = vectors.mean(0, dtype=np.float64), vectors.std(0, dtype=np.float64)
-        std = np.where(std > 1e-6, std, 1.0)
-        flat = np.zeros_like(mean), np.ones_like(std)
-        moments = (mean, std) if self.standardise else flat
+        moments = (mean, np.where(std > 1e-6, std, 1.0)) if self.standardise else (mean * 0, np.ones_like(std))
         weights |= {name: x.astype(np.float32) for name, x in zip(MOMENTS, moments, strict=True)}
         card["cosine"] = _cosine(vectors)
         if len(probed):
@@ -143,7 +141,6 @@ class UniMol(PreparedEncoder):
         return partial(self._represented, network, mean, std)
 
     def _represented(self, network: Any, mean: np.ndarray, std: np.ndarray, material: Material) -> np.ndarray:
-        require_finite(material.rows, self.uses)
         found: np.ndarray = (self._vectors(network, material.rows) - mean) / std
         return found
 
@@ -180,6 +177,15 @@ class UniMol(PreparedEncoder):
                 raise ConfigError(f"{file}: {error}; {HOW}") from error
         return network.eval().requires_grad_(False)
 
+    def _trained(self, train: Rows, test: Rows, stream: str) -> tuple[Any, dict[str, Any]]:
+        """A network trained on all of some rows, and how well it tells masked atoms, for the card."""
+        rows, held = (part.take(range(len(part))) for part in (train, test))  # molecules of many epochs, in memory
+        network = self._blank()
+        network.initialise(lambda name: seeds.stream(stream, "init", name))
+        losses = self._train(network, rows, stream) if self.steps else []
+        ends = {"first_loss": losses[0] if losses else None, "last_loss": losses[-1] if losses else None}
+        return network, ends | self._quality(network, rows, held, stream)
+
     def _train(self, network: Any, rows: Rows, stream: str) -> list[float]:
         from reedbench.nn import unimol_masking
 
@@ -190,7 +196,7 @@ class UniMol(PreparedEncoder):
             shown = self._formatted(rows.take(next(chosen)), network.vocabulary)
             return unimol_masking.loss(network, *shown, self.pooling, draws)
 
-        parameters = [p for p in network.parameters() if p.requires_grad]
+        parameters = list(network.parameters())
         return descend(parameters, loss, title=stream, steps=self.steps, lr=self.lr, weight_decay=0.01, clip=1.0)
 
     def _vectors(self, network: Any, rows: Rows) -> np.ndarray:
@@ -213,10 +219,11 @@ class UniMol(PreparedEncoder):
         """Tokens and coordinates of rows.
 
         Raises:
-            ConfigError: an element has no token.
+            ConfigError: an element has no token, or a place is no number.
         """
         from reedbench.nn.unimol import formatted, known
 
+        require_finite(rows, self.uses)
         elements = rows.arrays["elements"]
         if strange := sorted({*elements.values.tolist()} - {0, *known(vocabulary)}):
             name = next(name for name, row in zip(rows.ids, elements, strict=True) if strange[0] in row)

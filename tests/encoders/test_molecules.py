@@ -52,6 +52,16 @@ def test_a_probe_says_what_vectors_add_to_the_composition(rows):
     assert card["r2_heavy"] < 0.5 < 0.99 < card["r2_heavy_of_both"]
 
 
+def test_molecules_whose_property_is_not_known_are_not_probed(rows):
+    gap = properties(rows)["rings"].copy()
+    gap[::3] = np.nan
+    known = rows_of([molecule(smiles) for smiles in SMILES], gap=gap, mu=np.full(len(rows), np.nan))
+    vectors = properties(rows)["rings"][:, None]
+    card = probes(known.take(range(60)), vectors[:60], known.take(range(60, len(rows))), vectors[60:])
+    assert card["r2_gap"] > 0.99
+    assert "r2_mu" not in card
+
+
 def test_some_rows_are_drawn_by_the_stream_and_stay_in_order(rows):
     drawn = some(rows, 10, "a")
     assert len(drawn) == 10
