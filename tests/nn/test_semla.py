@@ -8,7 +8,7 @@ from torch import Tensor
 from reedbench.backbones.semla import SemlaBackbone
 from reedbench.core import seeds
 from reedbench.nn.backbones.semla import CHARGES, Prediction, Semla
-from reedbench.nn.backbones.semla_layers import Atoms, CoordNorm, EquivariantMLP
+from reedbench.nn.backbones.semla_layers import Atoms, CoordNorm, Distances, EquivariantMLP
 
 TOKENS, BONDS = 7, 5
 EVERY_TAP = (("masked", 1), ("reference", 1), ("masked", 3), ("reference", 3))
@@ -242,6 +242,15 @@ def test_the_equivariant_mlp_is_the_outer_product_of_the_reference():
     a, q = mlp.node_proj(h), mlp.coord_proj(c.permute(0, 2, 3, 1))  # (b, N, P) and (b, N, 3, P)
     outer = torch.einsum("bnp,bnkq->bnkpq", a, q).sum(-1)
     torch.testing.assert_close(mlp(h, c), mlp.attn_proj(outer).permute(0, 3, 1, 2), **CLOSE)
+
+
+def test_gradients_of_distances_are_right_and_places_on_top_of_each_other_do_not_pull():
+    p = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: Distances.apply(x) + torch.eye(4), p)  # no gradient of the diagonal
+    torch.testing.assert_close(Distances.apply(p), torch.cdist(p, p), **CLOSE)
+    together = torch.zeros(1, 3, 3, dtype=torch.float64, requires_grad=True)
+    Distances.apply(together).sum().backward()
+    assert not together.grad.any()
 
 
 @torch.no_grad()
