@@ -188,8 +188,8 @@ class EdgeMessages(nn.Module):
 def attention(messages: Tensor, atoms: Atoms) -> tuple[Tensor, Tensor]:
     """Weights of senders from messages (b, channels, N, N), and their norm (b, channels, N, 1).
 
-    Multiplied with its norm, a sum of independent vectors has the variance that each of them has times that of the
-    sum's length, as in the reference: atoms can tell many neighbours from few.
+    Sums over senders are multiplied with that norm, as in the reference: it is smaller the more of them share the
+    weight.
     """
     weights = (messages + atoms.unheard).softmax(-1)
     return weights, torch.linalg.vector_norm(weights, dim=-1, keepdim=True)
