@@ -326,6 +326,13 @@ def test_without_words_it_is_the_published_one():
     assert SemlaBackbone().name() == "Semla-384x12/64"
 
 
+def test_data_with_more_atoms_than_it_takes_are_refused_before_training():
+    plugin = SemlaBackbone(width=8, layers=2, heads=2, max_atoms=30)
+    plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3, "29": 1}})
+    with pytest.raises(ValueError, match="a molecule has 30 atoms: max_atoms must be at least 31"):
+        plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3, "30": 1}})
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
