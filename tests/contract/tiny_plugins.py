@@ -73,6 +73,17 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "unimol"): {"layers": 1, "width": 8, "hidden": 8, "heads": 2, "kernels": 4, "steps": 2, "batch": 8},
     ("backbones", "sit"): {"width": 8, "depth": 2, "heads": 2},
     ("backbones", "protein-mpnn"): {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 4},
+    ("backbones", "semla"): {
+        "width": 8,
+        "layers": 2,
+        "sets": 4,
+        "heads": 2,
+        "message": 4,
+        "edge": 4,
+        "size_embedding": 2,
+        "max_atoms": 32,
+    },
+    ("backbones", "egnn"): {"width": 8, "layers": 2},
     ("objectives", "aligned"): {
         "label": "REPA",
         "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
