@@ -60,9 +60,16 @@ class SemlaBackbone(AbstractBackbone):
         return f"Semla-{self.width}x{self.layers}/{self.sets}"
 
     def build(self, shape: tuple[int, ...], facts: Mapping[str, Any]) -> Any:
-        """A `nn.backbones.semla.Semla` for molecules of (any number of atoms, types, classes of bonds)."""
+        """A `nn.backbones.semla.Semla` for molecules of (any number of atoms, types, classes of bonds).
+
+        Raises:
+            ValueError: the data have a molecule with too many atoms.
+        """
         from reedbench.nn.backbones.semla import Semla
 
+        largest = max(map(int, facts.get("sizes", ())), default=0)
+        if largest >= self.max_atoms:
+            raise ValueError(f"a molecule has {largest} atoms: max_atoms must be at least {largest + 1}")
         _, tokens, bonds = shape
         sizes = {name: getattr(self, name) for name in type(self).model_fields if name != "uses"}
         return Semla(tokens=tokens, bonds=bonds, **sizes)

@@ -4,6 +4,7 @@ ReedbenchError (1)
 ├── ConfigError (2)        the user's configuration or command line is wrong; lists every problem at once
 ├── MissingArtefact (3)    a file that an earlier step makes is not there, or is not what it should be
 ├── MetricError (4)        a number could not be computed (NaN, too few samples, mixed protocols)
+│   └── NoValue (4)        of these samples there is none, which reports say in its place
 ├── Diverged (1)           a training loss, or a velocity that a sampler follows, is not finite
 └── RunAgain (75)          the state is saved, or another process holds it: run the same command again
     └── Paused (75)        training was asked to leave, and did so with its state saved
@@ -54,6 +55,11 @@ class MetricError(ReedbenchError):
     """A metric has no finite, comparable value."""
 
     exit_code = 4
+
+
+class NoValue(MetricError):
+    """There is no number for these samples, and nothing is wrong: none of them has what is measured, or a package that
+    is optional is not installed. Where samples are scored the record has the reason in place of a value."""
 
 
 class Diverged(ReedbenchError):

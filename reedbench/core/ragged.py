@@ -59,7 +59,7 @@ class Ragged:
             return self.values[self.starts[i] : self.starts[i + 1]]
         chosen = np.arange(len(self))[rows]
         parts = [self.values[self.starts[i] : self.starts[i + 1]] for i in chosen]
-        return Ragged(np.concatenate(parts) if parts else self.values[:0], self.lengths[chosen])
+        return type(self)(np.concatenate(parts) if parts else self.values[:0], self.lengths[chosen])
 
     def astype(self, dtype: type | np.dtype) -> "Ragged":
         """The same rows in another type."""
@@ -79,11 +79,19 @@ class Ragged:
         return out
 
 
+class Texts(Ragged):
+    """Rows of bytes (uint8) that are text in UTF-8; tables show them as such. On disk they are bytes like others."""
+
+    def strings(self) -> list[str]:
+        """All rows as texts."""
+        return [row.tobytes().decode("utf-8") for row in self]
+
+
 def joined(arrays: Sequence[Any]) -> Any:
     """Arrays of rows, all of them `Ragged` or none, one after the other; at least one."""
     if len(arrays) == 1:
         return arrays[0]
     if isinstance(arrays[0], Ragged):
         values, lengths = zip(*((array.values, array.lengths) for array in arrays), strict=True)
-        return Ragged(np.concatenate(values), np.concatenate(lengths))
+        return type(arrays[0])(np.concatenate(values), np.concatenate(lengths))
     return np.concatenate(arrays)

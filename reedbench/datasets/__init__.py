@@ -68,6 +68,14 @@ class AbstractDataset(Plugin):
         """
         return {}
 
+    def measured(self, rows: Rows) -> dict[str, Any]:
+        """What the index should say of the rows themselves, given all of them once they are made; they may be on disk.
+
+        Raises:
+            ConfigError: they are no data set, such as one without a split that is wanted; the parts are kept.
+        """
+        return {}
+
     def facts(self) -> dict[str, object]:
         """What the index should say beside row counts (number of classes, source)."""
         return {}

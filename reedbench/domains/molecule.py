@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, Texts
 
 MOST_ATOMS: Final = 255  # numbers of atoms in `bonds` are bytes
 NONE, SINGLE, DOUBLE, TRIPLE, AROMATIC = range(5)  # orders of bonds; 0 is no bond
@@ -102,6 +102,30 @@ def _matrix(bonds: np.ndarray, atoms: int) -> np.ndarray:
     return found
 
 
+def fragments(molecule: Molecule) -> np.ndarray:
+    """(atoms,) int64: the number of each atom's fragment, from 0 in the order of their first atoms; bonds join them."""
+    label = list(range(len(molecule)))
+
+    def root(atom: int) -> int:
+        while label[atom] != atom:
+            label[atom] = atom = label[label[atom]]
+        return atom
+
+    for i, j in molecule.bonds[:, :2].tolist():
+        one, other = sorted((root(i), root(j)))
+        label[other] = one
+    return np.unique([root(atom) for atom in range(len(molecule))], return_inverse=True)[1].reshape(-1)
+
+
+def chosen(molecule: Molecule, atoms: np.ndarray) -> Molecule:
+    """Some of its atoms, in that order, centred, with the bonds between them."""
+    number = np.full(len(molecule), -1)
+    number[atoms] = np.arange(len(atoms))
+    bonds = np.concatenate([number[molecule.bonds[:, :2]], molecule.bonds[:, 2:]], axis=1)
+    kept = bonds[(bonds >= 0).all(1)]
+    return Molecule.of(molecule.coordinates[atoms], molecule.elements[atoms], molecule.charges[atoms], kept)
+
+
 def arrays_of(molecules: Sequence[Molecule]) -> dict[str, Ragged]:
     """Some molecules as arrays of rows; at least one."""
     return {name: Ragged.of([getattr(molecule, name) for molecule in molecules]) for name in ARRAYS}
@@ -128,9 +152,9 @@ def bonds_of(matrix: np.ndarray) -> np.ndarray:
     return np.stack([i[order], j[order], matrix[j[order], i[order]]], axis=1).astype(np.uint8)
 
 
-def letters(texts: Sequence[str]) -> Ragged:
+def letters(texts: Sequence[str]) -> Texts:
     """Texts of ASCII letters as rows of bytes; at least one."""
-    return Ragged.of([np.frombuffer(text.encode("ascii"), np.uint8) for text in texts])
+    return Texts.of([np.frombuffer(text.encode("ascii"), np.uint8) for text in texts])
 
 
 def texts(rows: Ragged) -> list[str]:

@@ -3,6 +3,7 @@
 Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -64,6 +65,28 @@ def graph(molecule: Molecule, *, sanitise: bool = True) -> Any:
     return found
 
 
+def kekule_orders(molecule: Molecule) -> np.ndarray | None:
+    """(bonds,) uint8: orders of a molecule's bonds, 1 or 2 in place of aromatic; None where there is no such form.
+
+    The molecule need not be one that RDKit sanitises.
+    """
+    chem = rdkit()
+    found = graph(molecule, sanitise=False)
+    if found is None:
+        return None
+    try:
+        chem.Kekulize(found, clearAromaticFlags=True)
+    except ValueError:  # all of RDKit's errors of this kind are
+        return None
+    orders = {kind: order for order, kind in _types().items()}
+    return np.array([orders[bond.GetBondType()] for bond in found.GetBonds()], np.uint8)
+
+
+def largest(found: Any) -> Any:
+    """The fragment of a sanitised RDKit molecule with most atoms; the first of several."""
+    return max(rdkit().GetMolFrags(found, asMols=True), key=lambda one: one.GetNumAtoms())
+
+
 def smiles(found: Any) -> str:
     """Canonical SMILES without stereo and without explicit hydrogens, of a sanitised RDKit molecule."""
     chem = rdkit()
@@ -76,20 +99,78 @@ def molecule_of(found: Any) -> Molecule:
     Raises:
         ValueError: it has a bond of another kind, no conformer, or what `Molecule.of` refuses.
     """
-    orders = {kind: order for order, kind in _types().items()}
     if found.GetNumConformers() == 0:
         raise ValueError("it has no coordinates")
-    bonds = []
-    for bond in found.GetBonds():
-        if bond.GetBondType() not in orders:
-            raise ValueError(
-                f"a bond of kind {str(bond.GetBondType()).lower()}; single, double, triple and aromatic fit"
-            )
-        bonds.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), orders[bond.GetBondType()]))
     atoms = list(found.GetAtoms())
     return Molecule.of(
         found.GetConformer().GetPositions(),
         [atom.GetAtomicNum() for atom in atoms],
         [atom.GetFormalCharge() for atom in atoms],
-        bonds,
+        bonds(found),
     )
+
+
+def bonds(found: Any) -> list[tuple[int, int, int]]:
+    """Two atoms and the order of every bond of an RDKit molecule.
+
+    Raises:
+        ValueError: it has a bond of another kind.
+    """
+    orders, told = {kind: order for order, kind in _types().items()}, []
+    for bond in found.GetBonds():
+        if bond.GetBondType() not in orders:
+            raise ValueError(
+                f"a bond of kind {str(bond.GetBondType()).lower()}; single, double, triple and aromatic fit"
+            )
+        told.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), orders[bond.GetBondType()]))
+    return told
+
+
+def described(found: Any, *, kekule: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Charges (atoms,) int8 and bonds (bonds, 3) uint8 of a sanitised RDKit molecule, as `Molecule` has them.
+
+    They may differ from those that it was made of: sanitising separates charges (nitro groups) and marks aromatic bonds
+    as such. With `kekule` these are single and double.
+    """
+    if kekule:
+        chem = rdkit()
+        found = chem.RWMol(found)
+        chem.Kekulize(found, clearAromaticFlags=True)
+    charges = np.array([atom.GetFormalCharge() for atom in found.GetAtoms()], np.int8)
+    told = np.array(bonds(found), np.int64).reshape(-1, 3)
+    told[:, :2].sort(axis=1)
+    return charges, told[np.lexsort((told[:, 1], told[:, 0]))].astype(np.uint8)
+
+
+def lacks_hydrogens(found: Any) -> bool:
+    """Whether RDKit finds hydrogens in a sanitised molecule that are no atoms of it."""
+    return any(atom.GetTotalNumHs() for atom in found.GetAtoms())
+
+
+def determined(molecule: Molecule, charge: int = 0) -> Molecule | None:
+    """The same atoms with the bonds and formal charges that RDKit derives from their places, or None.
+
+    Kim & Kim 2015, https://doi.org/10.1002/bkcs.10334, as RDKit has it (`rdDetermineBonds`); `charge` is the total one.
+    """
+    chem = rdkit()
+    from rdkit.Chem import rdDetermineBonds
+
+    found = chem.RWMol(graph(replace(molecule, bonds=np.zeros((0, 3), np.uint8)), sanitise=False))
+    try:
+        rdDetermineBonds.DetermineBonds(found, charge=charge, embedChiral=False)
+    except (ValueError, RuntimeError):  # no bonds fit; or none within its limit of attempts
+        return None
+    charges, told = described(found)
+    return replace(molecule, charges=charges, bonds=told)
+
+
+def canonical(text: str) -> str:
+    """A SMILES as `smiles` writes it.
+
+    Raises:
+        ValueError: RDKit reads no molecule from it.
+    """
+    found = rdkit().MolFromSmiles(text)
+    if found is None:
+        raise ValueError(f"no SMILES that RDKit reads: '{text[:80]}'")
+    return smiles(found)

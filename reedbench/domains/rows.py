@@ -14,7 +14,7 @@ import numpy as np
 from reedbench.core import io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.parts import BYTES, cuts
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, Texts
 from reedbench.core.staging import staged
 
 if TYPE_CHECKING:
@@ -153,6 +153,13 @@ def write_piece(shard: Path, listed: Path, rows: Rows) -> None:
     shards.write_part(shard, rows.arrays)
 
 
+def of_pieces(pieces: Sequence[tuple[Path, Path]]) -> StoredRows:
+    """Rows of parts (shard, manifest) as `write_piece` wrote them; their arrays stay on disk."""
+    listed = _joined([io.read_table(file, ["id", "split"]) for _, file in pieces])
+    store = shards.Shards.of(shard for shard, _ in pieces)
+    return StoredRows(*(listed[name].to_pylist() for name in ("id", "split")), _Stored(store, np.arange(len(store))))
+
+
 def publish(folder: Path | str, pieces: Sequence[tuple[Path, Path]], facts: Mapping[str, Any]) -> list[str]:
     """Make a dataset folder of parts (shard, manifest) as `write_piece` wrote them; the shards get a second name.
 
@@ -173,7 +180,7 @@ def publish(folder: Path | str, pieces: Sequence[tuple[Path, Path]], facts: Mapp
 
 
 def manifest(rows: Rows) -> "pa.Table":
-    """Id, split, arrays of one number per row, and a digest of every row."""
+    """Id, split, arrays of one number or text per row, and a digest of every row."""
     import pyarrow as pa
 
     columns: dict[str, Any] = {
@@ -182,6 +189,8 @@ def manifest(rows: Rows) -> "pa.Table":
     for name, array in rows.arrays.items():
         if not isinstance(array, Ragged) and array.ndim == 1:
             columns["label" if name == "labels" else name] = array
+        elif isinstance(array, Texts):
+            columns[name] = pa.array(array.strings(), pa.string())
     columns["sha256"] = pa.array([_row_digest(rows, i) for i in range(len(rows))], pa.string())
     return pa.table(columns)
 

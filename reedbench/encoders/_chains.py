@@ -1,11 +1,14 @@
-"""What encoders of proteins share: chains of like length in one pass, and results put into row order."""
+"""What encoders of chains and molecules share: those of like length in one pass, and results put into row order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from reedbench.core import seeds
 from reedbench.core.ragged import Ragged
+
+MIXING = 0.1  # by how much a chain may be longer than its pass-fellows, so that passes differ each time
 
 
 def passes(
@@ -38,6 +41,24 @@ def passes(
             longest = int(lengths[row])
         found[-1].append(row)
     return [np.array(rows, np.int64) for rows in found]
+
+
+def batches(lengths: np.ndarray, most: int, chains: int, stream: str) -> Iterator[np.ndarray]:
+    """Row numbers of batches of like length, for ever; every chain comes once before any comes again.
+
+    Args:
+        lengths: (n,) residues of each chain.
+        most: padded pairs of residues of a batch.
+        chains: most chains of a batch.
+        stream: names the draws of their order.
+    """
+    epoch = 0
+    while True:
+        draws = seeds.stream(stream, epoch)
+        order = np.argsort(lengths * (1 + MIXING * draws.random(len(lengths))), kind="stable")
+        divided = passes(lengths, most, pairs=True, chains=chains, order=order)
+        yield from (divided[i] for i in draws.permutation(len(divided)))
+        epoch += 1
 
 
 def on_device_of(network: Any, tensor: Any) -> Any:

@@ -17,14 +17,13 @@ from reedbench.core.ragged import Ragged
 from reedbench.domains.protein import padded
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Encode, Kind, Material, PreparedEncoder, Pretrained
-from reedbench.encoders._chains import collected, on_device_of, passes
+from reedbench.encoders._chains import batches, collected, on_device_of, passes
 from reedbench.encoders._descent import descend
 from reedbench.nn.residues import AMINO_ACIDS
 
 PAIRS = 2**19  # padded pairs of residues that one pass holds; memory grows with them
 SHARES = (0.15, 0.5)  # of a chain's residues that are masked in training, drawn uniformly per chain
 SCORED = 0.15  # share that is masked for the accuracy of the card
-MIXING = 0.1  # by how much a chain may be longer than its pass-fellows, so that passes differ each time
 MOMENTS = ("mean", "std")
 
 
@@ -124,10 +123,11 @@ class MaskedResidues(PreparedEncoder):
         from reedbench.nn.draws import uniform
         from reedbench.nn.masked_residues import masked_at_random
 
-        draws, batches = seeds.stream(stream, "masks"), _batches(rows, self.batch, f"{stream}/batches")
+        draws, lengths = seeds.stream(stream, "masks"), rows.arrays["tokens"].lengths
+        chosen = batches(lengths, PAIRS, self.batch, f"{stream}/batches")
 
         def loss() -> Any:
-            chains = padded(rows.take(next(batches)).arrays)
+            chains = padded(rows.take(next(chosen)).arrays)
             low, high = SHARES
             share = low + (high - low) * uniform(draws, len(chains["tokens"]), 1)
             noisy, hidden = masked_at_random(chains["tokens"], share, draws)
@@ -167,17 +167,6 @@ class MaskedResidues(PreparedEncoder):
                 right += int((guess == chains["tokens"][hidden]).sum())
                 count += int(hidden.sum())
         return _rounded(right / max(count, 1))
-
-
-def _batches(rows: Rows, chains: int, stream: str) -> Iterator[np.ndarray]:
-    """Row numbers of batches of like length, for ever; every chain comes once before any comes again."""
-    lengths, epoch = rows.arrays["tokens"].lengths, 0
-    while True:
-        draws = seeds.stream(stream, epoch)
-        order = np.argsort(lengths * (1 + MIXING * draws.random(len(lengths))), kind="stable")
-        divided = passes(lengths, PAIRS, pairs=True, chains=chains, order=order)
-        yield from (divided[i] for i in draws.permutation(len(divided)))
-        epoch += 1
 
 
 def _moments(found: Iterator[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

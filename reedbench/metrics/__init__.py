@@ -8,9 +8,10 @@ not the default, then the version and the number of samples; `-k2` where they ar
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -94,10 +95,23 @@ class Evidence(Protocol):
     Attributes:
         samples: as the codec reads them.
         asked: what each of them was asked to be, in the same order.
+        rows: which of the cell's samples these are.
     """
 
     samples: Rows
     asked: Rows
+    rows: slice
+
+    def training(self) -> Rows:
+        """The training rows of the dataset; their arrays are read when they are asked for."""
+        ...
+
+    def shared(self, make: Callable[..., Any], *settings: Any) -> Any:
+        """`make(evidence, *settings)` on all samples of the cell: made once for all metrics and streams.
+
+        Where it has one entry per sample, those of this evidence are at its `rows`.
+        """
+        ...
 
     def features(self, extractor: str) -> tuple[Features, Features]:
         """Samples and reference data under an extractor."""
@@ -123,6 +137,9 @@ class AbstractMetric(Plugin):
         view: which of an extractor's further views of a datum it looks at; none: its features.
         compares: whether the reference has a part in the number.
         of_moments: whether it takes the moments of a published reference, where there are, in place of its rows.
+        of_real: whether it can score real data in place of samples, with no network behind them: reports then show what
+            real test data score.
+        has_values: whether it knows a number of each sample (`values`), whose distribution reports show.
     """
 
     title: ClassVar[str] = ""  # in plain words, for axes; without one figures show the name
@@ -135,6 +152,8 @@ class AbstractMetric(Plugin):
     view: ClassVar[str] = ""
     compares: ClassVar[bool] = True
     of_moments: ClassVar[bool] = False
+    of_real: ClassVar[bool] = False
+    has_values: ClassVar[bool] = False
     said: ClassVar[frozenset[str]] = frozenset({"uses"})  # settings that `uses@under` says already
 
     @property
@@ -187,6 +206,10 @@ class AbstractMetric(Plugin):
         """Names of the folders that it needs."""
         return ()
 
+    def files(self) -> tuple[Path, ...]:
+        """Files from outside that it reads: their digests are part of the provenance."""
+        return ()
+
     def blocks(self) -> tuple[int, ...]:
         """Blocks of the network, 1-based, that it looks into; none: it looks at samples alone."""
         return ()
@@ -232,12 +255,21 @@ class AbstractMetric(Plugin):
         """How far the value would move on other data, as `kind` and what belongs to it; none: over sampling streams."""
         return None
 
+    def values(self, evidence: "Evidence") -> np.ndarray | None:
+        """(n,) float64, the number of each sample, NaN where it has none; none where the metric knows no such number.
+
+        Raises:
+            NoValue: as `measured` does.
+        """
+        return None
+
     @abstractmethod
     def measured(self, evidence: Evidence) -> float:
         """The number, float64 and finite.
 
         Raises:
             MetricError: what it looks at does not allow a number.
+            NoValue: there is none for these samples, and nothing is wrong.
         """
 
     def finite(self, value: float) -> float:

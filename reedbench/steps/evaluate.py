@@ -9,7 +9,8 @@ from typing import Any
 from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.provenance import Made
-from reedbench.domains.rows import Rows
+from reedbench.domains import rows
+from reedbench.domains.rows import TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps import hidden, records
@@ -90,13 +91,15 @@ def _score(
         inputs.append(statistics)
         return seen(name), reference
 
+    inputs += [str(file) for metric in benchmark.spec.metrics for file in metric.files()]
     evidence = CellEvidence(
         samples,
         asked_of(run, len(samples)),
-        features,
-        lambda name: _folds(benchmark, name, samples, inputs),
-        lambda tapped: _hidden(cell, tapped, inputs, device),
-        lambda asked: hidden.under(benchmark, *asked, inputs, device),
+        training=lambda: rows.read(benchmark.data, TRAIN),
+        features=features,
+        folds=lambda name: _folds(benchmark, name, samples, inputs),
+        hidden=lambda tapped: _hidden(cell, tapped, inputs, device),
+        tested=lambda asked: hidden.under(benchmark, *asked, inputs, device),
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,

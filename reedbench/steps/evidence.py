@@ -7,29 +7,47 @@ from reedbench.domains.rows import Rows
 from reedbench.metrics import Features, Hidden, Tapped
 
 
+def _nothing(asked: Any) -> Any:
+    raise TypeError(f"there is nothing behind these samples of which {asked} could be asked")
+
+
 class CellEvidence:
     """The samples of a cell, or a part of them.
 
     Attributes:
         samples: as the codec reads them.
         asked: what each was asked to be.
+        rows: which of the cell's samples these are.
     """
 
     def __init__(
         self,
         samples: Rows,
         asked: Rows,
-        features: Callable[[str], tuple[Features, Features]],
-        folds: Callable[[str], Any],
-        hidden: Callable[[Tapped], Hidden],
-        tested: Callable[[tuple[str, int | None]], Features],
+        *,
+        training: Callable[[], Rows],
+        features: Callable[[str], tuple[Features, Features]] = _nothing,
+        folds: Callable[[str], Any] = _nothing,
+        hidden: Callable[[Tapped], Hidden] = _nothing,
+        tested: Callable[[tuple[str, int | None]], Features] = _nothing,
     ) -> None:
-        self.samples, self.asked = samples, asked
-        self._features, self._folds, self._hidden, self._tested = features, folds, hidden, tested
+        self.samples, self.asked, self.rows = samples, asked, slice(0, len(samples))
+        self._training, self._features, self._folds, self._hidden = training, features, folds, hidden
+        self._tested = tested
+        self._whole: CellEvidence = self
         self._known: dict[tuple[str, Any], Any] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def training(self) -> Rows:
+        """The training rows of the dataset, on disk."""
+        return self._once("training", None, lambda _: self._training())
+
+    def shared(self, make: Callable[..., Any], *settings: Any) -> Any:
+        """`make(evidence, *settings)` on the evidence of the whole cell, once."""
+        whole = self._whole
+        return whole._once("shared", (make, settings), lambda _: make(whole, *settings))
 
     def features(self, extractor: str) -> tuple[Features, Features]:
         """Samples and reference data under an extractor."""
@@ -48,17 +66,22 @@ class CellEvidence:
         return self._once("tested", (extractor, count), self._tested)
 
     def part(self, rows: slice) -> "CellEvidence":
-        """The evidence of some of the samples; what was computed for all of them is not computed again."""
+        """The evidence of some of a cell's samples; what was computed for all of them is not computed again."""
 
         def features(extractor: str) -> tuple[Features, Features]:
             generated, reference = self.features(extractor)
             return generated.take(rows), reference
 
-        taken = (_some(data, rows) for data in (self.samples, self.asked))
-        return CellEvidence(*taken, features, lambda folder: self.folds(folder).take(rows), self.hidden, self._same)
-
-    def _same(self, asked: tuple[str, int | None]) -> Features:
-        return self.tested(*asked)
+        found = CellEvidence(
+            *(_some(data, rows) for data in (self.samples, self.asked)),
+            training=self.training,
+            features=features,
+            folds=lambda folder: self.folds(folder).take(rows),
+            hidden=self.hidden,
+            tested=lambda asked: self.tested(*asked),
+        )
+        found.rows, found._whole = rows, self
+        return found
 
     def _once(self, what: str, name: Any, make: Callable[[Any], Any]) -> Any:
         if (what, name) not in self._known:

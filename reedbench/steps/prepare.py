@@ -54,11 +54,13 @@ def prepare(suite: Suite, arguments: Namespace) -> Made | None:
 
 def _published(dataset: AbstractDataset, parts: Parts) -> list[str]:
     listed = [parts.beside(i, LISTED) for i in range(parts.count)]
+    pieces = list(zip(parts.files(), listed, strict=True))
     with _blamed(dataset):
-        ids = [name for number in range(parts.count) for name in _ids(parts, number)]
-        facts = {"dataset": dataset.id, "version": dataset.version, **dataset.facts(), **dataset.absent(ids)}
+        made = rows.of_pieces(pieces)
+        told = {**dataset.facts(), **dataset.absent(made.ids), **dataset.measured(made)}
+    facts = {"dataset": dataset.id, "version": dataset.version, **told}
     try:
-        return rows.publish(paths.data(dataset.id), list(zip(parts.files(), listed, strict=True)), facts)
+        return rows.publish(paths.data(dataset.id), pieces, facts)
     except ConfigError:
         parts.discard()  # of data that cannot be used: other settings make others
         raise

@@ -1,9 +1,9 @@
-"""What encoders of proteins share: passes of like length, results in row order."""
+"""What encoders of chains and molecules share: passes and batches of like length, results in row order."""
 
 import numpy as np
 import pytest
 
-from reedbench.encoders._chains import collected, passes
+from reedbench.encoders._chains import batches, collected, passes
 
 LENGTHS = np.array([5, 3, 9, 3, 4])
 
@@ -36,6 +36,20 @@ def test_every_chain_is_in_exactly_one_pass(most):
     found = passes(lengths, most)
     assert sorted(np.concatenate(found).tolist()) == list(range(50))
     assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= most for rows in found)
+
+
+def test_batches_hold_every_chain_once_per_epoch_and_few_long_ones():
+    lengths = np.random.default_rng(0).integers(12, 31, 40)
+    given = batches(lengths, 4 * 30**2, 8, "x")
+    first, second = ([], [])
+    for epoch in (first, second):
+        while sum(map(len, epoch)) < 40:
+            epoch.append(next(given).tolist())
+        assert sorted(row for rows in epoch for row in rows) == list(range(40))
+    assert all(len(rows) <= 8 and len(rows) * lengths[rows].max() ** 2 <= 4 * 30**2 for rows in first)
+    assert max(map(len, first)) > 4
+    # Another epoch is not the same batches in another order.
+    assert {frozenset(rows) for rows in first} != {frozenset(rows) for rows in second}
 
 
 def test_results_are_put_into_row_order():

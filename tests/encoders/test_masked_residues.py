@@ -137,21 +137,6 @@ def test_a_chain_without_any_amino_acid_gives_no_nan(test):
     assert made.card["train_rate_of_most_common"] == made.card["train_accuracy"] == 0
 
 
-def test_batches_hold_every_chain_once_per_epoch_and_few_long_ones(train, monkeypatch):
-    monkeypatch.setattr(masked_residues, "PAIRS", 4 * 30**2)
-    lengths = train.rows.arrays["tokens"].lengths
-    batches = masked_residues._batches(train.rows, 8, "x")
-    first, second = ([], [])
-    for epoch in (first, second):
-        while sum(map(len, epoch)) < 40:
-            epoch.append(next(batches).tolist())
-        assert sorted(row for rows in epoch for row in rows) == list(range(40))
-    assert all(len(rows) <= 8 and len(rows) * lengths[rows].max() ** 2 <= 4 * 30**2 for rows in first)
-    assert max(map(len, first)) > 4
-    # Another epoch is not the same batches in another order.
-    assert {frozenset(rows) for rows in first} != {frozenset(rows) for rows in second}
-
-
 def test_a_test_split_without_chains_is_scored_as_nothing(train, test):
     card = tiny().pretrain(train, Material(test.rows.take(np.arange(0))), STREAM).card
     assert card["test_rate_of_most_common"] == card["test_accuracy"] == 0

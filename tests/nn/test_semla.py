@@ -8,7 +8,7 @@ from torch import Tensor
 from reedbench.backbones.semla import SemlaBackbone
 from reedbench.core import seeds
 from reedbench.nn.backbones.semla import CHARGES, Prediction, Semla
-from reedbench.nn.backbones.semla_layers import Atoms, CoordNorm, EquivariantMLP
+from reedbench.nn.backbones.semla_layers import Atoms, CoordNorm, Distances, EquivariantMLP
 
 TOKENS, BONDS = 7, 5
 EVERY_TAP = (("masked", 1), ("reference", 1), ("masked", 3), ("reference", 3))
@@ -244,6 +244,15 @@ def test_the_equivariant_mlp_is_the_outer_product_of_the_reference():
     torch.testing.assert_close(mlp(h, c), mlp.attn_proj(outer).permute(0, 3, 1, 2), **CLOSE)
 
 
+def test_gradients_of_distances_are_right_and_places_on_top_of_each_other_do_not_pull():
+    p = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: Distances.apply(x) + torch.eye(4), p)  # no gradient of the diagonal
+    torch.testing.assert_close(Distances.apply(p), torch.cdist(p, p), **CLOSE)
+    together = torch.zeros(1, 3, 3, dtype=torch.float64, requires_grad=True)
+    Distances.apply(together).sum().backward()
+    assert not together.grad.any()
+
+
 @torch.no_grad()
 def test_norms_give_coordinates_their_lengths():
     c, mask = inputs((7, 4))[0][:, None].expand(-1, 3, -1, -1), inputs((7, 4))[4]
@@ -315,6 +324,13 @@ def test_without_words_it_is_the_published_one():
         network = SemlaBackbone().build((-1, 18, 5), {})
     assert sum(parameter.numel() for parameter in network.parameters()) == 23_301_151
     assert SemlaBackbone().name() == "Semla-384x12/64"
+
+
+def test_data_with_more_atoms_than_it_takes_are_refused_before_training():
+    plugin = SemlaBackbone(width=8, layers=2, heads=2, max_atoms=30)
+    plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3, "29": 1}})
+    with pytest.raises(ValueError, match="a molecule has 30 atoms: max_atoms must be at least 31"):
+        plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3, "30": 1}})
 
 
 @pytest.mark.parametrize(

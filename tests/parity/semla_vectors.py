@@ -54,10 +54,8 @@ def tiny_semla() -> tuple[Semla, Projector]:
 def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Coordinates (2, 5, 3), types (2, 5, 18), bonds (2, 5, 5, 5), times and mask."""
     n, b = torch.arange(5), torch.arange(2)[:, None]
-    places = [
-        x.double() for x in (n[None, :, None] + 1, torch.arange(3), b[..., None])
-    ]  # products with ints are float32
-    coordinates = torch.sin(1.3 * places[0] + 0.9 * places[1] + 0.5 * places[2]) * MASK[..., None]
+    atom, axis, row = (n[:, None] + 1).double(), torch.arange(3).double(), b[..., None].double()
+    coordinates = torch.sin(1.3 * atom + 0.9 * axis + 0.5 * row) * MASK[..., None]
     types = nn.functional.one_hot((3 * n + b) % 16 + 2, TOKENS).double() * MASK[..., None]
     i, j = n[:, None], n[None]
     classes = (i * j + i + j + b[..., None]) % 5

@@ -57,6 +57,7 @@ CASES = {
         {"decoder_layers": 1, "edge_update": False},
         "on decoder_layers: 1",
     ),
+    "width between two layers": (plugin("backbones", "semla"), {"layers": 2, "message_hidden": 7}, "on layers: 2"),
     "maps of residues": (plugin("encoders", "esm2"), {"maps": "contacts"}, "on output: residues"),
     "attention of residues": (plugin("encoders", "esm2"), {"layers": (1,)}, "on output: residues"),
     "hidden layer of pairs": (plugin("encoders", "esm2"), {"output": "pairs", "layer": 1}, "on output: pairs"),

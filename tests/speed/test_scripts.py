@@ -23,6 +23,8 @@ SCRIPTS = {
     "batches_ahead.py": ("--rows 256 --steps 2 --width 8", r"and tokens +8 +32 +[\d.]+ +\d"),
     "streams.py": ("1", r"per_row +[\d.]+ ms"),
     "memory_bound.py": ("--count 500 --verbs prepare represent", r"represent .*\nall below 1536 MiB"),
+    "semla_step.py": ("--pairs 1 --steps 1 --batch 2 --atoms 4 --width 8 --layers 2 --sets 4 --heads 2 --message 4",
+                      r"(?s)outer product: .*all three: .* ratio median"),
     "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
 }  # fmt: skip
 ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report"}

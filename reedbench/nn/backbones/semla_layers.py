@@ -9,7 +9,7 @@ before the first matrix; here each part of the matrix works where its input live
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 import torch.nn.functional as F
@@ -188,8 +188,8 @@ class EdgeMessages(nn.Module):
 def attention(messages: Tensor, atoms: Atoms) -> tuple[Tensor, Tensor]:
     """Weights of senders from messages (b, channels, N, N), and their norm (b, channels, N, 1).
 
-    Multiplied with its norm, a sum of independent vectors has the variance that each of them has times that of the
-    sum's length, as in the reference: atoms can tell many neighbours from few.
+    Sums over senders are multiplied with that norm, as in the reference: it is smaller the more of them share the
+    weight.
     """
     weights = (messages + atoms.unheard).softmax(-1)
     return weights, torch.linalg.vector_norm(weights, dim=-1, keepdim=True)
@@ -212,6 +212,30 @@ class NodeAttention(nn.Module):
         return self.out_proj((weights @ values * norm).transpose(1, 2).flatten(2))
 
 
+class Distances(torch.autograd.Function):
+    """Distances between all pairs of places, whose gradient is two products instead of a vector for every pair.
+
+    `torch.cdist` gives the same; on GPUs it spends a block of threads on three numbers.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor) -> Tensor:
+        """(..., N, 3) -> (..., N, N)."""
+        # Not through a matrix product, which loses short distances to rounding.
+        x, y, z = ((x[..., :, None] - x[..., None, :]).square_() for x in p.unbind(-1))
+        distances = x.add_(y).add_(z).sqrt_()
+        ctx.save_for_backward(p, distances)
+        return distances
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """That of places; places on top of each other do not pull."""
+        p, distances = ctx.saved_tensors
+        pull = (gradient / distances).masked_fill_(distances == 0, 0.0)
+        pull = pull + pull.mT
+        return p * pull.sum(-1, keepdim=True) - pull @ p
+
+
 class CoordAttention(nn.Module):
     """Unit vectors from senders to receivers, weighted by messages, one channel per set."""
 
@@ -224,11 +248,8 @@ class CoordAttention(nn.Module):
     def forward(self, centred: Tensor, messages: Tensor, atoms: Atoms) -> Tensor:
         """Coordinates (b, S, N, 3) and messages (b, S, N, N) -> change (b, S, N, 3)."""
         weights, norm = attention(messages, atoms)
-        p = mapped(self.coord_proj.weight, self.coord_norm(centred, atoms))
-        flat = p.flatten(0, 1)
-        # Not through a matrix product, which loses short distances to rounding.
-        distances = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").view_as(weights)
-        weights = weights / (distances + EPS)
+        p = mapped(self.coord_proj.weight, self.coord_norm(centred, atoms)).to(centred.dtype)  # not in half precision
+        weights = weights / (Distances.apply(p) + EPS)
         moved = p * weights.sum(-1, keepdim=True) - weights @ p
         return mapped(self.attn_proj.weight, moved * norm)
 
