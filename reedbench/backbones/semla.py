@@ -33,7 +33,7 @@ class SemlaBackbone(AbstractBackbone):
     max_atoms: int = Field(256, ge=2)
     """Molecules have fewer atoms than this."""
     self_condition: bool = True
-    """It reads the prediction before, which training makes for half of the batches and sampling has anyway."""
+    """It reads the prediction before, which training makes for half of the molecules and sampling has anyway."""
     bond_refine: bool = True
     """Bonds see the predicted coordinates."""
     coordinate_norm: Literal["length", "gvp", "none"] = "length"
