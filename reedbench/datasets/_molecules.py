@@ -29,6 +29,7 @@ from reedbench.domains.rows import TEST, TRAIN, Rows
 
 VALID = "valid"
 SEMLA = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "B", "Al", "Si", "As", "I", "Hg", "Bi")
+FARTHEST = 1e4  # Angstrom
 SHOWN = 20  # bad records that a message names
 
 
@@ -112,6 +113,11 @@ class AbstractMolecules(AbstractDataset):
         """The source."""
         with self._named():
             return self.opened()
+
+    def declared(self) -> dict[str, Any]:
+        """Shapes of what all data sets of molecules have; how many there are the source tells."""
+        own = {name: [-1, *empty.shape[1:]] for name, empty in _EMPTY.items()}
+        return {"shapes": {**own, "smiles": [-1], "molecule": [], "centre": [3]}}
 
     def rows(self) -> Rows:
         """All parts at once.
@@ -201,6 +207,8 @@ class AbstractMolecules(AbstractDataset):
             found = Molecule.of(record.coordinates, record.elements, record.charges, record.bonds)
         except ValueError as error:
             return _Left(str(error), bad=True)
+        if np.abs(found.coordinates).max() > FARTHEST:
+            return _Left(f"an atom is beyond {FARTHEST:g} Angstrom from the middle of the molecule", bad=True)
         if strange := sorted({SYMBOLS[element] for element in found.elements[~self._allowed[found.elements]].tolist()}):
             return _Left(f"elements ({', '.join(strange)})")
         if (bonded := self.bonded(found)) is None:
@@ -279,7 +287,7 @@ class AbstractDealtOut(AbstractMolecules):
 
     def split_of(self, record: Record, key: str) -> str:
         """By the digest of the molecule's key."""
-        drawn = seeds.of("split", self.split_seed, key) / 2**63
+        drawn = seeds.of("molecule-split", self.split_seed, key) / 2**63
         if drawn < self.test_share:
             return TEST
         return VALID if drawn < self.test_share + self.valid_share else TRAIN

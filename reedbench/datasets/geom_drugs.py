@@ -5,7 +5,7 @@ which files are read.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,7 @@ from reedbench.domains.molecule import Molecule
 class GeomDrugs(AbstractDealtOut):
     """Conformers in the order of the files, named by split and entry (MiDi), or by place (EDM)."""
 
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"trust_pickles"})  # there are no rows without it
     uses: Literal["geom-drugs"] = "geom-drugs"
 
     path: str = "geom-drugs"

@@ -58,6 +58,8 @@ def test_rows_have_the_arrays_of_molecules(tmp_path):
         "centre": (np.float32, (3,)),
     }
     assert made.arrays["smiles"].strings() == list(FEW)
+    declared = MoleculesNpz(file="x").declared()["shapes"]
+    assert declared == {name: list(array.shape[1:]) for name, array in made.arrays.items()}
     for i, smiles in enumerate(FEW):
         one, source = molecule.molecule_of(made.arrays, i), kekule(smiles)
         np.testing.assert_allclose(one.coordinates.mean(0), 0, atol=1e-6)
@@ -186,7 +188,7 @@ def test_a_filter_moves_no_molecule_to_another_split_nor_does_another_file(tmp_p
 
 def test_a_source_can_say_which_conformers_belong_together(tmp_path):
     arrays = flat([kekule(one) for one in many()], molecule=np.arange(40) // 4)
-    made = MoleculesNpz(file=saved(tmp_path / "x.npz", arrays), test_share=0.3, valid_share=0.2).rows()
+    made = MoleculesNpz(file=saved(tmp_path / "x.npz", arrays), test_share=0.4, valid_share=0).rows()
     assert made.arrays["molecule"].tolist() == [i // 4 for i in range(40)]
     assert all(len(set(made.split[i : i + 4])) == 1 for i in range(0, 40, 4))
 
@@ -283,6 +285,7 @@ def test_counts_are_those_of_the_rows(tmp_path):
 BAD = {  # array, and what stands in it for the second molecule
     "it has no atom": ("atom_offset", 9),
     "atom 2 has a place that is NaN": ("position", np.nan),
+    "an atom is beyond 10000 Angstrom": ("position", 1e30),
     "atom 2 has the atomic number 0": ("atomic_number", 0),
     "atom 2 has the atomic number 101": ("atomic_number", 101),
     "a bond joins atom 10 of 9": ("bond_index", [0, 9]),

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,7 @@ BAD = {
     "RDKit cannot read it: Cannot process coordinates on line 5": lambda: "\n".join(
         "       nan" + line[10:] if i == 4 else line for i, line in enumerate(block("CCO").split("\n"))
     ),
+    "atom 1 has a place that is NaN": lambda: re.sub(r"V30 1 C \S+", "V30 1 C nan", block("CCO", v3000=True), count=1),
     "has no line `M  END`: it is cut short": lambda: changed("M  END\n", ""),
     "has a bond of kind": lambda: changed("  1  2  1  0\n", "  1  2  9  0\n"),
 }
