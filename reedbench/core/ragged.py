@@ -1,7 +1,7 @@
 """Rows of different lengths in one array: row i is `values[starts[i] : starts[i] + lengths[i]]`."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Ragged:
             raise ValueError(f"rows of {self.starts[-1]} entries in all, and {len(values)} values")
 
     @classmethod
-    def of(cls, rows: Sequence[np.ndarray]) -> "Ragged":
+    def of(cls, rows: Sequence[np.ndarray]) -> Self:
         """One row per array; there must be at least one."""
         return cls(np.concatenate(list(rows)), np.array([len(row) for row in rows]))
 
@@ -50,9 +50,9 @@ class Ragged:
     def __getitem__(self, rows: int) -> np.ndarray: ...
 
     @overload
-    def __getitem__(self, rows: slice | np.ndarray | Sequence[int]) -> "Ragged": ...
+    def __getitem__(self, rows: slice | np.ndarray | Sequence[int]) -> Self: ...
 
-    def __getitem__(self, rows: "int | slice | np.ndarray | Sequence[int]") -> "np.ndarray | Ragged":
+    def __getitem__(self, rows: "int | slice | np.ndarray | Sequence[int]") -> "np.ndarray | Self":
         """One row as an array, or several as another `Ragged`."""
         if isinstance(rows, (int, np.integer)):
             i = range(len(self))[rows]

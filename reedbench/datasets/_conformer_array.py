@@ -13,8 +13,9 @@ import numpy as np
 
 from reedbench.core import io
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _molecules
-from reedbench.datasets._molecules import VALID, BadRecord, Record, Source
+from reedbench.datasets import _molecule_sources
+from reedbench.datasets._molecule_sources import BadRecord, Record, Source
+from reedbench.datasets._molecules import VALID
 from reedbench.domains.rows import TEST, TRAIN
 
 CONFORMERS: Final = "geom_drugs_30.npy"
@@ -72,7 +73,7 @@ class Conformers(Source):
 
     def sizes(self) -> np.ndarray:
         """By their atoms."""
-        return _molecules.row_bytes(np.diff(self.starts))
+        return _molecule_sources.row_bytes(np.diff(self.starts))
 
     def read(self, part: slice) -> Iterator[Record | BadRecord]:
         """Some conformers."""

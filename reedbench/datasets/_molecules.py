@@ -6,10 +6,11 @@ record becomes a row, or is left out: by a filter, which the index counts by rea
 of their canonical SMILES, so that a filter moves none and conformers stay together.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,86 +19,18 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from reedbench.core import parts, paths, seeds, shards
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged, Texts, joined
 from reedbench.datasets import AbstractDataset, _molecule_counts, _remarks
+from reedbench.datasets._molecule_sources import NO_BONDS, BadRecord, Record, Source, Unfit
 from reedbench.domains import bond_distances, molecule, molecule_graphs
 from reedbench.domains.molecule import NUMBERS, SYMBOLS, Molecule
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 VALID = "valid"
 SEMLA = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "B", "Al", "Si", "As", "I", "Hg", "Bi")
-NO_BONDS = "bonds not determined"
+FARTHEST = 1e4  # Angstrom
 SHOWN = 20  # bad records that a message names
-ROW = 100  # bytes of a row beside its atoms
-ATOM = 24  # bytes of an atom with its share of bonds and letters
-
-
-class BadRecord(Exception):
-    """A record cannot be read; says what is wrong with it. Sources yield it in the record's stead."""
-
-
-class Unfit(BadRecord):
-    """A record of which no row can be made, and which is counted by this reason, as those that a filter leaves out."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One conformer as its source has it; `Molecule.of` says what its arrays may be.
-
-    Attributes:
-        coordinates: (atoms, 3), Angstrom, wherever the source put it.
-        elements: (atoms,) atomic numbers.
-        charges: (atoms,) formal charges, all 0 if the source has none.
-        bonds: (bonds, 3): two atoms, from 0, and the order.
-        molecule: what tells conformers of one molecule from those of others, where the source says it: a number, which
-            the row keeps, or a text; else it is the SMILES.
-        split: where the source says it.
-        title: as the source calls it.
-        properties: a number for each of the source's.
-    """
-
-    coordinates: Any
-    elements: Any
-    charges: Any = None
-    bonds: Any = ()
-    molecule: int | str | None = None
-    split: str = ""
-    title: str = ""
-    properties: Mapping[str, float] = field(default_factory=dict)
-
-
-class Source(ABC):
-    """Records by number; any of them can be read again.
-
-    Attributes:
-        facts: where they come from, for the index.
-        units: of its properties, by name: columns of the manifest.
-        titled: whether its records have titles: a column too.
-    """
-
-    facts: Mapping[str, Any]
-    units: Mapping[str, str] = {}
-    titled: bool = False
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def name(self, number: int) -> str:
-        """Id of the row that a record becomes."""
-
-    @abstractmethod
-    def where(self, number: int) -> str:
-        """Names a record in messages: its file and place."""
-
-    @abstractmethod
-    def sizes(self) -> np.ndarray:
-        """(n,): bytes of each row, about; see `row_bytes`."""
-
-    @abstractmethod
-    def read(self, part: slice) -> Iterator[Record | BadRecord]:
-        """Consecutive records."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +111,13 @@ class AbstractMolecules(AbstractDataset):
     @cached_property
     def source(self) -> Source:
         """The source."""
-        return self.opened()
+        with self._named():
+            return self.opened()
+
+    def declared(self) -> dict[str, Any]:
+        """Shapes of what all data sets of molecules have; how many there are the source tells."""
+        own = {name: [-1, *empty.shape[1:]] for name, empty in _EMPTY.items()}
+        return {"shapes": {**own, "smiles": [-1], "molecule": [], "centre": [3]}}
 
     def rows(self) -> Rows:
         """All parts at once.
@@ -246,7 +185,17 @@ class AbstractMolecules(AbstractDataset):
         return _assembled(kept, self.source)
 
     def _numbered(self, cut: slice) -> Iterator[tuple[int, Record | BadRecord]]:
-        return zip(range(cut.start, cut.stop), self.source.read(cut), strict=True)
+        with self._named():
+            yield from zip(range(cut.start, cut.stop), self.source.read(cut), strict=True)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """What is wrong with the source is wrong with this data set."""
+        try:
+            yield
+        except (ConfigError, MissingArtefact) as error:
+            blamed = f"dataset {self.id}: "
+            raise ConfigError(blamed + str(error).removeprefix(blamed)) from error
 
     def _judged(self, number: int, record: Record | BadRecord) -> _Row | _Left:
         """The row that a record becomes, or why it becomes none."""
@@ -258,6 +207,8 @@ class AbstractMolecules(AbstractDataset):
             found = Molecule.of(record.coordinates, record.elements, record.charges, record.bonds)
         except ValueError as error:
             return _Left(str(error), bad=True)
+        if np.abs(found.coordinates).max() > FARTHEST:
+            return _Left(f"an atom is beyond {FARTHEST:g} Angstrom from the middle of the molecule", bad=True)
         if strange := sorted({SYMBOLS[element] for element in found.elements[~self._allowed[found.elements]].tolist()}):
             return _Left(f"elements ({', '.join(strange)})")
         if (bonded := self.bonded(found)) is None:
@@ -336,7 +287,7 @@ class AbstractDealtOut(AbstractMolecules):
 
     def split_of(self, record: Record, key: str) -> str:
         """By the digest of the molecule's key."""
-        drawn = seeds.of("split", self.split_seed, key) / 2**63
+        drawn = seeds.of("molecule-split", self.split_seed, key) / 2**63
         if drawn < self.test_share:
             return TEST
         return VALID if drawn < self.test_share + self.valid_share else TRAIN
@@ -365,11 +316,6 @@ def with_bonds(found: Molecule, how: str) -> Molecule | None:
     if how == "distances":
         return replace(found, bonds=bond_distances.perceived(found.coordinates, found.elements))
     return molecule_graphs.determined(found) if how == "rdkit" else found
-
-
-def row_bytes(atoms: np.ndarray) -> np.ndarray:
-    """What rows of so many atoms take, about."""
-    return ROW + ATOM * np.asarray(atoms, np.int64)
 
 
 def _counted(left: Mapping[int, _Left]) -> dict[str, int]:

@@ -125,7 +125,7 @@ def main(source: str, target: str, conformers: str) -> None:
     except NotMolecules as error:
         sys.exit(str(error))
     with open(target, "wb") as file:
-        np.savez(file, **made)
+        np.savez(file, **made)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ import numpy as np
 
 from reedbench.core import archives, console, io, locks, parts, paths
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _molecules, _pickle_converter
-from reedbench.datasets._molecules import VALID, BadRecord, Record, Source
+from reedbench.datasets import _molecule_sources, _pickle_converter
+from reedbench.datasets._molecule_sources import BadRecord, Record, Source
+from reedbench.datasets._molecules import VALID
 from reedbench.domains.rows import TEST, TRAIN
 
 FILES: Final = {TRAIN: "train_data.pickle", VALID: "val_data.pickle", TEST: "test_data.pickle"}
@@ -97,7 +98,7 @@ class Pickled(Source):
 
     def sizes(self) -> np.ndarray:
         """By their atoms."""
-        return np.concatenate([_molecules.row_bytes(np.diff(arrays["atom_offset"])) for arrays in self.arrays])
+        return np.concatenate([_molecule_sources.row_bytes(np.diff(arrays["atom_offset"])) for arrays in self.arrays])
 
     def read(self, part: slice) -> Iterator[Record | BadRecord]:
         """Some conformers."""

@@ -9,15 +9,17 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from reedbench.core import io
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import _molecules, _properties, _sdf, _tables
-from reedbench.datasets._molecules import VALID, BadRecord, Record, Source
+from reedbench.datasets import _molecule_sources, _properties, _sdf, _tables
+from reedbench.datasets._molecule_sources import BadRecord, Record, Source
+from reedbench.datasets._molecules import VALID
 from reedbench.domains.molecule import NUMBERS
 from reedbench.domains.rows import TEST, TRAIN
 
@@ -100,10 +102,10 @@ class _Qm9(Source):
         """By GDB's number, from 1."""
         return f"gdb_{self.included[number] + 1}"
 
-    def record(self, index: int, atoms: tuple[Any, ...], properties: Sequence[float]) -> Record:
-        """Of coordinates, elements and what else `Record` has first."""
-        told = dict(zip(self.names, properties, strict=True))
-        return Record(*atoms, molecule=index + 1, split=self.splits[index], properties=told)
+    def record(self, index: int, bare: Record, values: Sequence[float]) -> Record:
+        """With its number, split and properties."""
+        told = dict(zip(self.names, values, strict=True))
+        return replace(bare, molecule=index + 1, split=self.splits[index], properties=told)
 
 
 class Xyz(_Qm9):
@@ -120,7 +122,7 @@ class Xyz(_Qm9):
 
     def sizes(self) -> np.ndarray:
         """As of a typical one."""
-        return np.full(len(self), _molecules.row_bytes(np.array(TYPICAL)))
+        return np.full(len(self), _molecule_sources.row_bytes(np.array(TYPICAL)))
 
     def read(self, part: slice) -> Iterator[Record | BadRecord]:
         """Some molecules."""
@@ -168,7 +170,7 @@ class Xyz(_Qm9):
         told = dict(zip((*PROPERTIES, FREQUENCY), values, strict=True))
         places = np.array([[_finite(word) for word in row[1:4]] for row in rows]).reshape(-1, 3)
         elements = [NUMBERS[row[0]] for row in rows]
-        return self.record(index, (places, elements), [told[name] for name in self.names])
+        return self.record(index, Record(places, elements), [told[name] for name in self.names])
 
 
 class WithBonds(_Qm9):
@@ -193,7 +195,7 @@ class WithBonds(_Qm9):
 
     def sizes(self) -> np.ndarray:
         """As of a typical one."""
-        return np.full(len(self), _molecules.row_bytes(np.array(TYPICAL)))
+        return np.full(len(self), _molecule_sources.row_bytes(np.array(TYPICAL)))
 
     def read(self, part: slice) -> Iterator[Record | BadRecord]:
         """Some molecules; those between them that are in no split are read too."""
@@ -207,8 +209,8 @@ class WithBonds(_Qm9):
             elif found.title != self.titles[index]:
                 yield BadRecord(f"is '{found.title}', and row {index + 1} of the table is '{self.titles[index]}'")
             else:
-                atoms = (found.coordinates, found.elements, found.charges, found.bonds)
-                yield self.record(index, atoms, self.values[index].tolist())
+                bare = Record(found.coordinates, found.elements, found.charges, found.bonds)
+                yield self.record(index, bare, self.values[index].tolist())
 
 
 def _finite(word: str) -> float:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from reedbench.core.errors import ConfigError
-from reedbench.datasets._molecules import BadRecord
+from reedbench.datasets._molecule_sources import BadRecord
 from reedbench.domains import molecule_graphs
 
 BLOCK: Final = 1 << 22  # bytes that are searched together

@@ -5,7 +5,7 @@ which files are read.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,13 +13,15 @@ from reedbench.core import paths
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _conformer_array, _molecules, _pickled_geom
 from reedbench.datasets._conformer_array import CONFORMERS, PERMUTATION
-from reedbench.datasets._molecules import AbstractDealtOut, Record, Source
+from reedbench.datasets._molecule_sources import Record, Source
+from reedbench.datasets._molecules import AbstractDealtOut
 from reedbench.domains.molecule import Molecule
 
 
 class GeomDrugs(AbstractDealtOut):
     """Conformers in the order of the files, named by split and entry (MiDi), or by place (EDM)."""
 
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"trust_pickles"})  # there are no rows without it
     uses: Literal["geom-drugs"] = "geom-drugs"
 
     path: str = "geom-drugs"
@@ -29,14 +31,14 @@ class GeomDrugs(AbstractDealtOut):
     split by molecule, with bonds. `edm`: `geom_drugs_30.npy` and `geom_permutation.npy` as EDM's build_geom_dataset.py
     makes them, without bonds."""
     trust_pickles: bool = False
-    """A pickle can run any code of whoever made it. MiDi's are read only where this is said, and then once, in a process
-    of its own that knows no names but that of RDKit's molecule, and none of this one's environment; what it finds is
+    """A pickle can run any code of whoever made it. MiDi's are read only where this is said, and once, in a process
+    of its own that knows no name but that of RDKit's molecule and nothing of this one's environment; what it finds is
     written as plain arrays into work/parts/convert/ (some 20 bytes an atom), which are read from then on."""
     conformers: int = Field(1, ge=1)
     """First conformers of every entry of MiDi's pickles; SemlaFlow and REED take the first alone."""
     bonds: Literal["file", "distances", "rdkit"] = "file"
-    """Bonds of MiDi's molecules, by EDM's rule of distances, or derived by RDKit from the places of the atoms (molecules
-    for which it finds none are left out)."""
+    """Bonds of MiDi's molecules, by EDM's rule of distances, or derived by RDKit from the places of the atoms
+    (molecules for which it finds none are left out)."""
     split: Literal["reference", "dealt"] = "reference"
     """`reference`: MiDi's files, or EDM's permutation, which puts conformers of one molecule on several sides. `dealt`:
     by molecule, in the shares below; of EDM's conformers a molecule is what has one SMILES under `bonds`."""
@@ -85,15 +87,12 @@ class GeomDrugs(AbstractDealtOut):
         folder = self.files()[0].parent
         if self.format == "midi" and not self.trust_pickles:
             raise ConfigError(
-                f"dataset {self.id}: {folder / _pickled_geom.FILES['train']} is a pickle, which can run any code: say "
+                f"{folder / _pickled_geom.FILES['train']} is a pickle, which can run any code: say "
                 "`trust_pickles: true` if you trust where it comes from"
             )
-        try:
-            if self.format == "midi":
-                return _pickled_geom.Pickled(self.id, folder, self.conformers)
-            return _conformer_array.Conformers(folder, reference_split=self.split == "reference")
-        except ConfigError as error:
-            raise ConfigError(f"dataset {self.id}: {error}") from error
+        if self.format == "midi":
+            return _pickled_geom.Pickled(self.id, folder, self.conformers)
+        return _conformer_array.Conformers(folder, reference_split=self.split == "reference")
 
     def bonded(self, found: Molecule) -> Molecule | None:
         """With bonds as `bonds` says."""

@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import model_validator
 
 from reedbench.core import io
-from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.datasets import _molecules, _properties
-from reedbench.datasets._molecules import AbstractDealtOut, BadRecord, Record, Source, Unfit
+from reedbench.core.errors import ConfigError
+from reedbench.datasets import _molecule_sources, _molecules, _properties
+from reedbench.datasets._molecule_sources import BadRecord, Record, Source, Unfit
+from reedbench.datasets._molecules import AbstractDealtOut
 from reedbench.domains.molecule import Molecule
 
 FLAT = ("atom_offset", "atomic_number", "position")
@@ -59,11 +60,7 @@ class MoleculesNpz(AbstractDealtOut):
         Raises:
             ConfigError: it is damaged, in another layout, has no bonds that are asked for, or lacks a property.
         """
-        (file,) = self.files()
-        try:
-            return _Arrays(file, self)
-        except (ConfigError, MissingArtefact) as error:
-            raise ConfigError(f"dataset {self.id}: {error}") from error
+        return _Arrays(self.files()[0], self)
 
     def bonded(self, found: Molecule) -> Molecule | None:
         """With bonds as `bonds` says."""
@@ -112,7 +109,7 @@ class _Arrays(Source):
 
     def sizes(self) -> np.ndarray:
         """By their atoms."""
-        return _molecules.row_bytes(np.diff(self.arrays["atom_offset"]))
+        return _molecule_sources.row_bytes(np.diff(self.arrays["atom_offset"]))
 
     def read(self, part: slice) -> Iterator[Record | BadRecord]:
         """Some molecules."""
@@ -123,7 +120,7 @@ class _Arrays(Source):
         bonds: Any = ()
         if self.with_bonds:
             if "bond_ok" in self.arrays and not self.arrays["bond_ok"][i]:
-                return Unfit(_molecules.NO_BONDS)
+                return Unfit(_molecule_sources.NO_BONDS)
             own = _span(self.arrays["bond_offset"], i)
             bonds = np.column_stack([self.arrays["bond_index"][own], self.arrays["bond_order"][own]]).astype(np.int64)
         properties = {name: float(self.arrays[PREFIX + name][i]) for name in self.names}

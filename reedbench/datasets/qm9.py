@@ -4,7 +4,6 @@ Source: Ramakrishnan et al. 2014, https://doi.org/10.1038/sdata.2014.22. Nothing
 are read, and from where they come.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,8 @@ from pydantic import model_validator
 from reedbench.core import paths
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _molecules, _qm9_files
-from reedbench.datasets._molecules import VALID, AbstractMolecules, Record, Source
+from reedbench.datasets._molecule_sources import Record, Source
+from reedbench.datasets._molecules import VALID, AbstractMolecules
 from reedbench.domains.molecule import Molecule
 from reedbench.domains.rows import TEST, TRAIN
 
@@ -81,13 +81,10 @@ class Qm9(AbstractMolecules):
             ConfigError: one is absent, damaged, or another file than QM9's.
         """
         file, *others, excluded = self.files()
-        try:
-            splits: Sequence[str] = _qm9_files.SPLITS[self.split](_qm9_files.uncharacterised(excluded))
-            if self.format == "xyz":
-                return _qm9_files.Xyz(file, splits, self.properties)
-            return _qm9_files.WithBonds(file, others[0], splits, self.properties)
-        except ConfigError as error:
-            raise ConfigError(f"dataset {self.id}: {error}") from error
+        splits = _qm9_files.SPLITS[self.split](_qm9_files.uncharacterised(excluded))
+        if self.format == "xyz":
+            return _qm9_files.Xyz(file, splits, self.properties)
+        return _qm9_files.WithBonds(file, others[0], splits, self.properties)
 
     def bonded(self, found: Molecule) -> Molecule | None:
         """With bonds as `bonds` says."""

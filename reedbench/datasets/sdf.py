@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 
 from reedbench.core import io
-from reedbench.core.errors import ConfigError, unknown
+from reedbench.core.errors import unknown
 from reedbench.datasets import _molecules, _properties, _sdf
-from reedbench.datasets._molecules import AbstractDealtOut, BadRecord, Record, Source
+from reedbench.datasets._molecule_sources import BadRecord, Record, Source
+from reedbench.datasets._molecules import AbstractDealtOut
 
 TEXT_PER_ROW = 4  # bytes of a record for each byte of its row, about
 
@@ -41,10 +42,7 @@ class Sdf(AbstractDealtOut):
         Raises:
             ConfigError: it is damaged, or holds none.
         """
-        try:
-            return _Records(self.files()[0], self)
-        except ConfigError as error:
-            raise ConfigError(f"dataset {self.id}: {error}") from error
+        return _Records(self.files()[0], self)
 
 
 class _Records(Source):

@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from reedbench.core import seeds
-from reedbench.datasets import _molecules
-from reedbench.datasets._molecules import AbstractDealtOut, BadRecord, Record, Source, Unfit
+from reedbench.datasets import _molecule_sources
+from reedbench.datasets._molecule_sources import BadRecord, Record, Source, Unfit
+from reedbench.datasets._molecules import AbstractDealtOut
 from reedbench.domains import made_molecules
 
 ENERGY = "mmff_energy"
@@ -81,7 +82,7 @@ class _Made(Source):
 
     def sizes(self) -> np.ndarray:
         """As of the largest."""
-        return np.full(len(self), _molecules.row_bytes(np.array(self.max_heavy * (1 + MOST_HYDROGENS) + 2)))
+        return np.full(len(self), _molecule_sources.row_bytes(np.array(self.max_heavy * (1 + MOST_HYDROGENS) + 2)))
 
     def read(self, part: slice) -> Iterator[Record | BadRecord]:
         """Embed some."""

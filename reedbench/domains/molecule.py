@@ -20,6 +20,7 @@ import numpy as np
 
 from reedbench.core.ragged import Ragged, Texts
 
+MOST_CHARGE: Final = 127  # of one atom: charges are bytes too
 MOST_ATOMS: Final = 255  # numbers of atoms in `bonds` are bytes
 NONE, SINGLE, DOUBLE, TRIPLE, AROMATIC = range(5)  # orders of bonds; 0 is no bond
 ORDERS: Final = 5
@@ -56,8 +57,9 @@ class Molecule:
         """Of arrays of any number type; without charges all are 0. Bonds are sorted, with i < j, and places centred.
 
         Raises:
-            ValueError: shapes do not fit, there is no atom or one too many, an element or an order is none, a place is
-                not finite, or a bond joins an atom that is not there, itself, or two atoms that another bond joins.
+            ValueError: shapes do not fit, there is no atom or one too many, an element, a charge or an order is none,
+                a place is not finite, or a bond joins an atom that is not there, itself, or two atoms that another bond
+                joins.
         """
         places, numbers = np.asarray(coordinates, np.float64), np.asarray(elements, np.int64)
         if numbers.ndim != 1 or places.shape != (n := len(numbers), 3):
@@ -69,6 +71,8 @@ class Molecule:
         if (wrong := (numbers < 1) | (numbers >= len(SYMBOLS))).any():
             raise ValueError(f"atom {int(wrong.argmax()) + 1} has the atomic number {numbers[wrong.argmax()]}")
         signed = np.zeros(n, np.int64) if charges is None else np.asarray(charges, np.int64)
+        if (strange := np.abs(signed) > MOST_CHARGE).any():
+            raise ValueError(f"atom {int(strange.argmax()) + 1} has the charge {signed[strange.argmax()]}")
         return cls(
             (places - places.mean(0)).astype(np.float32),
             numbers.astype(np.uint8),

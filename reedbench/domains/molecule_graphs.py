@@ -148,7 +148,7 @@ def lacks_hydrogens(found: Any) -> bool:
 
 
 def determined(molecule: Molecule, charge: int = 0) -> Molecule | None:
-    """The same atoms with the bonds and formal charges that RDKit derives from their places, or None.
+    """The same atoms with the bonds, none marked as aromatic, and charges that RDKit derives from places, or None.
 
     Kim & Kim 2015, https://doi.org/10.1002/bkcs.10334, as RDKit has it (`rdDetermineBonds`); `charge` is the total one.
     """

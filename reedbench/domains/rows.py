@@ -157,7 +157,8 @@ def of_pieces(pieces: Sequence[tuple[Path, Path]]) -> StoredRows:
     """Rows of parts (shard, manifest) as `write_piece` wrote them; their arrays stay on disk."""
     listed = _joined([io.read_table(file, ["id", "split"]) for _, file in pieces])
     store = shards.Shards.of(shard for shard, _ in pieces)
-    return StoredRows(*(listed[name].to_pylist() for name in ("id", "split")), _Stored(store, np.arange(len(store))))
+    ids, split = (listed[name].to_pylist() for name in ("id", "split"))
+    return StoredRows(ids, split, _Stored(store, np.arange(len(store))))
 
 
 def publish(folder: Path | str, pieces: Sequence[tuple[Path, Path]], facts: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reedbench.core import shards
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, Texts, joined
 
 ROWS = [np.arange(n * 2, dtype=np.float32).reshape(n, 2) + 10 * n for n in (3, 0, 1, 5)]
 
@@ -60,3 +60,14 @@ def test_ragged_rows_survive_shards_in_any_order(ragged, tmp_path, rows_per_shar
         np.testing.assert_array_equal(row, ROWS[i])
     assert len(store.read("x", np.array([], np.int64))) == 0
     np.testing.assert_array_equal(store.read("x").values, ragged.values)
+
+
+def test_texts_stay_texts_when_rows_are_chosen_or_joined(tmp_path):
+    texts = Texts.of([np.frombuffer(text.encode(), np.uint8) for text in ("CCO", "", "é")])
+    assert texts.strings() == ["CCO", "", "é"]
+    assert texts[np.array([2, 0])].strings() == ["é", "CCO"]
+    assert joined([texts, texts[1:]]).strings() == ["CCO", "", "é", "", "é"]
+    shards.write(tmp_path / "s", {"x": texts})
+    read = shards.Shards(tmp_path / "s").read("x")
+    assert not isinstance(read, Texts)  # bytes like others
+    np.testing.assert_array_equal(read.values, texts.values)

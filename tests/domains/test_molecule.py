@@ -42,6 +42,7 @@ def test_rows_and_matrices_give_the_molecules_back():
         ({"coordinates": [[0, 0, 0], [0, np.nan, 0], [1, 1, 1]]}, "atom 2 has a place that is NaN"),
         ({"elements": [8, 1, 0]}, "atom 3 has the atomic number 0"),
         ({"elements": [8, 1, 120]}, "atom 3 has the atomic number 120"),
+        ({"charges": [0, 0, -128]}, "atom 3 has the charge -128"),
         ({"bonds": [(0, 3, 1)]}, "a bond joins atom 4 of 3"),
         ({"bonds": [(1, 1, 1)]}, "joins an atom with itself"),
         ({"bonds": [(0, 1, 1), (1, 0, 2)]}, "two bonds join the same atoms"),
@@ -51,6 +52,26 @@ def test_rows_and_matrices_give_the_molecules_back():
 def test_what_is_no_molecule_is_refused(change, said):
     with pytest.raises(ValueError, match=said):
         Molecule.of(**(dict(zip(("coordinates", "elements", "charges", "bonds"), WATER, strict=True)) | change))
+
+
+def test_fragments_are_what_bonds_join():
+    pair = Molecule.of(
+        np.arange(21.0).reshape(7, 3), [6, 8, 1, 6, 1, 8, 1], None, [(5, 1, 1), (0, 3, 1), (3, 4, 1), (6, 5, 1)]
+    )
+    assert molecule.fragments(pair).tolist() == [0, 1, 2, 0, 0, 1, 1]
+    assert molecule.fragments(Molecule.of(*WATER)).tolist() == [0, 0, 0]
+
+
+def test_chosen_atoms_keep_the_bonds_between_them():
+    chain = Molecule.of(*CHAIN)
+    some = molecule.chosen(chain, np.array([3, 1, 2]))
+    assert some.elements.tolist() == [8, 6, 7]
+    assert some.charges.tolist() == [-1, 0, 1]
+    assert some.bonds.tolist() == [[0, 2, 1], [1, 2, 4]]
+    np.testing.assert_allclose(some.coordinates.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(
+        some.coordinates[0] - some.coordinates[1], chain.coordinates[3] - chain.coordinates[1], atol=1e-5
+    )
 
 
 def test_texts_are_rows_of_bytes():

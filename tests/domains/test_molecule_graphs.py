@@ -45,3 +45,39 @@ def test_a_dative_bond_and_a_flat_file_are_refused():
         molecule_graphs.molecule_of(dative)
     with pytest.raises(ValueError, match="no coordinates"):
         molecule_graphs.molecule_of(Chem.MolFromSmiles("CC"))
+
+
+@pytest.mark.parametrize("kekule", [False, True])
+def test_a_sanitised_graph_is_described_as_rows_have_it(kekule):
+    original = embedded("c1ccccc1C")
+    found = molecule_graphs.graph(molecule_graphs.molecule_of(original))
+    if kekule:
+        Chem.Kekulize(original, clearAromaticFlags=True)
+    wanted = molecule_graphs.molecule_of(original)
+    charges, bonds = molecule_graphs.described(found, kekule=kekule)
+    np.testing.assert_array_equal(bonds, wanted.bonds)
+    np.testing.assert_array_equal(charges, wanted.charges)
+    assert (charges.dtype, bonds.dtype) == (np.int8, np.uint8)
+    assert molecule_graphs.smiles(found) == "Cc1ccccc1"  # as it was
+
+
+def test_hydrogens_that_are_missing_are_seen():
+    whole = molecule_graphs.molecule_of(embedded("CCO"))
+    assert not molecule_graphs.lacks_hydrogens(molecule_graphs.graph(whole))
+    bare = molecule_graphs.molecule_of(Chem.RemoveHs(embedded("CCO")))
+    assert molecule_graphs.lacks_hydrogens(molecule_graphs.graph(bare))
+
+
+@pytest.mark.parametrize("text", ["CCO", "c1ccccc1", "C#N", "CC(=O)N"])
+def test_bonds_are_determined_from_places(text):
+    whole = molecule_graphs.molecule_of(embedded(text))
+    bare = Molecule(whole.coordinates, whole.elements, whole.charges, np.zeros((0, 3), np.uint8))
+    found = molecule_graphs.determined(bare)
+    assert molecule_graphs.smiles(molecule_graphs.graph(found)) == Chem.MolToSmiles(Chem.MolFromSmiles(text))
+    np.testing.assert_array_equal(found.bonds[:, :2], whole.bonds[:, :2])
+    np.testing.assert_array_equal(found.coordinates, whole.coordinates)
+
+
+def test_places_that_fit_no_bonds_have_none():
+    crowd = Molecule.of(np.random.default_rng(0).normal(size=(7, 3)), [6, 1, 1, 1, 1, 1, 1])
+    assert molecule_graphs.determined(crowd) is None

@@ -5,7 +5,7 @@ import pytest
 
 from reedbench.core import io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, Texts
 from reedbench.domains import rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
@@ -48,6 +48,27 @@ def test_the_manifest_has_a_digest_per_row_that_follows_its_content(tmp_path, ma
     one, other = (parquet.read_table(tmp_path / d / "manifest.parquet").to_pydict() for d in "ab")
     assert list(one) == ["id", "split", "label", "sha256"]
     assert [i for i in range(6) if one["sha256"][i] != other["sha256"][i]] == [3]
+
+
+def test_the_manifest_shows_texts_and_no_other_rows_of_bytes(tmp_path, made):
+    from pyarrow import parquet
+
+    words = Texts.of([np.frombuffer(f"CC{i}".encode(), np.uint8) for i in range(6)])
+    made = Rows(made.ids, made.split, {**made.arrays, "words": words, "numbers": Ragged(words.values, words.lengths)})
+    rows.write(tmp_path, made, {})
+    table = parquet.read_table(tmp_path / "manifest.parquet").to_pydict()
+    assert table["words"] == [f"CC{i}" for i in range(6)]
+    assert "numbers" not in table
+
+
+def test_rows_of_pieces_are_those_that_were_written(tmp_path, made):
+    pieces = []
+    for number, part in enumerate((range(4), range(4, 6))):
+        pieces.append((tmp_path / f"{number}.safetensors", tmp_path / f"{number}.parquet"))
+        rows.write_piece(*pieces[-1], made.take(part))
+    whole = rows.of_pieces(pieces)
+    assert (list(whole.ids), list(whole.split)) == (list(made.ids), list(made.split))
+    np.testing.assert_array_equal(whole.take([5, 0]).arrays["images"], made.arrays["images"][[5, 0]])
 
 
 def test_a_dataset_without_training_rows_is_refused(tmp_path, made):

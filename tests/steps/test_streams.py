@@ -205,6 +205,9 @@ class Strips:
     def absent(self, ids: list[str]) -> dict[str, object]:
         return {"absent": 9 - len(ids)}
 
+    def measured(self, made: Rows) -> dict[str, object]:
+        return {"first": made.take([0]).arrays["images"].shape, "rows_seen": len(made)}
+
     def facts(self) -> dict[str, object]:
         return {"classes": 2}
 
@@ -249,6 +252,8 @@ def test_a_data_set_makes_each_of_its_parts_once_and_rows_keep_their_order(strip
     index = rows.index(paths.data("strips"))
     assert index["splits"] == {"train": 6, "test": 3}
     assert index["absent"] == 0  # of the nine ids that it is asked about
+    assert index["rows_seen"] == 9  # of all parts, which are on disk
+    assert index["first"] == [1, 1, 2, 2]
 
 
 def test_parts_with_other_arrays_are_one_line(strips):
