@@ -25,7 +25,8 @@ SCRIPTS = {
     "memory_bound.py": ("--count 500 --verbs prepare represent", r"represent .*\nall below 1536 MiB"),
     "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
 }  # fmt: skip
-ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report"}
+ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report",
+             "molecule_scores.py": "tests/speed/test_molecule_scores.py"}  # fmt: skip
 
 
 def named() -> set[str]:
