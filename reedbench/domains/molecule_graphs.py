@@ -1,4 +1,4 @@
-"""Molecules as RDKit's, and back: sanitised graphs, canonical SMILES, perceived bonds. RDKit is imported here alone.
+"""Molecules as RDKit's, and back: sanitised graphs, canonical SMILES. RDKit is imported here, its force fields beside.
 
 Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
 """
