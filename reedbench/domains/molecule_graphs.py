@@ -20,11 +20,18 @@ def rdkit() -> Any:
         ConfigError: it is not installed.
     """
     try:
-        from rdkit import Chem, RDLogger
+        from rdkit import Chem
     except ImportError as error:
         raise ConfigError("molecules need RDKit: pip install rdkit (or reedbench[molecule])") from error
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
+    silence()
     return Chem
+
+
+def silence() -> None:
+    """Let RDKit say nothing, again where another package has let it."""
+    from rdkit import RDLogger
+
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from reedbench.core.errors import NoValue
+from reedbench.domains import molecule_graphs
 from reedbench.metrics import Evidence, _molecules
 from reedbench.metrics._molecules import MoleculeMetric
 
@@ -65,6 +66,8 @@ def _passes(judge: Any, found: Any) -> bool:
         answers = judge.bust(mol_pred=copy(found)).to_numpy().ravel().tolist()
     except Exception:  # of whatever module of it does not know such a molecule
         return False
+    finally:
+        molecule_graphs.silence()  # which PoseBusters ends
     return bool(answers) and all(answer is True for answer in answers)
 
 

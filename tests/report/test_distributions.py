@@ -121,6 +121,14 @@ def test_odd_distributions_are_drawn_and_keep_all_samples_that_are_shown(words, 
     assert 0.9 < shares["sit"] <= 1 + 1e-9
 
 
+def test_where_no_sample_has_a_value_real_data_are_drawn_alone(strained, words, tmp_path):
+    own = (strained.metrics["method"] != "floor") & (strained.metrics["family"] == STRAIN)
+    lost = strained.metrics.assign(values=strained.metrics["values"].mask(own, None))
+    figures.draw("distributions", dataclasses.replace(strained, metrics=lost), words, tmp_path / "d")
+    assert {row["method"] for row in numbers(tmp_path / "d") if row["metric"] == STRAIN} == {"floor"}
+    assert {row["method"] for row in numbers(tmp_path / "d") if row["metric"] == ENERGY} == {"sit", "repa"}
+
+
 def test_a_narrow_distribution_beside_a_wide_one_bends_the_axis():
     linear, width = distributions._limits([np.linspace(0, 10, 101), np.linspace(5, 20, 101)])
     assert width is None

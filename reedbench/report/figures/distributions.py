@@ -22,6 +22,7 @@ ENDS = 0.02, 0.98  # shares of samples below the least and the largest value tha
 WIDE = 30  # quartile distances of the narrowest curve: what spans more is drawn on a bent axis
 MARKS = 6  # markers per line
 EDGE = 1e-9
+NOTHING = "no sample has a value"
 APART = 0.12  # of a bent axis, between its ticks at least
 
 
@@ -32,10 +33,10 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
         MetricError: no metric knows a number of each sample, or no sample has any.
     """
     known = source.metrics.dropna(subset="values") if "values" in source.metrics else source.metrics[:0]
-    own = known[known.index.isin(source.last.index) & known["method"].isin(list(facts["methods"]))]
-    real = known[known["method"] == FLOOR]
-    shown = [(family, name) for family in facts["metrics"] for name in panels.samplers(source)
-             if ((own["family"] == family) & (own["sampler"] == name)).any()]  # fmt: skip
+    last = source.last[source.last["method"].isin(list(facts["methods"]))]
+    own, real = known[known.index.isin(last.index)], known[known["method"] == FLOOR]
+    there = {*own["family"], *real["family"]}  # of a metric that no sample has a value of, real data alone are drawn
+    shown = [(family, name) for family in facts["metrics"] if family in there for name in panels.samplers(source)]
     if not shown:
         raise MetricError(
             f"{facts['benchmark']}: no metric has numbers of single samples, which figure distributions shows"
@@ -45,15 +46,16 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     beside = list(dict.fromkeys(panels.floor_words(row) for _, row in real.iterrows()))
     entries += [panels.line_entry(words, **panels.reference(i)) for i, words in enumerate(beside)]
     columns, rows = min(COLUMNS, len(shown)), []
-    title = f"{facts['title']}, step {', '.join(map(str, sorted(own['step'].unique())))}"
+    title = f"{facts['title']}, step {', '.join(map(str, sorted(last['step'].unique())))}"
+    several = len(panels.samplers(source)) > 1
     with style.styled() as plt:
         (axes,) = panels.sheet(plt, title, -(-len(shown) // columns), columns, [style.Legend(entries)], PANEL)
         for axis, (family, name) in zip(axes.flat, shown, strict=False):
             mine = own[(own["family"] == family) & (own["sampler"] == name)]
             rows += _panel(axis, mine, real[real["family"] == family], beside, facts)
-            several = len(panels.samplers(source)) > 1
             axis.set_xlabel(style.broken(panels.title_of(facts, family), panels.BESIDE + 8))
-            axis.set(title=name if several else "", ylabel="share of samples\nper interval")
+            axis.set_ylabel("share of samples\nper interval")
+            axis.set_title(": ".join([name] * several + [NOTHING] * mine.empty))
         for axis in axes.flat[len(shown) :]:
             axis.set_axis_off()
         return style.save(panels.figure_of(axes), stem, rows)
