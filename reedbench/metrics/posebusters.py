@@ -62,12 +62,13 @@ def _passed(evidence: Evidence, checks: Checks) -> np.ndarray:
 
 def _passes(judge: Any, found: Any) -> bool:
     """Whether a molecule passes; a check that PoseBusters cannot make (NaN, or an error of its own) is not passed."""
+    molecule_graphs.silence()
     try:
         answers = judge.bust(mol_pred=copy(found)).to_numpy().ravel().tolist()
     except Exception:  # of whatever module of it does not know such a molecule
         return False
     finally:
-        molecule_graphs.silence()  # which PoseBusters ends
+        molecule_graphs.silence()  # its modules let RDKit speak
     return bool(answers) and all(answer is True for answer in answers)
 
 

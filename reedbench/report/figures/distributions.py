@@ -23,6 +23,8 @@ WIDE = 30  # quartile distances of the narrowest curve: what spans more is drawn
 MARKS = 6  # markers per line
 EDGE = 1e-9
 NOTHING = "no sample has a value"
+HIGHEST = 2  # times what methods reach: real data that are all alike are cut there
+FARTHEST = 1000  # widths of its straight part that a bent axis spans, at most
 APART = 0.12  # of a bent axis, between its ticks at least
 
 
@@ -95,7 +97,9 @@ def _panel(
         axis.plot(middles, shares, **panels.reference(beside.index(panels.floor_words(record))))
         said = {"metric": record["family"], "method": FLOOR, "n": counts["n"], "of": counts["of"]}
         rows += [{**said, **limit, "share": share} for limit, share in zip(_between(limits), shares, strict=True)]
-    axis.set_ylim(bottom=0)
+    drawn = [row["share"] for row in rows if row["method"] != FLOOR]
+    top = HIGHEST * max(drawn, default=1.0)
+    axis.set_ylim(0, top if axis.get_ylim()[1] > top else None)
     return rows
 
 
@@ -116,7 +120,7 @@ def _limits(curves: Sequence[np.ndarray]) -> tuple[np.ndarray, float | None]:
     narrow = min(_at(curve, 0.75) - _at(curve, 0.25) for curve in curves)
     if high <= low:
         low, high = low - 0.5, high + 0.5
-    width = narrow if 0 < narrow * WIDE < high - low else None
+    width = max(narrow, (high - low) / FARTHEST) if narrow * WIDE < high - low else None
     low, high = low - EDGE * (high - low), high + EDGE * (high - low)  # what is equal to an end is inside
     return _bent(np.linspace(*_bent(np.array([low, high]), width), BINS + 1), width, back=True), width
 
