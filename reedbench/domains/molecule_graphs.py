@@ -3,6 +3,7 @@
 Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
 """
 
+import logging
 from functools import cache
 from typing import Any
 
@@ -20,18 +21,12 @@ def rdkit() -> Any:
         ConfigError: it is not installed.
     """
     try:
-        from rdkit import Chem
+        from rdkit import Chem, RDLogger, log_handler
     except ImportError as error:
         raise ConfigError("molecules need RDKit: pip install rdkit (or reedbench[molecule])") from error
-    silence()
-    return Chem
-
-
-def silence() -> None:
-    """Let RDKit say nothing, again where another package has let it."""
-    from rdkit import RDLogger
-
     RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
+    log_handler.setLevel(logging.CRITICAL + 1)  # where other packages (posebusters) lead it through Python's logging
+    return Chem
 
 
 @cache

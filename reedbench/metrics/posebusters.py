@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from reedbench.core.errors import NoValue
-from reedbench.domains import molecule_graphs
 from reedbench.metrics import Evidence, _molecules
 from reedbench.metrics._molecules import MoleculeMetric
 
@@ -62,13 +61,10 @@ def _passed(evidence: Evidence, checks: Checks) -> np.ndarray:
 
 def _passes(judge: Any, found: Any) -> bool:
     """Whether a molecule passes; a check that PoseBusters cannot make (NaN, or an error of its own) is not passed."""
-    molecule_graphs.silence()
     try:
         answers = judge.bust(mol_pred=copy(found)).to_numpy().ravel().tolist()
     except Exception:  # of whatever module of it does not know such a molecule
         return False
-    finally:
-        molecule_graphs.silence()  # its modules let RDKit speak
     return bool(answers) and all(answer is True for answer in answers)
 
 

@@ -23,7 +23,7 @@ WIDE = 30  # quartile distances of the narrowest curve: what spans more is drawn
 MARKS = 6  # markers per line
 EDGE = 1e-9
 NOTHING = "no sample has a value"
-HIGHEST = 2  # times what methods reach: real data that are all alike are cut there
+HIGHEST = 3  # times what methods reach: real data that are all alike are cut there
 FARTHEST = 1000  # widths of its straight part that a bent axis spans, at most
 APART = 0.12  # of a bent axis, between its ticks at least
 
