@@ -3,7 +3,6 @@
 Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
 """
 
-import logging
 from functools import cache
 from typing import Any
 
@@ -25,7 +24,7 @@ def rdkit() -> Any:
     except ImportError as error:
         raise ConfigError("molecules need RDKit: pip install rdkit (or reedbench[molecule])") from error
     RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-    log_handler.setLevel(logging.CRITICAL + 1)  # where other packages (posebusters) lead it through Python's logging
+    log_handler.setLevel("CRITICAL")  # where other packages (posebusters) lead it through Python's logging
     return Chem
 
 
