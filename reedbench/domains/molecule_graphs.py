@@ -1,4 +1,4 @@
-"""Molecules as RDKit's, and back: sanitised graphs, canonical SMILES, perceived bonds. RDKit is imported here alone.
+"""Molecules as RDKit's, and back: sanitised graphs, canonical SMILES. RDKit is imported here, its force fields beside.
 
 Every function takes and gives `domains.molecule.Molecule`, hydrogens explicit.
 """
@@ -21,10 +21,11 @@ def rdkit() -> Any:
         ConfigError: it is not installed.
     """
     try:
-        from rdkit import Chem, RDLogger
+        from rdkit import Chem, RDLogger, log_handler
     except ImportError as error:
         raise ConfigError("molecules need RDKit: pip install rdkit (or reedbench[molecule])") from error
     RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
+    log_handler.setLevel("CRITICAL")  # where other packages (posebusters) lead it through Python's logging
     return Chem
 
 

@@ -1,6 +1,7 @@
 """The table for people: one row per method and sampler at its last step, its best values, and its differences."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,13 +17,15 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 @dataclass(frozen=True)
 class Digest:
     """Plain words, still to be escaped. `best` holds (row, column) of what may be bold; rows of `differences` have the
-    same columns as `rows`, empty where there is no difference to give, and stand under `heading`."""
+    same columns as `rows`, empty where there is no difference to give, and stand under `heading`. `limits` are further
+    rows: what is no method and was measured as those were, such as real data in place of samples."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     best: frozenset[tuple[int, int]]
     heading: str
     differences: tuple[tuple[str, ...], ...]
+    limits: tuple[tuple[str, ...], ...] = ()
 
 
 def digest(of: Comparison) -> Digest:
@@ -47,7 +50,19 @@ def digest(of: Comparison) -> Digest:
     titles = [_title(of, name) for name in ids]
     best = {(i, len(heads) + j) for j, name in enumerate(ids) for i in _best(of, last, name)}
     heading = f"Differences to {of.label(of.against)}, paired over seeds"
-    return Digest((*heads, *titles, *ends), tuple(rows), frozenset(best), heading, tuple(below))
+    limits = tuple(_limits(of, ids, len(heads), len(ends)))
+    return Digest((*heads, *titles, *ends), tuple(rows), frozenset(best), heading, tuple(below), limits)
+
+
+def _limits(of: Comparison, ids: Sequence[str], before: int, after: int) -> Iterator[tuple[str, ...]]:
+    """A row for whatever stands beside the results under most of the columns' own ids."""
+    floor = of.source.floor
+    own = floor[floor["metric"].isin(ids)] if "what" in floor else floor[:0].assign(what="")
+    for what, kind in own.groupby("what", sort=False):
+        values = dict(zip(kind["metric"], kind["value"], strict=True))
+        if 2 * len(values) > len(ids):
+            cells = (plain(Interval(values[name], None, None, "none")) if name in values else NONE for name in ids)
+            yield (str(what), *[NONE] * (before - 1), *cells, *[NONE] * after)
 
 
 def _named(row: pd.Series) -> str:

@@ -20,6 +20,7 @@ def markdown(shown: Digest, title: str, lines: Sequence[str]) -> str:
         return f"**{word}**" if (row, column) in shown.best else word
 
     rows = [[bold(i, j, _md(word)) for j, word in enumerate(row)] for i, row in enumerate(shown.rows)]
+    rows += [[_md(word) for word in row] for row in shown.limits]
     parts = [f"# {_md(title)}", _grid(shown.columns, rows)]
     if shown.differences:
         filled = [j for j in range(len(shown.columns)) if any(row[j] for row in shown.differences)]
@@ -49,6 +50,8 @@ def latex(shown: Digest, lines: Sequence[str]) -> str:
 
     width = len(shown.columns)
     body = [_line(bold(i, j, _tex(word)) for j, word in enumerate(row)) for i, row in enumerate(shown.rows)]
+    if shown.limits:
+        body += [r"\midrule", *(_line(_tex(word) for word in row) for row in shown.limits)]
     if shown.differences:
         body += [r"\midrule", rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(shown.heading)}}}}} \\"]
         body += [_line(_tex(word) for word in row) for row in shown.differences]

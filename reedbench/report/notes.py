@@ -43,6 +43,7 @@ def _notes(of: Comparison) -> Iterator[str]:
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     if shown:
         yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
+    yield from _valued(source)
     yield from _spreads(source)
     yield from clusters.lines(source, lambda method: _name(of, method))
     yield from _numerics(of)
@@ -124,6 +125,18 @@ def _spreads(source: Source) -> Iterator[str]:
         yield f"Standard deviation within a run, over {streams} streams of {n} samples (mean over runs): {values}."
 
 
+def _valued(source: Source) -> Iterator[str]:
+    """Of how many samples means are, where some have no value."""
+    if "values" not in source.last:
+        return
+    known = source.last.dropna(subset="values")
+    found = pd.DataFrame([{"family": row.family, **json.loads(row.values)} for row in known.itertuples()])
+    shares = (found.groupby("family", sort=False)[["n", "of"]].sum() if len(found) else found).itertuples()
+    parts = [f"{row.Index} {row.n / row.of:.1%}" for row in shares if row.n < row.of]
+    if parts:
+        yield f"Means over those samples that have a value (share at the last step, all runs): {', '.join(parts)}."
+
+
 def _numerics(of: Comparison) -> Iterator[str]:
     """Which runs were trained under which numerics, where they differ: such runs differ by rounding too."""
     curves = of.source.curves
@@ -164,5 +177,6 @@ def _unmeasured(source: Source) -> Iterator[str]:
     for _, row in source.metrics[source.metrics["value"].isna()].drop_duplicates("family").iterrows():
         own = source.metrics[(source.metrics["family"] == row["family"]) & (source.metrics["step"] >= 0)]
         lost = int(own["value"].isna().sum())
-        where = "" if lost == len(own) else f" in {lost} of {len(own)} cells"
+        some = f" in {lost} of {len(own)} cells" if lost else " on real data"
+        where = "" if lost == len(own) else some
         yield f"{row['family']} was not measured{where}: {row['reason']}."

@@ -2,9 +2,10 @@
 
 `metrics`: one row per metric record (benchmark, method, seed, step, sampler, nfe, guidance, weights, metric, family,
 value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). There is `reason`
-where some value is missing: why it was not measured; and `what` where the floor says what it is. `curves`: one row per
-log interval of a run, with its loss terms, its costs so far, and constants of the run (`terms`: JSON, the kind of each
-loss term); of a run that was trained elsewhere (`origin` says where) one row at its step, with costs of NaN: unknown.
+where some value is missing: why it was not measured; `what` where the floor says what it is; and `values` where a
+metric knows a number of each sample: JSON, their quantiles (`steps.records`). `curves`: one row per log interval of a
+run, with its loss terms, its costs so far, and constants of the run (`terms`: JSON, the kind of each loss term); of a
+run that was trained elsewhere (`origin` says where) one row at its step, with costs of NaN: unknown.
 `preview`: the first samples of a cell, uint8, by `method/step`; under `REAL` real data of the same kind, and under
 `NAMES` what each sample was asked to be (where the data set was at hand).
 """
@@ -28,6 +29,7 @@ CELL = ["method", "seed", "step", "sampler"]
 ORIGIN = "origin"  # column of curves: where weights come from that were not trained here
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has
 DRAWN = ("sampling", "guidance", "precision", "labels")  # how samples were, which rows of a table share
+JSON = ("spread", "protocol", "values")  # parts of a record that are texts in a table
 SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
 
 
@@ -42,7 +44,7 @@ class Source:
     @property
     def floor(self) -> pd.DataFrame:
         """What real data score against real data, or the best that is possible."""
-        return self.metrics[self.metrics["method"] == FLOOR]
+        return self.metrics[(self.metrics["method"] == FLOOR) & self.metrics["value"].notna()]
 
     @property
     def elsewhere(self) -> dict[str, str]:
@@ -98,15 +100,16 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         numbers = {"seed": -1, "step": -1, "nfe": 0, "guidance": 1.0}
         cell |= {name: body.get(name, default) for name, default in numbers.items()}
         for record in body["records"]:
-            plain = {k: v for k, v in record.items() if k not in ("spread", "protocol")}
-            protocol = json.dumps(record["protocol"], sort_keys=True)
+            plain = {k: v for k, v in record.items() if k not in JSON}
+            texts = {name: json.dumps(record[name], sort_keys=True) for name in JSON if name in record}
+            protocol = texts["protocol"]
             # The floor compares halves: its reference is smaller by design, and so is its n.
             if body["method"] != FLOOR and protocols.setdefault(record["metric"], protocol) != protocol:
                 raise MetricError(
                     f"{record['metric']}: measured under two protocols ({protocol} and {protocols[record['metric']]}); "
                     "evaluate all cells again"
                 )
-            rows.append({**cell, **plain, "spread": json.dumps(record["spread"], sort_keys=True), "protocol": protocol})
+            rows.append({**cell, **plain, **texts})
     return pd.DataFrame(rows)
 
 

@@ -54,7 +54,8 @@ def _said(plugin: Any, *always: str) -> str:
 def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     """Figures of a benchmark or an ablation.
 
-    `levels` only where a metric is taken at several times, `differences` only where a second method is evaluated at a
+    `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
+    `differences` only where a second method is evaluated at a
     step of the one that it is compared with, `speedup` and `alignment` only where some run is trained here.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
@@ -65,6 +66,7 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     untrained = not any(run.trained for run in runs.values())
     nothing = {
         "levels": not several,
+        "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
         "differences": not any(own & against for own in steps.values()),
         "speedup": untrained,
         "alignment": untrained,

@@ -16,11 +16,11 @@ VERSIONS = {
     "train": 2,
     "sample": 2,
     "evaluate": 2,
-    "tabulate": 3,
+    "tabulate": 4,
     "plot": 3,
     "smoke": 1,
 }
-FIGURES = ("speedup", "differences", "samples", "alignment", "levels")
+FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions")
 OF_ABLATIONS = ("speedup", "differences")  # figures that the target `figures` makes of every ablation too
 LEVELLED = re.compile(r".*@([01]\.\d+)")
 

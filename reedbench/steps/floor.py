@@ -40,8 +40,8 @@ def floor(benchmark: Benchmark, device: str) -> Made:
                 records.append({**found, "what": limit["what"]})
     for beside in references.beside(benchmark, inputs, device):
         metric, n, protocol = beside.metric, beside.n, protocol_of(benchmark, beside.metric, beside.references)
-        found = record(metric, named(metric.id(n), protocol), beside.value, n, protocol, NOT_DRAWN)
-        records.append({**found, "what": beside.what})
+        found = record(metric, named(metric.id(n), protocol), beside.value, n, protocol, NOT_DRAWN, beside.values)
+        records.append({**found, "what": beside.what, **({"reason": beside.reason} if beside.reason else {})})
     out = paths.floor(benchmark.name)
     body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.scoring.key}
     io.write_json(out, {**body, "records": records})

@@ -1,6 +1,8 @@
 """A record of what was measured: a metric id, a value, its spread, and the protocol that it was measured under.
 
-The spread is over clusters of homologous chains where the metric knows them, else over disjoint sampling streams.
+The spread is over clusters of homologous chains where the metric knows them, else over disjoint sampling streams. Of a
+metric that knows a number of each sample the record has `values`: `quantiles`, from the smallest to the largest at
+equal steps, of the `n` samples that have one, `of` so many.
 """
 
 from collections.abc import Mapping
@@ -9,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from reedbench.core import io
+from reedbench.core.errors import NoValue
 from reedbench.metrics import AbstractMetric, FeatureMetric, Features
 from reedbench.schema.runs import Benchmark
 from reedbench.steps.evidence import CellEvidence
 
 MIN_STREAMS = 3
+QUANTILES = 101  # of the values of samples, in a record
+FIGURES = 6  # significant ones of a quantile
 DIGITS = 8  # of a digest in an id
 
 
@@ -25,22 +30,38 @@ def of_cell(benchmark: Benchmark, evidence: CellEvidence) -> list[dict[str, Any]
     parts = [evidence.part(slice(i * size, (i + 1) * size)) for i in range(streams)]
     for metric in spec.metrics:
         if missing := [reason for folder in metric.folders() if (reason := spec.folders[folder].missing())]:
-            none, name = {"kind": "none", "reason": missing[0]}, metric.id(n, benchmark.repeats)
-            records.append({**record(metric, name, None, n, metric.plain(), none), "reason": missing[0]})
+            records.append(_lost(metric, metric.id(n, benchmark.repeats), n, metric.plain(), missing[0]))
             continue
         references = {name: evidence.features(name)[1] for name in metric.extractors()}
         protocol = protocol_of(benchmark, metric, references)
         name = named(metric.id(n, benchmark.repeats), protocol)
-        value, spread = metric.measured(evidence), metric.spread(evidence) or _over_streams(metric, parts)
-        records.append(record(metric, name, value, metric.counted(n), protocol, spread))
+        try:
+            value, values = metric.measured(evidence), metric.values(evidence)
+        except NoValue as reason:
+            records.append(_lost(metric, name, metric.counted(n), protocol, str(reason)))
+            continue
+        spread = metric.spread(evidence) or _over_streams(metric, parts)
+        records.append(record(metric, name, value, metric.counted(n), protocol, spread, values))
     return records
 
 
+def _lost(metric: AbstractMetric, name: str, n: int, protocol: dict[str, Any], reason: str) -> dict[str, Any]:
+    """Of what has no value here."""
+    return {**record(metric, name, None, n, protocol, {"kind": "none", "reason": reason}), "reason": reason}
+
+
 def record(
-    metric: AbstractMetric, name: str, value: float | None, n: int, protocol: dict[str, Any], spread: dict[str, Any]
+    metric: AbstractMetric,
+    name: str,
+    value: float | None,
+    n: int,
+    protocol: dict[str, Any],
+    spread: dict[str, Any],
+    values: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """One, as it is written."""
+    """One, as it is written; `values` as `AbstractMetric.values` gives them."""
     return {
+        **({} if values is None else {"values": _distribution(values)}),
         "metric": name,
         "family": metric.family,
         "value": value,
@@ -51,6 +72,12 @@ def record(
         "spread": spread,
         "protocol": protocol,
     }
+
+
+def _distribution(values: np.ndarray) -> dict[str, Any]:
+    there = values[~np.isnan(values)]
+    quantiles = [float(f"{x:.{FIGURES}g}") for x in np.quantile(there, np.linspace(0, 1, QUANTILES))]
+    return {"quantiles": quantiles, "n": len(there), "of": len(values)}
 
 
 def protocol_of(benchmark: Benchmark, metric: AbstractMetric, references: Mapping[str, Features]) -> dict[str, Any]:
@@ -88,6 +115,9 @@ def _over_streams(metric: AbstractMetric, parts: list[CellEvidence]) -> dict[str
     size, least = len(parts[0]), metric.least_n()
     if size < least:
         return {"kind": "none", "reason": f"{size} samples per stream; {metric.family} needs {least}"}
-    values = [metric.measured(part) for part in parts]
+    try:
+        values = [metric.measured(part) for part in parts]
+    except NoValue as reason:
+        return {"kind": "none", "reason": f"of one of {len(parts)} sampling streams: {reason}"}
     spread = float(np.std(values, ddof=1))
     return {"kind": "std-of-streams", "std": spread, "streams": len(parts), "n": size, "values": values}

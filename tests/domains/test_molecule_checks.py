@@ -49,8 +49,8 @@ def test_most_are_known_without_rdkit(monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "valid"),
-    [("CN(=O)=O", True), ("C[N](C)(C)(C)C", False), ("O=Cl(=O)(=O)O", True), ("CP(C)(C)(C)C", True), ("CS(=O)(=O)C", True),
-     ("C=N(=O)C", True), ("F=C", False)],
+    [("CN(=O)=O", True), ("C[N](C)(C)(C)C", False), ("O=Cl(=O)(=O)O", True), ("CP(C)(C)(C)C", True),
+     ("CS(=O)(=O)C", True), ("C=N(=O)C", True), ("F=C", False)],
 )  # fmt: skip
 def test_what_rdkit_mends_is_left_to_it(text, valid):
     raw = Chem.MolFromSmiles(text, sanitize=False)

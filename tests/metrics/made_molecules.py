@@ -60,6 +60,6 @@ def joined(*molecules: Molecule) -> Molecule:
     """Several as the fragments of one, far apart."""
     places = [one.coordinates + 50 * i for i, one in enumerate(molecules)]
     first = np.cumsum([0, *map(len, molecules)])
-    bonds = [one.bonds.astype(int) + [at, at, 0] for one, at in zip(molecules, first, strict=False)]
+    bonds = [one.bonds + np.array([at, at, 0]) for one, at in zip(molecules, first[:-1], strict=True)]
     parts = (np.concatenate([getattr(one, name) for one in molecules]) for name in ("elements", "charges"))
     return Molecule.of(np.concatenate(places), *parts, np.concatenate(bonds))

@@ -7,6 +7,7 @@ import pytest
 from made_molecules import broken, embedded, evidence, joined
 
 from reedbench.core.errors import NoValue
+from reedbench.domains import molecule_graphs
 from reedbench.domains.molecule import Molecule
 from reedbench.metrics.posebusters import PoseBusters
 
@@ -17,7 +18,7 @@ def test_without_the_package_there_is_a_reason(monkeypatch):
         PoseBusters().measured(evidence("CCO"))
 
 
-def test_whole_molecules_pass_and_torn_squeezed_and_invalid_ones_do_not():
+def test_whole_molecules_pass_and_torn_squeezed_and_invalid_ones_do_not(capfd):
     pytest.importorskip("posebusters")
     benzoic = embedded("OC(=O)c1ccccc1")
     squeezed = Molecule(0.6 * benzoic.coordinates, benzoic.elements, benzoic.charges, benzoic.bonds)
@@ -25,6 +26,8 @@ def test_whole_molecules_pass_and_torn_squeezed_and_invalid_ones_do_not():
     metric = PoseBusters(checks="mol-fast")
     assert metric.measured(seen) == 2 / 5
     assert metric.measured(seen.part(slice(0, 2))) == 1
+    assert molecule_graphs.graph(broken()) is None
+    assert capfd.readouterr().err == ""  # RDKit is silent still
 
 
 def test_energies_are_looked_at_once_and_a_check_without_an_answer_is_not_passed(monkeypatch):

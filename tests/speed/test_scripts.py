@@ -27,7 +27,8 @@ SCRIPTS = {
                       r"(?s)outer product: .*all three: .* ratio median"),
     "launch_overhead.py": ("--jobs 1 --repeats 1 --inline-only", r"\n +1 +\d"),
 }  # fmt: skip
-ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report"}
+ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report",
+             "molecule_scores.py": "tests/speed/test_molecule_scores.py"}  # fmt: skip
 
 
 def named() -> set[str]:
