@@ -43,7 +43,7 @@ def floor(benchmark: Benchmark, device: str) -> Made:
         found = record(metric, named(metric.id(n), protocol), beside.value, n, protocol, NOT_DRAWN)
         records.append({**found, "what": beside.what})
     out = paths.floor(benchmark.name)
-    body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.scoring.key}
+    body = {"benchmark": benchmark.name, "method": RESERVED, "evaluation": benchmark.scoring.floor_key}
     io.write_json(out, {**body, "records": records})
     return Made([out], list(dict.fromkeys(inputs)), device=device)
 

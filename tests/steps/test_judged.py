@@ -1,18 +1,21 @@
 """A benchmark with a lossy codec, a judge that reads another extractor, and a metric that looks into the network."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny_steps import must, put
+from tiny_steps import must, put, run
 
 from reedbench import steps
-from reedbench.core import io, paths, plugins
+from reedbench.core import io, paths, plugins, provenance
+from reedbench.core.errors import MissingArtefact
 from reedbench.domains import image, rows
 from reedbench.schema import planning, runs, suite
+from reedbench.steps import gather
 
 STEP = 5
 BENCHMARK: dict[str, Any] = {
@@ -122,6 +125,24 @@ def test_what_the_codec_costs_stands_beside_the_halves(here):
     judge, sharp = "accuracy@judge.v1-n60", "accuracy@sharp-judge.v1-n60"
     assert floor[judge, through] > 0.7 > floor[sharp, through]  # one was trained for it, the other was not
     assert floor[sharp, real] > 0.8
+
+
+def test_a_floor_that_stands_under_the_key_of_the_cells_is_no_floor(here, tmp_path, monkeypatch):
+    shutil.copytree(here, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    benchmark, file = runs.benchmark(suite.load(), "tiny"), paths.floor("tiny")
+    scoring, cells = benchmark.scoring, benchmark.cells(["sit"])
+    assert io.read_json(file)["evaluation"] == scoring.floor_key != scoring.key
+    gather.from_runs(benchmark, cells, previews=False)
+    assert run(f"evaluate --benchmark tiny --floor --expect {scoring.key}") == 2
+    io.write_json(file, {**io.read_json(file), "evaluation": scoring.key})  # as suites before wrote it
+    mark = provenance.sidecar(file)
+    io.write_json(mark, {**io.read_json(mark), "sha256": io.sha256(file)})
+    with pytest.raises(MissingArtefact, match="tiny: floor was scored under other settings"):
+        gather.from_runs(benchmark, cells, previews=False)
+    io.write_json(mark, {**io.read_json(mark), "settings": scoring.key})
+    with pytest.raises(MissingArtefact, match=r"floor.json: was made under other settings"):
+        gather.from_runs(benchmark, cells, previews=False)
 
 
 def test_the_probe_is_the_same_for_all_samplers_and_has_an_untrained_network_beside_it(here):
