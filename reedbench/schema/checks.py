@@ -337,9 +337,11 @@ def _gpu_steps(b: Any) -> list[str]:
     would leave it idle."""
     captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
+    encoders = (*b.encoders.values(), *b.extractors.values())
+    pretrains = any(encoder.pretrained and encoder.studies_on_gpu for encoder in encoders)
     compresses = b.codec.compresses
     evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
-    asked = (("caption", captions), ("compress", compresses), ("represent", represents))
+    asked = (("caption", captions), ("pretrain", pretrains), ("compress", compresses), ("represent", represents))
     shared = [verb for verb, does in asked if does]
     return [*shared, "train", "sample", *(["evaluate"] if evaluates else [])]
 

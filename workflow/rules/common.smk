@@ -185,6 +185,12 @@ def encoder_gpus(wildcards):
 
 
 @once_per("d", "e")
+def pretraining_gpus(wildcards):
+    """Likewise where it is trained, or measured."""
+    return runs.pretraining_gpus(SUITE, wildcards.d, wildcards.e)
+
+
+@once_per("d", "e")
 def encoder_reads(wildcards):
     """Captions and other encoders' weights that an encoder reads, and its own weights unless they are being made."""
     return settings.encoder_reads(SUITE, wildcards.d, wildcards.e)
