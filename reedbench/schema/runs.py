@@ -94,7 +94,7 @@ class Benchmark:
     def cells(self, methods: Iterable[str]) -> list["Cell"]:
         """Cells of some methods, in table order: by method, seed, step and sampler."""
         steps = ((run, step) for run in self.runs(methods) for step in run.course.evaluated)
-        return [run.cell(step, s) for run, step in steps for s in self.spec.samplers]
+        return [run.cell(step, s) for run, step in steps for s in self.spec.samplers if step in run.drawn_at(s)]
 
     def cell(self, method: str, seed: int, step: int, sampler: str) -> "Cell":
         """A cell.
@@ -192,6 +192,11 @@ class Run:
         """How it is cut."""
         own = self.objective.own_step()
         return self.benchmark.course if own is None else Course.at(own)
+
+    def drawn_at(self, sampler: str) -> tuple[int, ...]:
+        """Evaluated steps at which a sampler draws."""
+        every = self.course.evaluated
+        return tuple(self.benchmark.spec.only_at.get(sampler, every)) if self.trained else every
 
     @property
     def resources(self) -> Resources:
