@@ -33,6 +33,7 @@ from reedbench.core.devices import peak
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.encoders import Online
+from reedbench.encoders.vit import Vit
 from reedbench.nn import initialisation
 from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.samplers.euler import Euler
@@ -87,7 +88,7 @@ def our_trainer(
 def _online(encoder: Any, device: str) -> Online:
     """As `steps.train` makes it ready."""
     tokens = torch.compile(encoder.tokens) if device == "cuda" else encoder.tokens
-    return Online(tokens, (encoder.grid**2, DIM), encoder.batch)
+    return Online(tokens, (encoder.grid**2, DIM), Vit.model_fields["batch"].default)
 
 
 def eager_model(trainer: Trainer, backbone: SiTBackbone, tap: int) -> SiT:

@@ -23,3 +23,10 @@ class AbstractBackbone(Plugin):
     @abstractmethod
     def build(self, shape: tuple[int, ...], facts: Mapping[str, Any]) -> Any:
         """The network for latents of this shape; `facts` is the dataset's index (classes, ...)."""
+
+    def cut(self, network: Any, block: int) -> Any:
+        """A network of which only hidden states up to a block, 1-based, are looked at.
+
+        One that can leaves out what comes behind it; what it then predicts has no meaning.
+        """
+        return network

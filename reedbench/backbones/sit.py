@@ -68,3 +68,8 @@ class SiTBackbone(AbstractBackbone):
             classes=int(facts["classes"]),
             qk_norm=self.qk_norm,
         )
+
+    def cut(self, network: Any, block: int) -> Any:
+        """Without the blocks behind it."""
+        network.blocks = network.blocks[:block]
+        return network

@@ -83,6 +83,10 @@ class AbstractCodec(Plugin):
         """Bytes that `compressed` keeps of a row, for `reedbench plan`; None where only the rows tell."""
         return None
 
+    def compressing_flops(self, facts: Facts) -> float | None:
+        """Floating-point operations of `compressed` on a row, counted on shapes alone; None where these do not tell."""
+        return None
+
     def drawn(self, batch: Batch, streams: Streams) -> Batch:
         """A training batch with what is drawn anew in every step; `streams` gives by name one stream per row."""
         return batch

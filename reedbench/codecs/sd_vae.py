@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr
 
 from reedbench.codecs import Batch, Facts, Streams
 from reedbench.codecs._images import ImageCodec
-from reedbench.core import numerics, pins
+from reedbench.core import numerics, pins, pretrained
 from reedbench.core.constants import IMAGE_LEVELS
 from reedbench.core.errors import ConfigError, Diverged, MissingArtefact
 from reedbench.domains import image
@@ -112,6 +112,24 @@ class SDVAE(ImageCodec):
     def kept(self, facts: Facts) -> int:
         """Mean and standard deviation of every entry of a latent in half precision, and a label."""
         return 2 * math.prod(self.shape(facts)) * np.dtype(np.float16).itemsize + np.dtype(np.int64).itemsize
+
+    def compressing_flops(self, facts: Facts) -> float | None:
+        """Of the encoder that config.json of the folder describes; None where it is not there, or diffusers."""
+        try:
+            from diffusers import AutoencoderKL
+
+            said = pretrained.configured(pins.folder(self.weights))
+        except (ImportError, MissingArtefact):
+            return None
+        if not said:
+            return None
+        import torch
+
+        from reedbench.nn import flops
+
+        with torch.device("meta"), torch.no_grad(), flops.counter() as counter:
+            AutoencoderKL.from_config(said).encode(torch.zeros(1, *facts["shapes"]["images"]))
+        return float(counter.get_total_flops())
 
     def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
         """`moments` and `labels` of compressed rows; of images `x_1`, the scaled means, and `labels`."""

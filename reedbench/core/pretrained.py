@@ -8,9 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reedbench.core import io
 from reedbench.core.errors import ConfigError, MissingArtefact
 
 HERE = {"local_files_only": True, "trust_remote_code": False}  # whatever asks for more is refused, not asked back
+
+
+def configured(folder: Path) -> dict[str, Any]:
+    """What config.json of a folder says; nothing where there is none, or a damaged one."""
+    try:
+        return io.read_object(folder / "config.json")
+    except MissingArtefact:
+        return {}
 
 
 def read(kind: str, folder: Path, who: str, **options: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reedbench.core import io, shards
+from reedbench.core import archives, io, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.parts import BYTES, cuts
 from reedbench.core.ragged import Ragged, Texts
@@ -69,6 +69,11 @@ class Rows:
         """Consecutive parts of which none holds much."""
         return cuts(self.sizes().tolist(), limit, shards.ROWS_PER_SHARD)
 
+    def release(self) -> None:
+        """Let go of the memory that was read through maps of files; it is read again when it is needed."""
+        for array in self.arrays.values():
+            archives.release(array)
+
 
 class StoredRows(Rows):
     """Rows that stay on disk: `take` reads those that it is asked for, and `arrays[name]` reads all of one array."""
@@ -88,6 +93,9 @@ class StoredRows(Rows):
     def sizes(self) -> np.ndarray:
         """(n,) int64: bytes of every row."""
         return self.arrays.store.sizes().take(self.arrays.places)
+
+    def release(self) -> None:
+        """Nothing: `take` lets go of what it read."""
 
     def lengths(self, of: str | None = None) -> np.ndarray:
         """(n,) int64: entries of every row, 1 where all rows have the same number; `of` as in `Rows.lengths`."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -127,6 +127,7 @@ class AbstractEncoder(Plugin):
     needs_test: ClassVar[bool] = True  # rows of the test split, for the figures of its card, where it is trained
     classifies: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
+    studies_on_gpu: ClassVar[bool] = False  # whether `pretrain` does, of the same encoder `on` that device
     views: ClassVar[tuple[str, ...]] = ()  # what its vector holds beside the features, for metrics that ask for it
     unkeyed: ClassVar[frozenset[str]] = frozenset({"threads"})
 
@@ -170,6 +171,10 @@ class AbstractEncoder(Plugin):
         """
         return None
 
+    def on(self, device: str) -> Self:
+        """The same encoder, whose `pretrain` computes on this device: `cpu`, or `cuda` if it is `studies_on_gpu`."""
+        return self
+
     def studied(self, rows: Rows) -> Rows:
         """Rows as it shall see them in training, which representations of others that it reads are made from, too."""
         return rows
@@ -177,6 +182,16 @@ class AbstractEncoder(Plugin):
     def studied_rows(self, count: int) -> int:
         """At how many of `count` rows of a split `pretrain` looks: by them its work is counted."""
         return count
+
+    def pretraining_flops(self, facts: Mapping[str, Any], train: int, test: int) -> float | None:
+        """Floating-point operations of `pretrain`, where shapes alone tell them; else its step counts a short one.
+
+        Args:
+            facts: index of the dataset.
+            train: rows of the training split.
+            test: rows of the test split.
+        """
+        return None
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train on the training split; `test` serves quality figures only. `stream` names its randomness.

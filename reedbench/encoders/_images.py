@@ -2,10 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from reedbench.core.console import Track
 from reedbench.encoders import Material, Online, PreparedEncoder
@@ -16,12 +16,27 @@ class PublishedEncoder(PreparedEncoder):
     """A published network of images: its representations are made before training and kept, or in every step."""
 
     needs_test: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = True
+    studies_on_gpu: ClassVar[bool] = True
 
     mode: Literal["cached", "online"] = "cached"
     """`cached`: representations of all training images are made once and kept, in half precision. `online`: training
     asks the network in every step, which costs time and no disk; its time and FLOPs are the run's."""
     batch: int = Field(32, ge=1)
     """Images at a time."""
+
+    _device: str = PrivateAttr("cpu")
+
+    def on(self, device: str) -> Self:
+        """The same, whose moments and card are measured on a device."""
+        copy = self.model_copy()
+        copy._device = device
+        return copy
+
+    def pretraining_flops(self, facts: Mapping[str, Any], train: int, test: int) -> float | None:
+        """Of the network, for the images of both splits that are looked at."""
+        each = self.flops(facts)
+        return None if each is None else each * (self.studied_rows(train) + self.studied_rows(test))
 
     @property
     def is_online(self) -> bool:

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from reedbench.core import numerics, pins, pretrained
 from reedbench.core.console import Track
+from reedbench.core.errors import MissingArtefact
 from reedbench.encoders import Encode, Kind, Material
 from reedbench.encoders._captions import CaptionEncoder
 
@@ -54,6 +55,16 @@ class QwenVlStates(CaptionEncoder):
         if self.pooling != "reference":
             self.refuse("neighbours", where=f"on pooling: {self.pooling}")
         return self
+
+    def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+        """By config.json of the folder; None where that is not there yet."""
+        try:
+            (folder,) = self.files()
+        except MissingArtefact:
+            return None
+        said = pretrained.configured(folder)
+        width = (said.get("text_config") or said).get("hidden_size")
+        return (width,) if isinstance(width, int) else None
 
     def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """Read processor and model; nothing is downloaded. It gives (n, width) float32.

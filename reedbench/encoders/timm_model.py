@@ -26,7 +26,6 @@ class TimmModel(PublishedEncoder):
     """A network of timm: tokens of a layer, or one vector per image."""
 
     domain: ClassVar[str] = "image"
-    on_gpu: ClassVar[bool] = True
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
     uses: Literal["timm"] = "timm"
 
@@ -81,6 +80,27 @@ class TimmModel(PublishedEncoder):
             self._taken(*found)
         return float(counter.get_total_flops())
 
+    def pretraining_flops(self, facts: Mapping[str, Any], train: int, test: int) -> float | None:
+        """Also of the whole network: for statistics under random weights, and for the top-1 accuracy."""
+        from reedbench.nn import flops
+
+        measured, found = super().pretraining_flops(facts, train, test), self._outlined()
+        if measured is None or found is None:
+            return None
+        network, image = found
+        with flops.counter() as counter:
+            network(image)
+        return measured + float(counter.get_total_flops()) * self._passed_whole(network, train, test)
+
+    def _passed_whole(self, network: Any, train: int, test: int) -> int:
+        """Images that go through the whole network, beside those that are measured."""
+        from reedbench.nn import timm_models
+
+        if self.weights != RANDOM:
+            return self.studied_rows(test) if self.imagenet else 0
+        batches, each = timm_models.CALIBRATION
+        return min(batches * each, self.studied_rows(train)) if timm_models.normalisations(network) else 0
+
     def _outlined(self) -> tuple[Any, Any] | None:
         """The network without its values, and an image without any; None where timm is not installed."""
         try:
@@ -109,7 +129,7 @@ class TimmModel(PublishedEncoder):
         began = time.process_time()
         train, test = (self._some(part) for part in (train, test))
         weights = self._drawn(train, stream) if self.weights == RANDOM else {}
-        network, prepare = self._network(weights, "cpu")
+        network, prepare = self._network(weights, self._device)
         pooled, mean, std = measured(self._raw(network, prepare, train))
         flat = np.zeros_like(mean), np.ones_like(std)
         weights["mean"], weights["std"] = (mean, std) if self.standardise else flat
@@ -118,7 +138,7 @@ class TimmModel(PublishedEncoder):
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "pixels": prepare.size,
             "resampling": prepare.resampling,
-            "precision": numerics.computes_in(self.precision, "cpu"),
+            "precision": numerics.computes_in(self.precision, self._device),
             "measured_on": len(train.rows),
         }
         if "labels" in train.rows.arrays and len(test.rows):

@@ -32,7 +32,6 @@ class Vit(PublishedEncoder):
     """A published vision transformer that REPA aligns to: its patch tokens, or one vector per image."""
 
     domain: ClassVar[str] = "image"
-    on_gpu: ClassVar[bool] = True
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
     uses: Literal["vit"] = "vit"
 
@@ -63,7 +62,7 @@ class Vit(PublishedEncoder):
     standardise: bool = False
     """Bring every channel to mean 0 and variance 1 over `sample` training images; REPA does not."""
     sample: int = Field(1000, ge=1)
-    """Images of each split, drawn at random, on which the moments and the card's probe are measured, on the CPU."""
+    """Images of each split, drawn at random, on which the moments and the card's probe are measured."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of weights and activations, and not of the preparation of images. On a CPU without instructions for `bf16` fp32
     is taken in its place."""
@@ -147,7 +146,7 @@ class Vit(PublishedEncoder):
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Read the weights; measure moments, and how much of the labels is to be seen."""
         began = time.process_time()
-        transformer = self.transformer()
+        transformer = self.transformer(self._device)
         train, test = self._some(train, stream), self._some(test, stream)
         pooled, mean, std = measured(self._raw(transformer, train))
         flat = np.zeros_like(mean), np.ones_like(std)
@@ -160,7 +159,7 @@ class Vit(PublishedEncoder):
             "parameters": sum(parameter.numel() for parameter in transformer.parameters()),
             "pixels": transformer.size,
             "tokens": f"{self.grid} x {self.grid}, {'after' if family.normalised else 'before'} the final norm",
-            "precision": numerics.computes_in(self.precision, "cpu"),
+            "precision": numerics.computes_in(self.precision, self._device),
             "measured_on": len(train.rows),
         }
         if "labels" in train.rows.arrays and len(test.rows):

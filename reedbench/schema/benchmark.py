@@ -141,6 +141,9 @@ class BenchmarkBase(Frozen):
     """Curve and state intervals."""
     evaluate: tuple[int, ...] = Field(min_length=1)
     """Steps at which samples are drawn and scored; multiples of train.save_every."""
+    only_at: dict[Name, tuple[int, ...]] = Field({})
+    """Samplers that draw at some of these steps alone, by name: such as guided ones, which cost twice, at the last. The
+    others draw at all of them, and all draw from imported weights."""
     sampling: Sampling = Sampling()
     """Number of samples."""
     table: tuple[Name, ...] = Field(min_length=1)

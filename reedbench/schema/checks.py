@@ -25,6 +25,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
         _sizes(benchmark),
         _words(benchmark),
         _grid(benchmark),
+        _only_at(benchmark),
         _selections(benchmark),
         _alignments(benchmark),
         _encoders(benchmark),
@@ -148,6 +149,24 @@ def _grid(b: Any) -> Iterator[Finding]:
         yield ("train", "batch"), "has no effect beside train.tokens; leave one of them out"
     if b.train.tokens is None and b.train.batch % b.train.accumulation:
         yield ("train", "accumulation"), f"must divide the batch ({b.train.batch})"
+
+
+def _only_at(b: Any) -> Iterator[Finding]:
+    first, last = next(iter(b.samplers), None), max(b.evaluate)
+    for name, steps in b.only_at.items():
+        key: Key = ("only_at", name)
+        if name not in b.samplers:
+            yield key, unknown("sampler", name, b.samplers)
+        elif name == first:
+            yield key, "the first sampler's samples are shown over training: it draws at all steps"
+        elif list(steps) == list(b.evaluate):
+            yield key, "lists all steps of `evaluate`, as if it were left out; leave it out"
+        elif list(steps) != sorted(set(steps)):
+            yield key, "must list increasing steps, each once"
+        elif others := sorted(set(steps).difference(b.evaluate)):
+            yield key, f"step {others[0]} is not among those of `evaluate`"
+        elif last not in steps:
+            yield key, f"must have the last step of `evaluate` ({last}), at which methods are compared"
 
 
 def _selections(b: Any) -> Iterator[Finding]:
@@ -341,9 +360,11 @@ def _gpu_steps(b: Any) -> list[str]:
     would leave it idle."""
     captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
+    encoders = (*b.encoders.values(), *b.extractors.values())
+    pretrains = any(encoder.pretrained and encoder.studies_on_gpu for encoder in encoders)
     compresses = b.codec.compresses
     evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
-    asked = (("caption", captions), ("compress", compresses), ("represent", represents))
+    asked = (("caption", captions), ("pretrain", pretrains), ("compress", compresses), ("represent", represents))
     shared = [verb for verb, does in asked if does]
     return [*shared, "train", "sample", *(["evaluate"] if evaluates else [])]
 

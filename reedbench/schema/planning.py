@@ -28,27 +28,34 @@ def jobs(benchmark: Benchmark) -> list[Job]:
     return [*_preparation(benchmark), *_runs(benchmark), *_reports(benchmark)]
 
 
-def _preparation(benchmark: Benchmark) -> Iterator[Job]:
-    suite, d, spec = benchmark.suite, benchmark.dataset, benchmark.spec
-    used = dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values())
+def encoders(benchmark: Benchmark) -> tuple[list[str], list[str], list[str]]:
+    """Encoders and extractors of a benchmark's table as they are filed: those of runs, those with what they read, and
+    all with those that judge; what others read comes first.
+    """
+    suite, d = benchmark.suite, benchmark.dataset
+    used = list(dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values()))
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
-    # What others read comes first.
     ordered = list(dict.fromkeys([*read, *used]))
     seeing = list(dict.fromkeys([*benchmark.scoring.extractors, *benchmark.scoring.witnesses]))
     judges = [other for name in seeing for other in suite.read_by(d, name).values()]
+    return used, ordered, list(dict.fromkeys([*ordered, *judges, *seeing]))
+
+
+def _preparation(benchmark: Benchmark) -> Iterator[Job]:
+    suite, d, spec = benchmark.suite, benchmark.dataset, benchmark.spec
+    used, ordered, every = encoders(benchmark)
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
-    encoders = list(dict.fromkeys([*ordered, *judges, *seeing]))
     folders = [spec.folders[name] for name in benchmark.scoring.folders]
     methods = [spec.methods[name] for name in benchmark.shown()]
     readers = [*methods, spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
-    for weights in pins.names(*readers, *(suite.encoder(d, name) for name in encoders)):
+    for weights in pins.names(*readers, *(suite.encoder(d, name) for name in every)):
         yield Job("fetch", f"--weights {weights}", paths.card(paths.pinned(weights)))
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
     if latents := next((run.latents for run in benchmark.runs(benchmark.shown()) if run.latents), None):
         yield Job("compress", f"--dataset {d} --codec {spec.codec.filed()}", paths.index(latents))
-    for name in encoders:
+    for name in every:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
     for name in (name for name in used if not suite.encoder(d, name).is_online):

@@ -21,6 +21,7 @@ def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
         "methods": {name: spec.methods[name].words() for name in methods},
         "seeds": list(spec.seeds),
         "steps": list(spec.evaluate),
+        **({"only_at": {name: list(steps) for name, steps in spec.only_at.items()}} if spec.only_at else {}),
         "metrics": [metric.family for metric in spec.metrics],
         "columns": list(spec.columns),
         "titles": {

@@ -94,7 +94,7 @@ class Benchmark:
     def cells(self, methods: Iterable[str]) -> list["Cell"]:
         """Cells of some methods, in table order: by method, seed, step and sampler."""
         steps = ((run, step) for run in self.runs(methods) for step in run.course.evaluated)
-        return [run.cell(step, s) for run, step in steps for s in self.spec.samplers]
+        return [run.cell(step, s) for run, step in steps for s in self.spec.samplers if step in run.drawn_at(s)]
 
     def cell(self, method: str, seed: int, step: int, sampler: str) -> "Cell":
         """A cell.
@@ -192,6 +192,11 @@ class Run:
         """How it is cut."""
         own = self.objective.own_step()
         return self.benchmark.course if own is None else Course.at(own)
+
+    def drawn_at(self, sampler: str) -> tuple[int, ...]:
+        """Evaluated steps at which a sampler draws."""
+        every = self.course.evaluated
+        return tuple(self.benchmark.spec.only_at.get(sampler, every)) if self.trained else every
 
     @property
     def resources(self) -> Resources:
@@ -425,6 +430,11 @@ def first_on(suite: Suite, dataset: str) -> Benchmark:
 def encoder_gpus(suite: Suite, dataset: str, name: str) -> int:
     """GPUs with which an encoder represents: what the step asks for, and none where it can use none."""
     return first_on(suite, dataset).resources("represent").gpus if suite.encoder(dataset, name).on_gpu else 0
+
+
+def pretraining_gpus(suite: Suite, dataset: str, name: str) -> int:
+    """GPUs with which an encoder is trained, or measured: what the step asks for, and none where it can use none."""
+    return first_on(suite, dataset).resources("pretrain").gpus if suite.encoder(dataset, name).studies_on_gpu else 0
 
 
 def captioner_gpus(suite: Suite, dataset: str, name: str) -> int:

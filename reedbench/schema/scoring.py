@@ -76,3 +76,39 @@ class Scoring:
     def key(self) -> str:
         """Under which its cells must have been scored."""
         return settings.key(self.settings)
+
+    @property
+    def through_codec(self) -> bool:
+        """Whether the floor shows real data through the codec, too: where these do not come back whole."""
+        return bool(self.spec.codec.lossy and self.extractors)
+
+    def codec_weights(self, *, floor: bool = False) -> list[str]:
+        """Cards of the codec's pinned weights, where cells, or the floor, need it for more than to read samples."""
+        return settings.pinned(self.spec.codec) if self.looks_inside or (floor and self.through_codec) else []
+
+    @cached_property
+    def floor_settings(self) -> Settings:
+        """Settings of the floor: those of its cells, and what else real data and an untrained network pass through.
+
+        Where nothing else does they are those of the cells.
+        """
+        more: Settings = {}
+        if self.through_codec:
+            codec, count = settings.identity(self.suite, self.spec.codec), self.spec.sampling.count
+            more["through_codec"] = {"codec": codec, "count": count}
+        if any(metric.of_real for metric in self.spec.metrics):
+            more["real_data"] = {"count": self.spec.sampling.count}
+        if self.looks_inside:
+            more["before_training"] = {
+                "backbone": self.spec.backbone.identity(),
+                "codec": settings.codec(self.suite, self.spec.codec),
+                "dataset": settings.dataset(self.suite, self.dataset),
+                "path": next(iter(self.spec.methods.values())).interpolant(),
+                "seed": self.spec.seeds[0],
+            }
+        return {**self.settings, **more}
+
+    @cached_property
+    def floor_key(self) -> str:
+        """Under which the floor must have been made."""
+        return settings.key(self.floor_settings)

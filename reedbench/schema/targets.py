@@ -4,7 +4,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,12 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
     for b, benchmark in benchmarks.items():
         yield Pattern(paths.floor(b))
         for m in benchmark.spec.methods:
-            course = benchmark.run(m, benchmark.spec.seeds[0]).course
+            run = benchmark.run(m, benchmark.spec.seeds[0])
+            course = run.course
             for s in benchmark.spec.samplers:
-                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, course)
-                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, course)
+                drawn = replace(course, evaluated=run.drawn_at(s))
+                yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, drawn)
+                yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)
     for name in suite.weights:

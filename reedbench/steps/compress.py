@@ -4,7 +4,9 @@ For codecs whose encoding is dear: it is done once, part by part, for all benchm
 """
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +49,7 @@ def compress(suite: Suite, arguments: Namespace) -> Made | None:
             if not ranks.first:
                 return None
             made = published(paths.latents(dataset, name), parts, work.train, {"codec": name})
-        flops = operations_per_row(lambda some: work.codec.compressed(work.train.take(some).arrays), work.train)
+        flops = work.operations(rows.index(paths.data(dataset)))
         under = numerics.here(device)
     return Made(
         made,
@@ -80,6 +82,13 @@ class Compression:
     def plain(self) -> list[int]:
         """The cut, as a plain value."""
         return [part.stop for part in self.parts]
+
+    def operations(self, facts: Mapping[str, Any]) -> float:
+        """Of all rows: by shapes, or counted on a few of them."""
+        each = self.codec.compressing_flops(facts)
+        if each is None:
+            return operations_per_row(lambda some: self.codec.compressed(self.train.take(some).arrays), self.train)
+        return each * len(self.train)
 
     def write(self, number: int, file: Path) -> None:
         """Make one part, pass by pass."""

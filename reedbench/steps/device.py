@@ -37,6 +37,17 @@ def device_of_encoder(suite: Suite, data: str, name: str) -> str:
     return device_of(runs.first_on(suite, data), "represent")
 
 
+def device_of_pretraining(suite: Suite, data: str, name: str) -> str:
+    """Where an encoder of a dataset is trained, or measured: as the step `pretrain`, if that can use a GPU at all.
+
+    Raises:
+        ConfigError: GPUs are asked for and none is visible.
+    """
+    if not suite.encoder(data, name).studies_on_gpu:
+        return "cpu"
+    return device_of(runs.first_on(suite, data), "pretrain")
+
+
 def device_of_captioner(suite: Suite, data: str, name: str) -> str:
     """Where a captioner of a dataset writes: as the step `caption`, if it can compute on a GPU at all.
 

@@ -30,7 +30,7 @@ THREADS = 1  # of metrics, whatever resources.evaluate.cpus; extractors and fold
 
 
 def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made | None:
-    """Score one cell, or the floor; all processes extract features, the first one scores.
+    """Score one cell, or the floor; all processes extract features, the first one scores and records.
 
     Raises:
         MissingArtefact: samples or statistics are absent, or were made under other settings.
@@ -42,7 +42,7 @@ def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made | None:
         raise ConfigError("evaluate needs either --floor or all of --method, --seed, --step and --sampler")
     with company(device_of(benchmark, "evaluate")) as ranks, pinned(THREADS):
         if arguments.floor:
-            return floor(benchmark, ranks.device) if ranks.first else None
+            return floor(benchmark, ranks)
         found = benchmark.cell(*cell)
         found.check_planned(arguments.recipe, arguments.sampling)
         return _cell(found, ranks)
@@ -60,9 +60,9 @@ def _cell(cell: Cell, ranks: Ranks) -> Made | None:
     provenance.require(data, benchmark.data_key)
     with timed(ranks.device) as begun:
         samples = spec.codec.read(cell.samples)
-        seen = Seen(cell, samples, ranks.device)
+        seen = Seen(benchmark, samples, ranks.device)
     inputs = [cell.samples, data, *seen.inputs]
-    parts = seen.parts(cell)
+    parts = seen.parts(cell.path_names, provenance.read(cell.samples)["sha256"])
     with filled(parts, ranks, seen.make, seen.sizes):
         seconds, cpu = device_seconds(parts, ranks, begun.seconds), all_cpu_seconds(ranks)
         if not ranks.first:

@@ -107,20 +107,10 @@ def passes(part: slice, read: np.ndarray, written: np.ndarray) -> list[range]:
     return [range(begin + one.start, begin + one.stop) for one in cuts((read + written)[part].tolist(), PASS)]
 
 
-def in_passes(
-    seen: Callable[[Rows], Features],
-    data: Rows,
-    device: str = "cpu",
-    through: Callable[[Rows], Rows] | None = None,
-) -> Features:
-    """All of some data under an extractor, of which little is looked at together; to be compared on a device.
-
-    `through` is what becomes of the data before.
-    """
+def in_passes(seen: Callable[[Rows], Features], data: Rows, device: str = "cpu") -> Features:
+    """All of some data under an extractor, of which little is looked at together; to be compared on a device."""
     parts = (data.take(range(len(data))[part]) for part in cuts(data.sizes().tolist(), PASS))
-    with precise("fp32", device, "codec"):
-        found = [seen(through(part) if through else part) for part in parts]
-    return assembled(_joined(found), device)
+    return assembled(_joined([seen(part) for part in parts]), device)
 
 
 def reference_of(benchmark: Benchmark, extractor: str, device: str) -> tuple[Features, str]:

@@ -52,10 +52,11 @@ def from_runs(benchmark: Benchmark, cells: Sequence[Cell], *, previews: bool) ->
     Raises:
         MissingArtefact: something has not been run, or was run under other settings than the configuration's.
     """
-    metric_files = [*(cell.metrics for cell in cells), paths.floor(benchmark.name)]
+    floor, scoring = paths.floor(benchmark.name), benchmark.scoring
+    metric_files = [*(cell.metrics for cell in cells), floor]
     runs = list(dict.fromkeys(cell.run for cell in cells))
     for file in metric_files:
-        provenance.require(file, benchmark.scoring.key)
+        provenance.require(file, scoring.floor_key if file == floor else scoring.key)
     metrics = sources.records(io.read_object(file, {"method": str, "records": list}) for file in metric_files)
     curves = pd.concat([_curve(run) for run in runs], ignore_index=True)
     first = (benchmark.spec.seeds[0], next(iter(benchmark.spec.samplers)))
@@ -91,12 +92,14 @@ def check_settings(benchmark: Benchmark, source: Source, advice: str) -> None:
     Raises:
         MissingArtefact: one comes from others.
     """
+    scoring = benchmark.scoring
     for row in source.metrics.drop_duplicates([*sources.CELL, "recipe", "sampling", "evaluation"]).itertuples():
-        floor = row.method == sources.FLOOR
-        cell = None if floor else benchmark.cell(row.method, row.seed, row.step, row.sampler)
-        wanted = (None, None) if cell is None else (cell.run.key, cell.sampling_key)
+        floor, wanted = row.method == sources.FLOOR, (None, None, scoring.floor_key)
+        if not floor:
+            cell = benchmark.cell(row.method, row.seed, row.step, row.sampler)
+            wanted = cell.run.key, cell.sampling_key, scoring.key
         found = tuple(None if pd.isna(value) else value for value in (row.recipe, row.sampling, row.evaluation))
-        if found != (*wanted, benchmark.scoring.key):
+        if found != wanted:
             what = row.method if floor else f"{row.method}, seed {row.seed}, step {row.step}, sampler {row.sampler}"
             raise MissingArtefact(
                 f"{benchmark.name}: {what} was scored under other settings than the configuration's; {advice}"

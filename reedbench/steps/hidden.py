@@ -1,6 +1,7 @@
 """Mean hidden states of noised real images, which metrics may ask for: of a checkpoint, or before any training.
 
-Rows and noise come from streams of the data set alone: every method, seed, step and sampler sees the same ones.
+Rows and noise come from streams of the data set alone: every method, seed, step and sampler sees the same ones. Every
+cell computes those of its checkpoint anew, under each sampler: cells are jobs of their own, and share no file.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.nn.interpolants import INTERPOLANTS
 from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps.features import in_passes, seen_by
+from reedbench.steps.material import require_pinned
+from reedbench.steps.precision import precise
 from reedbench.steps.sample import check_weights, network_of
 
 BATCH = 250  # images per pass
@@ -29,7 +32,7 @@ class Look:
     Attributes:
         block: 1-based.
         path: from noise to data, a name of `INTERPOLANTS`.
-        device: where the codec's networks compute, if it has any.
+        device: where it computes, and the codec's networks, if it has any.
     """
 
     benchmark: Benchmark
@@ -52,7 +55,8 @@ class Look:
         if not count:
             return Features(np.empty((0, 0)), np.empty(0, np.int64))
         chosen = _chosen(self.benchmark, split, count)
-        parts = [self._means(chosen, range(i, min(i + BATCH, count)), split) for i in range(0, count, BATCH)]
+        with precise("fp32", self.device, f"{self.benchmark.name}: hidden states"):
+            parts = [self._means(chosen, range(i, min(i + BATCH, count)), split) for i in range(0, count, BATCH)]
         return Features(np.concatenate(parts), chosen.arrays["labels"])
 
     @torch.no_grad()
@@ -62,8 +66,9 @@ class Look:
         t = torch.full((len(index),), self.tapped.at)
         x_t = INTERPOLANTS[self.path].interpolate(torch.from_numpy(streams.normal(*x_1.shape[1:])), x_1, t)
         nothing = torch.full((len(index),), self.network.null_label)
-        _, (hidden,) = self.network(x_t, t, nothing, taps=[self.block])
-        return hidden.mean(1).double().numpy()
+        given = (tensor.to(self.device) for tensor in (x_t, t, nothing))
+        _, (hidden,) = self.network(*given, taps=[self.block])
+        return hidden.mean(1).double().cpu().numpy()
 
 
 def of_checkpoint(cell: Cell, tapped: Tapped, device: str) -> tuple[Hidden, list[str]]:
@@ -75,19 +80,28 @@ def of_checkpoint(cell: Cell, tapped: Tapped, device: str) -> tuple[Hidden, list
     """
     benchmark, objective = cell.run.benchmark, cell.run.objective
     check_weights(cell)
-    network = network_of(benchmark.spec, _facts(benchmark), cell.weights, "cpu")
+    read = _codec_files(benchmark)
+    network = network_of(benchmark.spec, _facts(benchmark), cell.weights, device)
     block = min(objective.depths(), default=tapped.depth) if tapped.first else tapped.depth
+    network = benchmark.spec.backbone.cut(network, block)
     look = Look(benchmark, tapped, network, block, objective.interpolant(), device)
-    return look.hidden(), [cell.receipt, cell.weights]
+    return look.hidden(), [cell.receipt, cell.weights, *read]
 
 
-def of_nothing(benchmark: Benchmark, tapped: Tapped, device: str) -> Hidden:
-    """Those of a network as it is before training, under the first seed."""
+def of_nothing(benchmark: Benchmark, tapped: Tapped, inputs: list[str], device: str) -> Hidden:
+    """Those of a network as it is before training, under the first seed; what is read goes to `inputs`.
+
+    Raises:
+        MissingArtefact: data are absent, or others.
+        MetricError: there are fewer images than are asked for.
+    """
     spec, facts = benchmark.spec, _facts(benchmark)
+    inputs += _codec_files(benchmark)
     network = spec.backbone.build(spec.codec.shape(facts), facts)
     network.initialise(lambda name: seeds.stream("init", benchmark.dataset, spec.seeds[0], name))
+    network = spec.backbone.cut(network.eval().to(device), tapped.depth)
     path = next(iter(spec.methods.values())).interpolant()
-    return Look(benchmark, tapped, network.eval(), tapped.depth, path, device).hidden()
+    return Look(benchmark, tapped, network, tapped.depth, path, device).hidden()
 
 
 def under(benchmark: Benchmark, extractor: str, count: int | None, inputs: list[str], device: str) -> Features:
@@ -102,6 +116,17 @@ def under(benchmark: Benchmark, extractor: str, count: int | None, inputs: list[
     seen, read = seen_by(benchmark.suite, benchmark.dataset, extractor, chosen, device)
     inputs += read
     return in_passes(seen, chosen, device)
+
+
+def _codec_files(benchmark: Benchmark) -> list[str]:
+    """Files of the codec, through which networks see images.
+
+    Raises:
+        MissingArtefact: pinned ones have not been fetched.
+    """
+    codec = benchmark.spec.codec
+    require_pinned(benchmark.suite, codec)
+    return [str(file) for file in codec.files()]
 
 
 def _facts(benchmark: Benchmark) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from reedbench.core import devices, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.domains.rows import TRAIN
-from reedbench.schema import fitting
+from reedbench.domains.rows import TEST, TRAIN
+from reedbench.schema import fitting, planning
 from reedbench.schema.planning import Job
 from reedbench.schema.runs import Benchmark, Run
 from reedbench.training import outline
@@ -90,6 +90,8 @@ class Outlook:
         self.benchmark, self.spec, self.suite = benchmark, benchmark.spec, benchmark.suite
         self.facts = fitting.known_facts(benchmark)
         self.shapes = fitting.known_shapes(benchmark, self.facts)
+        # With some width where it is not known: that of a target decides the size of a projector's last layer alone.
+        self.sketched = fitting.known_shapes(benchmark, self.facts, stand_ins=True)
 
     @cached_property
     def rows(self) -> int | None:
@@ -124,8 +126,18 @@ class Outlook:
     def _backbone_facts(self) -> Mapping[str, Any]:
         return fitting.Facts({"classes": CLASSES, **self.facts})
 
+    @property
+    def stand_ins(self) -> list[str]:
+        """Encoders of its runs whose width is not known yet, and is taken for a small one."""
+        used = dict.fromkeys(name for method in self.methods for name in self.spec.methods[method].encoders())
+        return [name for name in used if name in self.sketched and name not in self.shapes]
+
+    def _known(self, method: str) -> bool:
+        """Whether the width of all targets is."""
+        return not set(self.stand_ins).intersection(self.spec.methods[method].encoders())
+
     def _targets(self, objective: Any) -> dict[str, tuple[int, ...]] | None:
-        found = {name: self.shapes[name] for name in objective.encoders() if name in self.shapes}
+        found = {name: self.sketched[name] for name in objective.encoders() if name in self.sketched}
         return found if len(found) == len(objective.encoders()) else None
 
     def _learner(self, method: str) -> tuple[Any, dict[str, tuple[int, ...]]] | None:
@@ -156,14 +168,17 @@ class Outlook:
         for name in self._kept_encoders():
             folder = paths.representation(self.benchmark.dataset, name)
             found[paths.index(folder)] = self._times_rows(self._encoding(name))
-        return found
+        if self.benchmark.latents is not None:
+            found[paths.index(self.benchmark.latents)] = self._times_rows(self._compressing)
+        *_, encoders = planning.encoders(self.benchmark)
+        return found | {paths.weights(paths.encoder(self.benchmark.dataset, n)): self._pretraining(n) for n in encoders}
 
     def _training(self, run: Run, start: int, stop: int) -> Amount:
         phases = self._phases.get(run.method)
         if phases is None:
             return UNKNOWN
         begins = sorted(phases)
-        total = Amount()
+        total = Amount(complete=self._known(run.method))
         for begin, end in zip(begins, [*begins[1:], math.inf], strict=True):
             total += Amount(phases[begin]).times(max(0, min(stop, end) - max(start, begin)))
         online = added(self._encoding(name) for name in run.online.values())
@@ -191,6 +206,20 @@ class Outlook:
             return Amount(outline.evaluation(backbone, self.shape))
         except (fitting.Untold, fitting.NeedsValues, ConfigError, RuntimeError, TypeError, ValueError):
             return UNKNOWN
+
+    @property
+    def _compressing(self) -> Amount:
+        """Of one row."""
+        counted = None if self.shape is None else self.spec.codec.compressing_flops(self.facts)
+        return UNKNOWN if counted is None else Amount(counted)
+
+    def _pretraining(self, filed: str) -> Amount:
+        splits = dict(self.facts).get("splits", {})
+        if TRAIN not in splits:
+            return UNKNOWN
+        encoder = self.suite.encoder(self.benchmark.dataset, filed)
+        counted = encoder.pretraining_flops(self.facts, splits[TRAIN], splits.get(TEST, 0))
+        return UNKNOWN if counted is None else Amount(counted)
 
     def _encoding(self, filed: str) -> Amount:
         """Of one representation."""
@@ -238,10 +267,10 @@ class Outlook:
         return {method: one and outline.sizes(one[0]) for method, one in built.items()}
 
     def _amount(self, method: str, which: str) -> Amount:
-        sizes = self._sizes[method]
-        return (
-            UNKNOWN if sizes is None else Amount(getattr(sizes, which), "classes" in self.facts or self.shape is None)
-        )
+        if (sizes := self._sizes[method]) is None:
+            return UNKNOWN
+        complete = self._known(method) and ("classes" in self.facts or self.shape is None)
+        return Amount(getattr(sizes, which), complete)
 
     def _states(self) -> Iterator[Amount]:
         for run in self.runs:
@@ -306,6 +335,12 @@ def _notes(found: Outlook, pace: Pace) -> Iterator[str]:
     )
     if found.benchmark.resources("train").gpus and spec.train.precision != "bf16":
         yield f"train.precision is {spec.train.precision}: in bf16, for which the peak holds, products are faster"
+    for name in found.stand_ins:
+        width = found.sketched[name][-1]
+        yield (
+            f"the width of {name} is not known before its weights are there: {width} numbers stand for it; only the "
+            "last layer of its projectors depends on them"
+        )
     if spec.codec.compresses:
         yield "sample: the network's operations; what decoding takes is not counted"
     size = found.while_training().said(size_words)

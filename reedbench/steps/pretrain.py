@@ -9,7 +9,9 @@ from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.schema.suite import Suite
+from reedbench.steps.device import device_of_pretraining
 from reedbench.steps.material import gather
+from reedbench.steps.precision import precise
 from reedbench.steps.work import operations_of_training, timed
 
 
@@ -20,7 +22,7 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
         ConfigError: there are no test rows, and the encoder needs some.
     """
     dataset, name = arguments.dataset, arguments.encoder
-    encoder = suite.encoder(dataset, name)
+    encoder, device = suite.encoder(dataset, name), device_of_pretraining(suite, dataset, name)
     torch.set_num_threads(encoder.threads)
     stream = f"pretrain/{dataset}/{name}"
     train, inputs = gather(suite, dataset, name, rows.TRAIN, studied=True)
@@ -30,13 +32,16 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
             f"encoder {name}: {encoder.uses} tells in its card how it does on test rows, and {dataset} has none: give "
             "the dataset a test split, or take an encoder with published weights"
         )
-    with timed() as work:
-        made = encoder.pretrain(train, test, stream)
+    with timed(device) as work, precise("fp32", device, encoder.uses):  # its own `precision` is that of its weights
+        made = encoder.on(device).pretrain(train, test, stream)
     out = paths.encoder(dataset, name)
     io.write_tensors(paths.weights(out), made.weights)
     io.write_json(
         paths.card(out), {"encoder": name, "settings": encoder.plain(), "version": encoder.version, **made.card}
     )
-    flops = operations_of_training(encoder, train, test, stream)
+    flops = encoder.pretraining_flops(rows.index(paths.data(dataset)), len(train.rows), len(test.rows))
+    if flops is None:
+        flops = operations_of_training(encoder, train, test, stream)
     inputs += [str(file) for file in encoder.files()]
-    return Made([paths.weights(out), paths.card(out)], inputs, device_seconds=work.seconds, flops=flops)
+    made_here = [paths.weights(out), paths.card(out)]
+    return Made(made_here, inputs, device=device, device_seconds=work.seconds, flops=flops)

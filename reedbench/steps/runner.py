@@ -101,6 +101,10 @@ def _cell(loaded: Suite, a: argparse.Namespace) -> Cell:
     return runs.cell(loaded, a.benchmark, a.method, a.seed, a.step, a.sampler)
 
 
+def _scoring(benchmark: Benchmark, a: argparse.Namespace) -> Any:
+    return benchmark.scoring.floor_settings if a.floor else benchmark.scoring.settings
+
+
 def _report(benchmark: Benchmark, a: argparse.Namespace) -> Any:
     return reports.reporting(benchmark, a.ablation)
 
@@ -114,7 +118,7 @@ VERBS: dict[str, tuple[Callable[[Suite, argparse.Namespace], Of], Callable[[Of, 
     "represent": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor)),
     "train": (_of_run, lambda run, a: run.recipe),
     "sample": (_cell, lambda cell, a: cell.sampling),
-    "evaluate": (_benchmark, lambda benchmark, a: benchmark.scoring.settings),
+    "evaluate": (_benchmark, _scoring),
     "tabulate": (_benchmark, _report),
     "plot": (_benchmark, _report),
     "fetch": (_suite, lambda s, a: settings.weight(s, a.weights)),

@@ -139,6 +139,14 @@ def test_rows_on_disk_read_what_is_asked_for(tmp_path, made, monkeypatch):
         read.arrays["x"]
 
 
+def test_rows_on_disk_are_let_go_of_without_being_read(tmp_path, made, monkeypatch):
+    rows.write(tmp_path, made, {})
+    stored = rows.read(tmp_path, TRAIN)
+    monkeypatch.setattr(shards.Shards, "read", None)
+    stored.release()
+    made.release()  # in memory there is nothing to let go of
+
+
 def test_sizes_and_lengths_are_the_same_in_memory_and_on_disk(tmp_path):
     ragged = Ragged(np.zeros((9, 3), np.float32), np.array([2, 0, 4, 3]))
     made = Rows(list("abcd"), [TRAIN, TEST, TRAIN, TRAIN], {"number": np.arange(4), "places": ragged})

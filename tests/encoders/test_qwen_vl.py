@@ -46,6 +46,22 @@ def encoder(folder: Path, **settings: Any) -> QwenVlStates:
     return QwenVlStates(**{"captioner": "any", "weights": str(folder), "layer": 2, "precision": "fp32", **settings})
 
 
+def test_the_configuration_of_the_folder_tells_the_width(folder, tmp_path):
+    assert encoder(folder).shape({}, {}) == (qwen_folder.WIDTH,)
+    said = json.loads((folder / "config.json").read_text())
+    nested = {"model_type": said["model_type"], "text_config": {"hidden_size": said.pop("hidden_size")}}
+    (tmp_path / "config.json").write_text(json.dumps(nested))
+    assert encoder(tmp_path).shape({}, {}) == (qwen_folder.WIDTH,)
+
+
+@pytest.mark.parametrize("text", [None, "[", "[]", "{}", '{"hidden_size": "wide"}'])
+def test_before_there_is_a_configuration_the_width_is_not_known(text, tmp_path):
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    assert encoder(tmp_path).shape({}, {}) is None
+    assert QwenVlStates(captioner="any", weights="not-fetched").shape({}, {}) is None
+
+
 def whole_model(folder: Path) -> tuple[Any, Any]:
     """All of the model, head and all."""
     from transformers import AutoModelForImageTextToText, AutoProcessor

@@ -15,7 +15,7 @@ from reedbench.domains import rows  # noqa: E402
 from reedbench.domains.rows import Rows  # noqa: E402
 from reedbench.encoders import Material  # noqa: E402
 from reedbench.encoders.timm_model import TimmModel  # noqa: E402
-from reedbench.nn import timm_models  # noqa: E402
+from reedbench.nn import flops, timm_models  # noqa: E402
 from reedbench.nn.ridge import probe  # noqa: E402
 
 CONVOLUTIONS, PATCHES = "test_efficientnet", "test_vit"
@@ -255,6 +255,34 @@ def test_half_precision_is_taken_where_the_processor_has_it(monkeypatch):
     monkeypatch.setattr(numerics, "cpu_has_bf16", lambda: True)
     found, expected = (encoder.represent(weights, material(2)) for encoder in (half, exact))
     assert 1e-4 < np.abs(found - expected).max() < 0.5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"every": 3},
+        {"layer": "blocks.2"},
+        {"model": PATCHES},
+        {"model": PATCHES, "weights": "file", "imagenet": True},
+    ],
+)
+def test_what_pretraining_computes_follows_from_shapes_and_rows(settings, tmp_path):
+    if settings.get("weights") == "file":
+        save_file(timm_models.build(PATCHES, SIZE).state_dict(), tmp_path / "own.safetensors")
+        settings = {**settings, "weights": str(tmp_path / "own.safetensors")}
+    with flops.counter() as counter:
+        encoder, _, _ = made(**settings)
+    assert encoder.pretraining_flops({}, 40, 20) == pytest.approx(counter.get_total_flops(), rel=1e-9)
+
+
+def test_it_is_measured_on_the_device_that_it_is_told(monkeypatch):
+    placed, place = [], timm_models.placed
+    monkeypatch.setattr(timm_models, "placed", lambda n, p, device="cpu": placed.append(device) or place(n, p, "cpu"))
+    encoder = TimmModel(model=CONVOLUTIONS, weights="none", size=SIZE)
+    encoder.on("cuda").pretrain(material(), material(20), "x")
+    encoder.pretrain(material(), material(20), "x")
+    assert placed == ["cuda", "cpu"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

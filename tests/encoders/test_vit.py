@@ -16,6 +16,7 @@ from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Material
 from reedbench.encoders.vit import Vit
+from reedbench.nn import flops
 from reedbench.nn.vision_models import MODELS
 
 
@@ -104,6 +105,33 @@ def test_a_part_of_the_images_is_drawn_from_the_stream(file):
     assert [draw.card["measured_on"] for draw in draws] == [7, 7, 7]
     np.testing.assert_array_equal(draws[0].weights["mean"], draws[1].weights["mean"])
     assert not np.array_equal(draws[0].weights["mean"], draws[2].weights["mean"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"sample": 7}, {"grid": 4, "batch": 3}, {"output": "vector"}])
+def test_what_pretraining_computes_follows_from_shapes_and_rows(file, settings):
+    found = encoder(file, **settings)
+    with flops.counter() as counter:
+        found.pretrain(material(), material(20), "x")
+    assert found.pretraining_flops({}, 40, 20) == counter.get_total_flops() > 0
+
+
+def test_it_is_measured_on_the_device_that_it_is_told(file, monkeypatch):
+    placed, network = [], Vit.transformer
+    monkeypatch.setattr(Vit, "transformer", lambda one, device="cpu": placed.append(device) or network(one, "cpu"))
+    found = encoder(file, sample=3)
+    for device in ("cpu", "cuda"):
+        found.on(device).pretrain(material(), material(20), "x")
+    found.pretrain(material(), material(20), "x")
+    assert placed == ["cpu", "cuda", "cpu"]
+    assert found.on("cuda").identity() == found.identity()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_measures_the_same_but_for_rounding(file):
+    found = encoder(file, standardise=True)
+    one, other = (found.on(device).pretrain(material(), material(20), "x") for device in ("cpu", "cuda"))
+    for name in ("mean", "std"):
+        np.testing.assert_allclose(one.weights[name], other.weights[name], rtol=1e-3, atol=1e-3)
 
 
 def test_a_part_of_the_images_is_keyed_where_it_changes_targets(file):

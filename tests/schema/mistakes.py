@@ -2,6 +2,12 @@
 
 from edits import ALIGN, ONLINE, both, put, text
 
+
+def guided(steps: list[int]):
+    """The edit that adds a second sampler, which draws at these steps alone."""
+    return both(put("samplers/sde", {"uses": "euler-maruyama", "steps": 2}), put("only_at", {"sde": steps}))
+
+
 # name: edit, file, key path, words of the message
 CASES = {
     "unknown key": (
@@ -241,6 +247,17 @@ CASES = {
     ),
     "step off the grid": (put("evaluate/1", 12), "evaluate.1", ["step 12 is off the grid", "train.save_every (5)"]),
     "steps that do not increase": (put("evaluate", [20, 10]), "evaluate", ["must list increasing steps"]),
+    "a sampler at steps of its own that there is not": (
+        put("only_at", {"odd": [20]}),
+        "only_at.odd",
+        ["unknown sampler 'odd'", "ode"],
+    ),
+    "steps of the sampler that is shown": (put("only_at", {"ode": [20]}), "only_at.ode", ["draws at all steps"]),
+    "steps of a sampler that are all": (guided([10, 20]), "only_at.sde", ["lists all steps of `evaluate`"]),
+    "steps of a sampler that do not increase": (guided([20, 20]), "only_at.sde", ["must list increasing steps"]),
+    "a step of a sampler that nobody evaluates": (guided([15, 20]), "only_at.sde", ["step 15 is not among those of"]),
+    "a sampler that leaves the last step out": (guided([10]), "only_at.sde", ["must have the last step", "(20)"]),
+    "a sampler that never draws": (guided([]), "only_at.sde", ["must have the last step", "(20)"]),
     "step given twice": (put("evaluate", [10, 10]), "evaluate", ["each once"]),
     "segment off the grid": (put("train/segment", 12), "train.segment", ["12 is not a multiple of train.save_every"]),
     "duplicate seeds": (put("seeds", [1, 1]), "seeds", ["must list each seed once"]),

@@ -14,6 +14,11 @@ CASES = {
         "resources.represent.gpus",
         ["only train and sample compute on a GPU"],
     ),
+    "a GPU for the training of encoders that use none": (
+        put("resources/pretrain", {"gpus": 1}),
+        "resources.pretrain.gpus",
+        ["only train and sample compute on a GPU"],
+    ),
     "a precision that the CPU does not have": (
         put("sampling/precision", "tf32"),
         "sampling.precision",

@@ -47,6 +47,7 @@ def test_the_keys_of_the_shipped_benchmarks_stay(shipped):
             "recipes": {m: runs.of(shipped, b, m, 0).key for m in benchmark.methods},
             "sampling": {s: settings.key(runs.benchmark(shipped, b).sampling(s)) for s in benchmark.samplers},
             "evaluation": runs.benchmark(shipped, b).scoring.key,
+            "floor": runs.benchmark(shipped, b).scoring.floor_key,
         }
         for b, benchmark in shipped.benchmarks.items()
     }

@@ -88,6 +88,61 @@ def test_scores_under_two_protocols_have_two_keys(files, key, value):
     assert loaded(files).scoring.key != before
 
 
+HALVED = {"uses": "half-resolution"}
+PROBE = {"uses": "probe", "depth": 1, "train_rows": 20, "test_rows": 10}
+# Codec, further metric, key and value of an edit, and whether that moves the key of the floor.
+OF_THE_FLOOR = [
+    pytest.param(HALVED, None, "codec/rounding", "truncate", True, id="how what is decoded is rounded"),
+    pytest.param(HALVED, None, "sampling/count", 32, True, id="how many pass through the codec"),
+    pytest.param(HALVED, None, "backbone/width", 32, False, id="a backbone that nobody looks into"),
+    pytest.param(HALVED, None, "seeds", [1], False, id="seeds of runs"),
+    pytest.param({"uses": "pixels"}, None, "sampling/count", 32, False, id="a codec that loses nothing"),
+    pytest.param({"uses": "pixels"}, PROBE, "sampling/count", 32, False, id="samples, of which a probe has none"),
+    pytest.param({"uses": "pixels"}, PROBE, "backbone/width", 32, True, id="the untrained network"),
+    pytest.param({"uses": "pixels"}, PROBE, "seeds", [1, 0], True, id="the seed of its weights"),
+    pytest.param({"uses": "pixels"}, PROBE, "seeds", [0, 1], False, id="further seeds"),
+    pytest.param({"uses": "pixels"}, PROBE, "methods/sit/path", "gvp", True, id="the path on which it is shown"),
+    pytest.param({"uses": "pixels"}, PROBE, "methods/sit/label", "S", False, id="a label"),
+    pytest.param(HALVED, PROBE, "codec/rounding", "truncate", True, id="both"),
+]
+
+
+@pytest.mark.parametrize(("codec", "metric", "key", "value", "moves"), OF_THE_FLOOR)
+def test_the_floor_has_a_key_of_what_its_values_depend_on(files, codec, metric, key, value, moves):
+    files.set("codec", dict(codec))
+    if metric is not None:
+        files.set("metrics/2", metric)
+    before = loaded(files).scoring
+    files.set(key, value)
+    after = loaded(files).scoring
+    assert after.key == before.key
+    assert (after.floor_key != before.floor_key) == moves
+
+
+def test_where_nothing_else_is_shown_the_floor_has_the_key_of_the_cells(files):
+    scoring = loaded(files).scoring
+    assert scoring.floor_key == scoring.key
+    files.set("codec", HALVED)
+    scoring = loaded(files).scoring
+    assert scoring.floor_key != scoring.key
+
+
+def test_a_codec_without_a_pin_is_waited_for_by_nobody_and_one_with_a_pin_where_it_is_needed(files):
+    weights = {"path": "made", "files": {"config.json": "0" * 64}, "size_mb": 1, "licence": "MIT", "citation": "none",
+               "purpose": "test"}  # fmt: skip
+    Path("config").mkdir()
+    Path("config/weights.yaml").write_text(yaml.safe_dump({"weights": {"vae": weights}}))
+    files.set("codec", {"uses": "sd-vae", "weights": "vae", "channels": 2, "factor": 2})
+    card = "results/weights/vae/card.json"
+    scoring = loaded(files).scoring
+    assert (scoring.codec_weights(), scoring.codec_weights(floor=True)) == ([], [card])
+    files.set("metrics/2", PROBE)
+    scoring = loaded(files).scoring
+    assert (scoring.codec_weights(), scoring.codec_weights(floor=True)) == ([card], [card])
+    files.set("codec", {"uses": "sd-vae", "weights": "made/vae", "channels": 2, "factor": 2})
+    assert loaded(files).scoring.codec_weights(floor=True) == []
+
+
 def batches(files, **sampler: Any) -> set[str]:
     keys = set()
     for batch in (32, 64):

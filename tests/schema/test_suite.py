@@ -316,6 +316,13 @@ def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, gpus):
     assert runs.encoder_gpus(shipped, "pdb", name) == gpus
 
 
+def test_only_encoders_that_are_measured_on_a_gpu_get_one_for_it(files):
+    files.set("encoders/model", {"uses": "vit", "weights": "./dinov2.pth"})
+    files.set("resources", {"pretrain": {"gpus": 1}})
+    found = loaded(files)
+    assert [runs.pretraining_gpus(found, "digits", name) for name in ("patches", "clf", "model")] == [0, 0, 1]
+
+
 def test_only_captioners_that_can_use_a_gpu_get_one(files):
     files.set("captioners/model", {"uses": "qwen-vl", "weights": "./model"})
     files.set("resources", {"caption": {"gpus": 2}})

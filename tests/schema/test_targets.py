@@ -53,6 +53,18 @@ MEANT = [
 ]
 
 
+def test_a_sampler_is_listed_at_its_own_steps_and_can_be_asked_for_at_others(files):
+    files.set("samplers/sde", {"uses": "euler-maruyama", "steps": 2})
+    files.set("only_at", {"sde": [20]})
+    files.write()
+    tiny = suite.load()
+    listed = {file for pattern in targets.patterns(tiny) for file in pattern.expanded()}
+    at = "results/metrics/tiny/sit/seed0/step-00000{}/{}.json".format
+    assert {at(10, "ode"), at(20, "ode"), at(20, "sde")} <= listed
+    assert at(10, "sde") not in listed
+    targets.check(tiny, [at(10, "sde")], RULES)
+
+
 @pytest.mark.parametrize(("target", "meant"), MEANT)
 def test_a_misspelt_target_gets_our_guess(tiny, target, meant):
     assert said_of(tiny, target).endswith(f"did you mean {meant}?")

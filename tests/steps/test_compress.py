@@ -9,9 +9,11 @@ import pytest
 import tiny_vae
 
 from reedbench import steps
+from reedbench.codecs.sd_vae import MOST
 from reedbench.core import io, paths, provenance, shards
 from reedbench.core.errors import ConfigError
 from reedbench.domains import image, rows
+from reedbench.nn import flops
 from reedbench.schema import runs, suite
 
 CODEC = "{uses: sd-vae, weights: made/tiny, channels: 2, factor: 2}"
@@ -62,7 +64,14 @@ def test_latents_are_those_of_the_training_rows_in_their_order_with_labels(there
     np.testing.assert_array_equal(store.read("labels", some), train.take(some).arrays["labels"])
     record = provenance.read(paths.index(LATENTS))
     assert any("made/tiny" in file for file in record["inputs"])
-    assert provenance.cost(paths.index(LATENTS))["flops"] > 0
+    assert provenance.cost(paths.index(LATENTS))["flops"] == len(train) * flops_of_a_row(spec.codec, train)
+
+
+def flops_of_a_row(codec, train):
+    """Operations of as many rows as a network call on the CPU has, for one of them."""
+    with flops.counter() as counter:
+        codec.compressed(train.take(range(MOST)).arrays)
+    return counter.get_total_flops() / MOST
 
 
 def test_a_run_trains_on_latents_and_its_samples_are_images(there):

@@ -8,7 +8,7 @@ import yaml
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError
 from reedbench.schema import runs, suite
-from reedbench.steps.device import device_of, device_of_captioner, device_of_encoder
+from reedbench.steps.device import device_of, device_of_captioner, device_of_encoder, device_of_pretraining
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +51,21 @@ def test_a_captioner_computes_where_the_step_caption_does_if_it_can_use_a_gpu(wo
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     found = suite.load()
     assert [device_of_captioner(found, "digits", name) for name in ("measured", "model")] == ["cpu", "cuda"]
+
+
+def test_an_encoder_is_measured_where_the_step_pretrain_says_if_it_can_use_a_gpu(workspace, monkeypatch):
+    file = workspace / "config" / "benchmarks" / "tiny.yaml"
+    tiny = yaml.safe_load(file.read_text())
+    tiny["encoders"]["model"] = {"uses": "vit", "weights": "./model.pth"}
+    file.write_text(yaml.safe_dump({**tiny, "resources": {"pretrain": {"gpus": 1}}}))
+    monkeypatch.delenv(GPUS_VARIABLE, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    found = suite.load()
+    assert [device_of_pretraining(found, "digits", name) for name in ("patches", "clf", "model")] == [
+        "cpu",
+        "cpu",
+        "cuda",
+    ]
 
 
 def test_a_gpu_that_is_not_there_is_said(shipped, monkeypatch):

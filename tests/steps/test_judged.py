@@ -1,18 +1,22 @@
 """A benchmark with a lossy codec, a judge that reads another extractor, and a metric that looks into the network."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny_steps import must, put
+from tiny_steps import must, put, run
 
 from reedbench import steps
-from reedbench.core import io, paths, plugins
+from reedbench.backbones import AbstractBackbone
+from reedbench.core import io, paths, plugins, provenance
+from reedbench.core.errors import MissingArtefact
 from reedbench.domains import image, rows
 from reedbench.schema import planning, runs, suite
+from reedbench.steps import gather
 
 STEP = 5
 BENCHMARK: dict[str, Any] = {
@@ -77,6 +81,7 @@ class Seeing:
     null_label = 10
 
     def __init__(self) -> None:
+        self.blocks = [None] * 3
         self.asked: list[int] = []
         self.times: set[float] = set()
         self.labels: set[int] = set()
@@ -124,6 +129,24 @@ def test_what_the_codec_costs_stands_beside_the_halves(here):
     assert floor[sharp, real] > 0.8
 
 
+def test_a_floor_that_stands_under_the_key_of_the_cells_is_no_floor(here, tmp_path, monkeypatch):
+    shutil.copytree(here, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    benchmark, file = runs.benchmark(suite.load(), "tiny"), paths.floor("tiny")
+    scoring, cells = benchmark.scoring, benchmark.cells(["sit"])
+    assert io.read_json(file)["evaluation"] == scoring.floor_key != scoring.key
+    gather.from_runs(benchmark, cells, previews=False)
+    assert run(f"evaluate --benchmark tiny --floor --expect {scoring.key}") == 2
+    io.write_json(file, {**io.read_json(file), "evaluation": scoring.key})  # as suites before wrote it
+    mark = provenance.sidecar(file)
+    io.write_json(mark, {**io.read_json(mark), "sha256": io.sha256(file)})
+    with pytest.raises(MissingArtefact, match="tiny: floor was scored under other settings"):
+        gather.from_runs(benchmark, cells, previews=False)
+    io.write_json(mark, {**io.read_json(mark), "settings": scoring.key})
+    with pytest.raises(MissingArtefact, match=r"floor.json: was made under other settings"):
+        gather.from_runs(benchmark, cells, previews=False)
+
+
 def test_the_probe_is_the_same_for_all_samplers_and_has_an_untrained_network_beside_it(here):
     name = ("probe@tap+depth=3+train-rows=200+test-rows=100.v1-n100", None)
     plain, guided = values(cell("ode")), values(cell("guided"))
@@ -147,17 +170,42 @@ def test_a_probe_finds_classes_in_states_that_hold_them(here, monkeypatch):
     assert found[1] > 0.6
 
 
-def test_the_codec_of_what_is_looked_at_computes_on_the_device_of_the_step(here, monkeypatch):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_networks_and_codec_that_are_looked_into_compute_on_the_device_of_the_step(here, monkeypatch, device):
+    import torch
+
     from reedbench.codecs.half_resolution import HalfResolution
     from reedbench.metrics import Tapped
     from reedbench.steps import hidden
 
-    benchmark, asked, tapped = runs.benchmark(suite.load(), "tiny"), set(), Tapped(0.75, 3, False, 20, 10)
-    monkeypatch.setattr(HalfResolution, "on", lambda codec, device: asked.add(device) or codec)
-    hidden.of_nothing(benchmark, tapped, "cuda")
-    assert asked == {"cuda"}
-    hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), tapped, "cpu")
-    assert asked == {"cuda", "cpu"}
+    benchmark, tapped = runs.benchmark(suite.load(), "tiny"), Tapped(0.75, 3, False, 20, 10)
+    codecs, networks, tensors = set(), [], []
+    monkeypatch.setattr(HalfResolution, "on", lambda codec, device: codecs.add(device) or codec)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda network, device: networks.append(device) or network)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensors.append(device) or tensor)
+    hidden.of_nothing(benchmark, tapped, [], device)
+    hidden.of_checkpoint(benchmark.cell("sit", 0, STEP, "ode"), tapped, device)
+    assert codecs == {device}
+    assert networks == [device] * 2
+    moved = [where for where in tensors if isinstance(where, str)]  # others are types
+    assert moved == [device] * 12  # inputs of the network, of two splits of both
+
+
+def test_blocks_behind_the_one_that_is_looked_at_are_not_computed(here, monkeypatch):
+    from reedbench.metrics import Tapped
+    from reedbench.nn.backbones.sit import Block
+    from reedbench.steps import hidden
+
+    benchmark, computed, forward = runs.benchmark(suite.load(), "tiny"), [], Block.forward
+    cell, all_blocks = benchmark.cell("sit", 0, STEP, "ode"), type(benchmark.spec.backbone)
+    monkeypatch.setattr(Block, "forward", lambda block, *given: computed.append(1) or forward(block, *given))
+    short, _ = hidden.of_checkpoint(cell, Tapped(0.75, 2, False, 20, 10), "cpu")
+    assert len(computed) == 4
+    monkeypatch.setattr(all_blocks, "cut", AbstractBackbone.cut)
+    whole, _ = hidden.of_checkpoint(cell, Tapped(0.75, 2, False, 20, 10), "cpu")
+    assert len(computed) == 4 + 6
+    np.testing.assert_array_equal(short.train.features, whole.train.features)
+    np.testing.assert_array_equal(short.test.features, whole.test.features)
 
 
 def test_what_a_metric_looked_into_is_among_the_inputs_on_record(here):
@@ -190,7 +238,7 @@ def test_fewer_images_than_a_probe_asks_for_are_an_error(here, capfd):
     from reedbench.steps import hidden
 
     with pytest.raises(MetricError, match="asks for 400 images of the split 'test', which has 360: lower its test_r"):
-        hidden.of_nothing(runs.benchmark(suite.load(), "tiny"), Tapped(0.8, 1, True, 20, 400), "cpu")
+        hidden.of_nothing(runs.benchmark(suite.load(), "tiny"), Tapped(0.8, 1, True, 20, 400), [], "cpu")
 
 
 @pytest.mark.parametrize(

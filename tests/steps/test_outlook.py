@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_vae
 
+from reedbench.core import paths
 from reedbench.core.errors import ConfigError
 from reedbench.schema import runs, suite
 from reedbench.schema.planning import jobs
@@ -24,6 +26,10 @@ def told(edit=lambda text: text):
     tiny = runs.benchmark(suite.load(), "tiny")
     steps, disk, notes = outlook.overview(tiny, jobs(tiny), PACE)
     return (*({row[0]: dict(zip(table[0], row, strict=True)) for row in table} for table in (steps, disk)), list(notes))
+
+
+def operations():
+    return outlook.Outlook(runs.benchmark(suite.load(), "tiny")).operations()
 
 
 def on_gpus(text: str) -> str:
@@ -69,15 +75,48 @@ def test_what_is_there_is_no_more_to_come_and_has_its_size(workspace):
     assert disk["weights at save points"]["here now"].startswith("5.")
 
 
-def test_a_target_of_unknown_width_leaves_its_methods_unknown(workspace, monkeypatch):
+def test_a_target_of_unknown_width_is_taken_for_a_small_one_and_said(workspace, monkeypatch):
     from reedbench.encoders.caption_and_image import CaptionAndImage
 
+    known, exact = told(on_gpus), operations()
     monkeypatch.setattr(CaptionAndImage, "shape", lambda *_: None)
-    steps, disk, _ = told(on_gpus)
+    steps, disk, notes = told()
+    for receipt in runs.benchmark(suite.load(), "tiny").run("reed", 0).receipts:
+        found = operations()[receipt]
+        assert not found.complete
+        assert found.known == pytest.approx(exact[receipt].known, rel=0.02)
     assert steps["train"]["GPU-hours"].startswith("at least ")
     assert steps["all"]["to come"].startswith("at least ")
     assert disk["representations: caption"]["in the end"] == "unknown"
-    assert disk["all"]["in the end"].startswith("at least ")
+    assert disk["training states, the last of each run"]["in the end"].startswith("at least ")
+    assert any(line.startswith("the width of caption is not known before its weights are there: 8 ") for line in notes)
+    assert not any("the width of" in line for line in known[2])
+
+
+def test_what_measures_an_encoder_or_compresses_is_counted_by_shapes(workspace):
+    tiny_vae.save(workspace / "made" / "tiny")
+    vit = "  vit: {uses: vit, weights: made/vit.pth, grid: 2, width: 32, depth: 2, heads: 2, sample: 50}\n"
+    vae = "{uses: sd-vae, weights: made/tiny, channels: 2, factor: 2}"
+    steps, *_ = told(
+        lambda text: (
+            on_gpus(text)
+            .replace("{uses: pixels}", vae)
+            .replace("encoders:\n", f"encoders:\n{vit}", 1)
+            .replace("encoder: patches", "encoder: vit")
+        )
+    )
+    spec, found = runs.benchmark(suite.load(), "tiny").spec, operations()
+    each = spec.codec.compressing_flops({"shapes": {"images": [1, 8, 8]}})
+    assert found[paths.index(paths.latents("digits", "tiny"))] == Amount(each * ROWS)
+    assert float(steps["compress"]["FLOPs"]) == pytest.approx(each * ROWS, rel=0.05)
+    vit_file = paths.weights(paths.encoder("digits", "vit"))
+    assert found[vit_file] == Amount(100 * spec.encoders["vit"].flops({}))
+    assert not found[paths.weights(paths.encoder("digits", "clf"))].complete
+
+
+def test_an_autoencoder_that_is_not_there_is_unknown(workspace):
+    steps, *_ = told(lambda text: text.replace("{uses: pixels}", "{uses: sd-vae, weights: made/tiny, factor: 2}"))
+    assert steps["compress"]["FLOPs"] == "unknown"
 
 
 def test_proteins_are_unknown_until_training_counts_them(monkeypatch):

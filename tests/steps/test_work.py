@@ -83,6 +83,16 @@ def test_operations_grow_with_the_rows_at_which_an_encoder_looks(encoder, count)
     assert found == pytest.approx(products(3 * studied), rel=0.05)  # a fifth of few rows is rounded up
 
 
+def test_an_encoder_whose_shapes_tell_its_operations_is_not_asked_twice(workspace, monkeypatch):
+    asked, own = [], InvariantPatches.pretrain
+    monkeypatch.setattr(InvariantPatches, "pretrain", lambda *given: asked.append(given) or own(*given))
+    monkeypatch.setattr(InvariantPatches, "pretraining_flops", lambda one, facts, train, test: 1e3 * train + test)
+    assert steps.main(["prepare", "--dataset", "digits"]) == 0
+    assert steps.main(["pretrain", "--dataset", "digits", *ENCODER]) == 0
+    assert len(asked) == 1
+    assert provenance.cost(paths.weights(paths.encoder("digits", "patches")))["flops"] == 1e3 * 1437 + 360
+
+
 @pytest.mark.parametrize("count", [0, 1, 10, 1000])
 def test_operations_of_a_map_follow_from_a_few_rows(count):
     assert work.operations_per_row(lambda some: products(2 * len(some)), rows(count)) == products(2 * count)

@@ -59,6 +59,11 @@ EDITS = {
         "  ode: {uses: euler, steps: 2}\n  heun: {uses: heun, steps: 2}",
         {"sample": 6, "evaluate": 6, "tabulate": 1, "plot": 4},
     ),
+    "a new sampler at the last step": (
+        "samplers:\n  ode: {uses: euler, steps: 2}",
+        "only_at: {heun: [20]}\nsamplers:\n  ode: {uses: euler, steps: 2}\n  heun: {uses: heun, steps: 2}",
+        {"sample": 3, "evaluate": 3, "tabulate": 1, "plot": 4},
+    ),
     "more steps": (
         "evaluate: [10, 20]",
         "evaluate: [10, 20, 25]",

@@ -32,6 +32,7 @@ def write(folder: Path, images: Path, resources: dict[str, dict[str, Any]] | Non
         "train": {"batch": 16, "segment": 20, "save_every": 20},
         "bookkeeping": {"log_every": 5, "state_every": 5},
         "evaluate": [20],
+        "only_at": {},
         "samplers": {"sde": {**benchmark["samplers"]["sde"], "steps": 3}},
         "sampling": {"count": SAMPLES, "streams": 1, "batch": 12},
         "resources": resources or {},

@@ -185,6 +185,12 @@ def encoder_gpus(wildcards):
 
 
 @once_per("d", "e")
+def pretraining_gpus(wildcards):
+    """Likewise where it is trained, or measured."""
+    return runs.pretraining_gpus(SUITE, wildcards.d, wildcards.e)
+
+
+@once_per("d", "e")
 def encoder_reads(wildcards):
     """Captions and other encoders' weights that an encoder reads, and its own weights unless they are being made."""
     return settings.encoder_reads(SUITE, wildcards.d, wildcards.e)
@@ -296,8 +302,10 @@ def segment_receipt(wildcards):
 
 
 def inspected_weights(wildcards):
-    """Receipt of the weights that a cell's metrics look into; most look at samples alone."""
-    return [segment_receipt(wildcards)] if BENCHMARKS[wildcards.b].scoring.looks_inside else []
+    """Receipt of the weights that a cell's metrics look into, and of those of the codec through which these see real
+    data; most look at samples alone."""
+    scoring = BENCHMARKS[wildcards.b].scoring
+    return [segment_receipt(wildcards), *scoring.codec_weights()] if scoring.looks_inside else []
 
 
 @once_per("b", "s")
@@ -318,6 +326,17 @@ def sampling_key(wildcards, input):
 @once_per("b")
 def evaluation_settings(wildcards):
     return described(BENCHMARKS[wildcards.b].scoring.settings)
+
+
+@once_per("b")
+def floor_settings(wildcards):
+    return described(BENCHMARKS[wildcards.b].scoring.floor_settings)
+
+
+@once_per("b")
+def floor_codec_weights(wildcards):
+    """Weights from outside that the codec names, where the floor shows real data through it."""
+    return BENCHMARKS[wildcards.b].scoring.codec_weights(floor=True)
 
 
 @once_per("b")

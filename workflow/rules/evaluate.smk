@@ -29,6 +29,7 @@ rule floor:
         data=data_index,
         statistics=reference_statistics,
         weights=judges_weights,
+        codec=floor_codec_weights,
     output:
         paths.floor("{b}"),
     log:
@@ -37,7 +38,7 @@ rule floor:
     resources:
         **resources_of("evaluate"),
     params:
-        step=evaluation_settings,
+        step=floor_settings,
     shell:
         launch(
             "--key floor/{wildcards.b} --output {output}",

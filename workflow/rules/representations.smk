@@ -9,7 +9,7 @@ rule pretrain:
         paths.log("pretrain", "{d}", "{e}"),
     threads: resource("pretrain", "cpus")
     resources:
-        **resources_of("pretrain"),
+        **resources_of("pretrain", gpus=pretraining_gpus),
     params:
         step=encoder_settings,
     shell:

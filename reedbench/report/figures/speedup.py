@@ -23,7 +23,8 @@ PANEL, MORE = 6.2, 0.15  # centimetres, and further ones per method beyond four
 
 
 def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
-    """Two panels per sampler: against steps, and against operations.
+    """Two panels per sampler: against steps, and against operations. One that drew at a single step has no curve, and
+    none unless no sampler has one.
 
     Raises:
         MetricError: the metric of the speed-up was not evaluated.
@@ -31,7 +32,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     family, baseline = facts["speedup"]["metric"], facts["speedup"]["baseline"]
     if not (source.metrics["family"] == family).any():
         raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure speedup shows; evaluate it")
-    labels, names = panels.shown(facts), panels.samplers(source)
+    labels, names = panels.shown(facts), _followed(source)
     found = speedups(source, family, baseline, list(labels))
     legends = [style.Legend(_legend(source, facts, [one for one in found if one.sampler == name])) for name in names]
     rows: list[dict[str, Any]] = []
@@ -53,6 +54,13 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
             rows += curves.rows(name)
         rows += [{"kind": "speedup", **row} for row in as_rows(found)]
         return style.save(panels.figure_of(parts[0]), stem, rows)
+
+
+def _followed(source: Source) -> list[str]:
+    """Samplers that drew from some run at several steps, or all."""
+    steps = source.metrics.groupby(["sampler", "method"])["step"].nunique().groupby("sampler").max()
+    names = panels.samplers(source)
+    return [name for name in names if steps[name] > 1] or names
 
 
 @dataclass(frozen=True)
