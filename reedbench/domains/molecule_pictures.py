@@ -11,8 +11,8 @@ from reedbench.domains.molecule import NONE, Molecule, bonds_of
 
 SIDE: Final = 240  # pixels of one molecule
 FINER: Final = 3  # times that balls and sticks are drawn larger, then reduced
-MARGIN: Final = 0.9  # Angstrom around a molecule
-SMALLEST: Final = 2.2  # Angstrom from the centre to the edge of a picture
+MARGIN: Final = 0.5  # Angstrom around a molecule
+SMALLEST: Final = 1.7  # Angstrom from the centre to the edge of a picture
 STICK: Final = 0.13  # Angstrom, half the width
 DEPTH: Final = 0.35  # how much farther balls fade
 WHITE, WRONG = 255, (213, 94, 0)  # a frame in Okabe and Ito's vermilion: RDKit does not sanitise it
@@ -81,7 +81,7 @@ def flat(molecule: Molecule) -> np.ndarray:
     drawer = rdMolDraw2D.MolDraw2DCairo(SIDE, SIDE)
     options = drawer.drawOptions()
     options.prepareMolsBeforeDrawing = False
-    options.fixedBondLength, options.minFontSize, options.bondLineWidth = 34, 12, 2
+    options.fixedBondLength, options.minFontSize, options.bondLineWidth = 62, 26, 4
     drawer.DrawMolecule(found)
     drawer.FinishDrawing()
     return np.asarray(Image.open(streams.BytesIO(drawer.GetDrawingText())).convert("RGB"))

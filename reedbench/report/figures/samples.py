@@ -13,6 +13,7 @@ LEFT, APART, GAP, LINE = 2.4, 0.3, 0.15, 0.36  # centimetres: labels of rows, sp
 WIDEST, FLAT = 3.7, 1.7  # largest width of a picture, and height of one whose pixels have no shape of their own
 LETTER = 0.14  # centimetres, with room for capitals and digits
 MOST = 6  # checkpoints side by side
+DRAWING = 400  # pixels across from which on a picture is a drawing
 
 
 def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
@@ -77,9 +78,9 @@ class _Page:
         axis = self.figure.add_axes(
             (x / self.width, 1 - (y + down) / self.height, across / self.width, down / self.height)
         )
-        axis.imshow(
-            picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto" if stretch else "equal"
-        )
+        # Pixels of small images are seen as such; of drawings there are more than the page shows.
+        smooth = "antialiased" if picture.shape[1] > DRAWING else "nearest"
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation=smooth, aspect="auto" if stretch else "equal")
         axis.set_axis_off()
 
     def text(self, x: float, y: float, words: str, **how: Any) -> None:
