@@ -148,9 +148,15 @@ def describe(text: str, benchmark: Benchmark | None = None) -> Description:
 
 
 def _importing(backbone: Backbone) -> type[ImportedMethod]:
-    """The method that imports files of a backbone."""
-    methods = plugins.discover("objectives").values()
-    return next(one for one in methods if issubclass(one, ImportedMethod) and one.domain == backbone.domain)
+    """The method that imports files of a backbone.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for method in plugins.discover("objectives").values():
+        if issubclass(method, ImportedMethod) and method.domain == backbone.domain:
+            return method
+    raise ConfigError(f"no objective imports weights of domain '{backbone.domain}'")
 
 
 def _entry(text: str, model: str, published: Published, method: type[ImportedMethod]) -> str:

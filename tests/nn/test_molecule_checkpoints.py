@@ -187,6 +187,13 @@ def test_what_cannot_be_sampled_here_is_refused(changes, message):
         egnn({**edm(small_egnn()), **changes})
 
 
+def test_hidden_bonds_need_a_class():
+    found = semla(small().state_dict())
+    assert "none of which is hidden, and the method says classes: mask" in str(
+        found.contradicts({"method": {"classes": "mask"}})
+    )
+
+
 def test_what_a_benchmark_says_otherwise_of_edm_is_named():
     found = egnn(edm(small_egnn()))
     said = {"method": {"process": "diffusion"}, "codec": {"elements": list("HCNOF")},

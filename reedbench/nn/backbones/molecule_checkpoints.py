@@ -134,8 +134,8 @@ class PublishedSemla(Published):
         """Of the molecules."""
         tokens, bonds, most = (self.sizes[name] for name in ("tokens", "bonds", "max_atoms"))
         return (
-            f"{tokens} types of atoms (padding, mask and {tokens - SPECIAL} elements; which ones no file says, "
-            f"SemlaFlow's are those of the codec), {bonds} classes of bonds, fewer than {most} atoms"
+            f"{tokens} types of atoms (padding, mask and {tokens - SPECIAL} elements; which ones no file says: "
+            f"SemlaFlow's 16 are the codec's default), {bonds} classes of bonds, fewer than {most} atoms"
         )
 
     @property
@@ -167,6 +167,8 @@ class PublishedSemla(Published):
         tokens, bonds = self.sizes["tokens"], self.sizes["bonds"]
         if len(codec.get("elements", ())) not in (0, tokens - SPECIAL):
             return f"has {tokens - SPECIAL} elements, and the codec has {len(codec['elements'])}: {codec['elements']}"
+        if method.get("classes") == "mask" and bonds <= MASK_BOND:
+            return f"has {bonds} classes of bonds, none of which is hidden, and the method says classes: mask"
         if (masked := codec.get("mask_bonds")) is not None and masked != (bonds > MASK_BOND):
             return f"has {bonds} classes of bonds, and the codec says mask_bonds: {str(masked).lower()}"
         if self.scale is not None and abs(self.scale / (given := codec.get("scale", self.scale)) - 1) > NEAR:
