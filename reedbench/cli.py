@@ -122,7 +122,7 @@ def import_checkpoint(
     benchmark: Annotated[str, typer.Option(help="Say whether the weights are for this benchmark's backbone.")] = "",
     config: Config = paths.CONFIG,
 ) -> None:
-    """Say what a published checkpoint of SiT, REPA or REED is, and print the method that imports it."""
+    """Say what a published checkpoint is (SiT, REPA, REED, SemlaFlow, EDM), and print the method that imports it."""
     from reedbench.schema import runs
     from reedbench.schema.suite import load
     from reedbench.steps.imported import describe

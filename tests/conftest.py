@@ -71,20 +71,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 REPOSITORY = Path(__file__).parents[1]
-TINY = REPOSITORY / "tests" / "tiny.yaml"
+TESTS = REPOSITORY / "tests"
 
 
-def _make_workspace(folder: Path) -> Path:
+def _make_workspace(folder: Path, benchmark: str = "tiny") -> Path:
     benchmarks = folder / "config" / "benchmarks"
     benchmarks.mkdir(parents=True)
-    (benchmarks / "tiny.yaml").write_text(TINY.read_text())
+    (benchmarks / "tiny.yaml").write_text((TESTS / f"{benchmark}.yaml").read_text())
     (folder / "config" / "config.yaml").write_text("benchmarks: config/benchmarks\nlauncher: inline\n")
     return folder
 
 
 @pytest.fixture(scope="session")
-def make_workspace() -> Callable[[Path], Path]:
-    """Makes a working directory with the tiny benchmark as its only one."""
+def make_workspace() -> Callable[..., Path]:
+    """Makes a working directory with the benchmark `tiny` as its only one: tests/tiny.yaml, or tests/<name>.yaml."""
     return _make_workspace
 
 

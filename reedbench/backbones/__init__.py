@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from reedbench.core.plugins import Plugin
+from reedbench.nn.backbones.published import Foreign
 
 
 class AbstractBackbone(Plugin):
@@ -30,3 +31,22 @@ class AbstractBackbone(Plugin):
         One that can leaves out what comes behind it; what it then predicts has no meaning.
         """
         return network
+
+    @classmethod
+    def published(cls, found: Mapping[str, Any]) -> Any:
+        """What a file of weights from outside is, of the kinds that it reads (`nn.backbones.published.Published`).
+
+        Args:
+            found: what the file holds: tensors and plain values.
+
+        Raises:
+            Foreign: it is of no such kind; the message is about the file, and does not name it.
+            ValueError: it is, and something is wrong with it.
+        """
+        raise Foreign(f"cannot be read: {cls.plugin_name()} takes no weights from outside", "")
+
+    @classmethod
+    def named(cls, sizes: Mapping[str, Any]) -> str:
+        """How tables call the network of a published file, by its `sizes`."""
+        own = {name: size for name, size in sizes.items() if name in cls.model_fields}
+        return cls(**own).name()

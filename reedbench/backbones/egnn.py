@@ -41,3 +41,10 @@ class EGNNBackbone(AbstractBackbone):
 
         sizes = {name: getattr(self, name) for name in type(self).model_fields if name != "uses"}
         return EGNN(features=shape[1] - SPECIAL + self.atomic_numbers, **sizes)
+
+    @classmethod
+    def published(cls, found: Mapping[str, Any]) -> Any:
+        """Files of EDM."""
+        from reedbench.nn.backbones.molecule_checkpoints import egnn
+
+        return egnn(found)

@@ -73,3 +73,10 @@ class SemlaBackbone(AbstractBackbone):
         _, tokens, bonds = shape
         sizes = {name: getattr(self, name) for name in type(self).model_fields if name != "uses"}
         return Semla(tokens=tokens, bonds=bonds, **sizes)
+
+    @classmethod
+    def published(cls, found: Mapping[str, Any]) -> Any:
+        """Files of SemlaFlow and of REED's molecules."""
+        from reedbench.nn.backbones.molecule_checkpoints import semla
+
+        return semla(found)

@@ -73,3 +73,17 @@ class SiTBackbone(AbstractBackbone):
         """Without the blocks behind it."""
         network.blocks = network.blocks[:block]
         return network
+
+    @classmethod
+    def published(cls, found: Mapping[str, Any]) -> Any:
+        """Files of SiT, REPA and REED."""
+        from reedbench.nn.backbones.checkpoints import recognise
+
+        return recognise(found)
+
+    @classmethod
+    def named(cls, sizes: Mapping[str, Any]) -> str:
+        """`SiT-XL/2` where width and depth are those of a published size; how many heads there are, no file says."""
+        shape = sizes["width"], sizes["depth"]
+        known = next((name for name, (width, depth, _) in SIZES.items() if (width, depth) == shape), None)
+        return f"SiT-{known or f'{shape[0]}x{shape[1]}'}/{sizes['patch']}"

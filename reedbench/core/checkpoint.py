@@ -9,7 +9,7 @@ from typing import Any
 from reedbench.core.errors import ConfigError, MissingArtefact
 
 
-def load(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = False) -> Any:
+def load(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = False, alone: str | None = None) -> Any:
     """What a .pt file holds, on the CPU; only tensors, plain values and the `allowed` types are read.
 
     Args:
@@ -17,6 +17,7 @@ def load(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = F
         how: a clause that says how to get such a file.
         allowed: further types that may be in it.
         mapped: leave tensors on disk until they are used, where the file allows it.
+        alone: a clause that says what to do with a file that asks for other types; `how` unless given.
 
     Raises:
         MissingArtefact: there is no such file.
@@ -37,14 +38,17 @@ def load(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = F
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         why = f"asks for `{asked[1]}`" if asked else "is no checkpoint of tensors"
-        raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read; {how}") from error
+        cure = (alone or how) if asked else how
+        raise ConfigError(f"{file}: refused, it {why}; only tensors and plain values are read; {cure}") from error
     except Exception as error:  # damaged files raise whatever the reader stumbles on
         if "TorchScript" in str(error):
             raise ConfigError(f"{file}: refused, it is TorchScript, which is code; {how}") from error
         raise ConfigError(f"{file}: damaged or cut short ({type(error).__name__}); {how}") from error
 
 
-def tensors(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = False) -> dict[str, Any]:
+def tensors(
+    file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool = False, alone: str | None = None
+) -> dict[str, Any]:
     """What a file of weights holds, on the CPU: .safetensors, or as torch saved it; the other arguments as for `load`.
 
     Raises:
@@ -61,7 +65,7 @@ def tensors(file: Path, how: str, allowed: Sequence[type] = (), *, mapped: bool 
             return load_file(file)
         except SafetensorError as error:
             raise ConfigError(f"{file}: damaged or cut short ({error}); {how}") from error
-    found = load(file, how, allowed, mapped=mapped)
+    found = load(file, how, allowed, mapped=mapped, alone=alone)
     if not isinstance(found, dict):
         raise ConfigError(f"{file}: holds a {type(found).__name__}, and no dict of tensors; {how}")
     return found

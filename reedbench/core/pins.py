@@ -12,7 +12,7 @@ from reedbench.core import io, paths
 from reedbench.core.errors import MissingArtefact
 from reedbench.core.frozen import Frozen
 
-SUFFIXES = (".pt", ".pth", ".safetensors", ".bin", ".ckpt", ".npz")
+SUFFIXES = (".pt", ".pth", ".safetensors", ".bin", ".ckpt", ".npz", ".npy")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from reedbench.core.constants import LABEL_DROPOUT
+from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
 from reedbench.objectives._schedule import Schedule
 
 Place = tuple[str | int, ...]  # keys from the method's entry down
+LAST_STEP = 9_999_999  # what a path can say
 
 
 class AbstractMethod(Plugin):
@@ -68,6 +70,38 @@ class AbstractMethod(Plugin):
     def interpolant(self) -> str:
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
+
+
+class ImportedMethod(AbstractMethod):
+    """Weights that were trained elsewhere, at the step at which they were published; a final class says its domain.
+
+    They stand under every seed of the benchmark: the same weights, with the sampling noise of that seed, so that they
+    are paired with other methods. Bounds over seeds are then those of sampling alone. What training them took is not
+    known: they have no curve and take no part in speed-ups.
+    """
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"step", "batch"})
+    weights_are: ClassVar[str] = "imported"
+
+    weights: Weights
+    """Pinned weights, or a path: a state dict or a training checkpoint, of which the average is taken. `reedbench
+    import-checkpoint FILE` says what a file is."""
+    step: int = Field(ge=1, le=LAST_STEP, examples=[7_000_000])
+    """Training step of the weights; the only one at which the method is sampled and scored."""
+    batch: int = Field(256, ge=1)
+    """The authors' global batch: the table's samples_seen is `step` times this."""
+
+    def own_step(self) -> int:
+        """The step of the weights."""
+        return self.step
+
+    def samples_seen(self) -> int:
+        """Of its authors' training."""
+        return self.step * self.batch
+
+    def words(self) -> dict[str, Any]:
+        """With what no key of its weights holds."""
+        return {**super().words(), "step": self.step, "batch": self.batch}
 
 
 class AbstractObjective(AbstractMethod):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from reedbench.core.errors import ConfigError
 from reedbench.objectives._alignments import AbstractAlignment, AligningObjective
 
+Classes = Literal["uniform", "mask", "dirichlet"]  # what noise is to atoms and bonds
 MOLECULE_WEIGHT = 0.2  # --repa_loss_weight of REED's training command for molecules
 
 
@@ -103,3 +104,37 @@ def require(backbone: Any, uses: str, wanted: str, names: Sequence[str]) -> None
     """
     if any(not hasattr(backbone, name) for name in names):
         raise ConfigError(f"objective {uses} needs {wanted}, and {type(backbone).__name__} is none: name another")
+
+
+def parts_of(
+    backbone: Any,
+    classes: Classes,
+    *,
+    noise: float = 0.0,
+    temperature: float = 1.0,
+    symmetric: bool = False,
+    bare: bool = False,
+) -> Any:
+    """The parts of a molecule, of so many classes as the backbone has (`nn.molecule_state.Parts`).
+
+    Args:
+        backbone: network of atoms and bonds.
+        classes: what noise is to them.
+        noise: in training, added to noisy places.
+        temperature: in training, of the data's distribution on `dirichlet`.
+        symmetric: noise of bonds is the same on (i, j) and (j, i).
+        bare: in training, a pair without a bond is shown as zeros where it is not noisy.
+    """
+    from reedbench.nn.molecule_classes import MASK, MASK_BOND
+    from reedbench.nn.molecule_state import Parts
+    from reedbench.nn.parts import Continuous, Dirichlet, Masked, Uniform
+
+    def part(classes_of: int, mask: int, **more: Any) -> Any:
+        if classes == "mask":
+            return Masked(classes_of, mask=mask, **more)
+        if classes == "dirichlet":
+            return Dirichlet(classes_of, temperature=temperature, **more)
+        return Uniform(classes_of, **more)
+
+    bonds = part(backbone.bonds, MASK_BOND, symmetric=symmetric, bare=bare)
+    return Parts(Continuous(predicts="data", noise=noise), part(backbone.tokens, MASK), bonds)

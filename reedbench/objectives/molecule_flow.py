@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reedbench.core.errors import ConfigError
-from reedbench.objectives._molecules import MoleculeObjective, require
+from reedbench.objectives._molecules import Classes, MoleculeObjective, parts_of, require
 
 Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -33,7 +33,7 @@ class MoleculeFlow(MoleculeObjective):
     coordinate_mean: Literal["atoms", "reference"] = "atoms"
     """Squared errors of places are divided by the atoms of a molecule, or, as in the `reference`, by the length of the
     batch, which gives small molecules less weight."""
-    classes: Literal["uniform", "mask", "dirichlet"] = "uniform"
+    classes: Classes = "uniform"
     """What noise is to atoms and bonds: `uniform`, any class that the network has; a `mask`, for which the codec needs
     mask_bonds: true; or draws of a `dirichlet` law around a mixture of the uniform distribution and the data's."""
     temperature: float = Field(1.0, gt=0)
@@ -64,21 +64,14 @@ class MoleculeFlow(MoleculeObjective):
 
     def parts(self, backbone: Any) -> Any:
         """The parts of a molecule, of so many classes as the backbone has (`nn.molecule_state.Parts`)."""
-        from reedbench.nn.molecule_classes import MASK, MASK_BOND
-        from reedbench.nn.molecule_state import Parts
-        from reedbench.nn.parts import Continuous, Dirichlet, Masked, Uniform
-
-        of_bonds = {"symmetric": self.bonds == "symmetric", "bare": self.no_bond == "reference"}
-
-        def part(classes: int, mask: int, **more: Any) -> Any:
-            if self.classes == "mask":
-                return Masked(classes, mask=mask, **more)
-            if self.classes == "dirichlet":
-                return Dirichlet(classes, temperature=self.temperature, **more)
-            return Uniform(classes, **more)
-
-        coordinates = Continuous(predicts="data", noise=self.coordinate_noise)
-        return Parts(coordinates, part(backbone.tokens, MASK), part(backbone.bonds, MASK_BOND, **of_bonds))
+        return parts_of(
+            backbone,
+            self.classes,
+            noise=self.coordinate_noise,
+            temperature=self.temperature,
+            symmetric=self.bonds == "symmetric",
+            bare=self.no_bond == "reference",
+        )
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""

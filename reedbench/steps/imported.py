@@ -1,23 +1,35 @@
-"""Weights from outside as a run of the suite, and what `reedbench import-checkpoint` says of a file."""
+"""Weights from outside as a run of the suite, and what `reedbench import-checkpoint` says of a file.
+
+Which files there are, and what is in them, the backbones know.
+"""
 
 from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reedbench.backbones.sit import SIZES
-from reedbench.core import io, paths, pins, provenance
+import yaml
+from pydantic import ValidationError
+
+from reedbench.core import io, paths, pins, plugins, provenance
 from reedbench.core.checkpoint import tensors
 from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
-from reedbench.nn.backbones.checkpoints import Published, recognise
+from reedbench.nn.backbones.published import Foreign, Published, check_fit, some
+from reedbench.objectives import ImportedMethod
 from reedbench.schema import fitting
 from reedbench.schema.runs import Benchmark, Run
 from reedbench.steps.material import require_pinned
 from reedbench.training.checkpoint import save_tensors
 
 HOW = "take it again from where its authors have published it"
+ALONE = (
+    "where you trust it, and that type is installed, keep its weights alone: torch.save(torch.load(FILE, "
+    "weights_only=False)[KEY], NEW), KEY being 'state_dict' of Lightning's files and 'ema' of SiT's, REPA's and REED's"
+)
 ASKED = "unknown  # the file does not say it: put what its authors say"
+Backbone = type[Any]
 
 
 def publish(run: Run, segment: int) -> Made:
@@ -33,11 +45,15 @@ def publish(run: Run, segment: int) -> Made:
     require_pinned(benchmark.suite, objective)
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
-    file, published = read(objective.weights)
-    if (why := published.contradicts(step=objective.step, time=objective.time, path=objective.path)) is not None:
+    file, _, published = read(objective.weights, [type(benchmark.spec.backbone)])
+    method = objective.plain()
+    if (why := published.contradicts({"method": method, **_sections(benchmark)})) is not None:
         raise ConfigError(f"{file}: {why}")
     network = _network(benchmark)
-    weights = _fitted(file, published, network, objective.time)
+    try:
+        weights = published.for_network(network, method)
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from error
     name = f"{paths.step_name(objective.step)}.safetensors"
     with io.atomic_directory(run.segment(segment)) as folder:
         save_tensors(folder / name, weights)
@@ -53,9 +69,7 @@ def publish(run: Run, segment: int) -> Made:
             "file": objective.weights,
             "sha256": io.sha256(file),
             "layout": published.layout,
-            "time": objective.time,
-            "variances_left_out": published.variances,
-            "projectors_left_out": len(published.projectors),
+            **published.record(method),
         },
     }
     io.write_json(run.receipt(segment), receipt)
@@ -63,19 +77,32 @@ def publish(run: Run, segment: int) -> Made:
     return Made([run.receipt(segment), run.segment(segment)], [run.recipe_file, data, str(file)], notes=notes)
 
 
-def read(text: str) -> tuple[Path, Published]:
-    """The file that a name or a path means, and what it holds.
+def read(text: str, backbones: Iterable[Backbone]) -> tuple[Path, Backbone, Published]:
+    """The file that a name or a path means, the backbone of which it is one, and what it holds.
+
+    Args:
+        text: name or path.
+        backbones: whose files are looked for.
 
     Raises:
         MissingArtefact: it is not there.
-        ConfigError: it is no checkpoint of SiT, REPA or REED.
+        ConfigError: it is no file of theirs, or something is wrong with it.
     """
     file = pins.file(text)
-    found = tensors(file, HOW, [Namespace], mapped=True)  # REPA and REED keep the arguments of their training
-    try:
-        return file, recognise(found)
-    except ValueError as error:
-        raise ConfigError(f"{file}: {error}") from error
+    found = tensors(file, HOW, [Namespace], mapped=True, alone=ALONE)  # REPA and REED keep arguments of their training
+    foreign: list[Foreign] = []
+    wrong: ValueError | None = None
+    for backbone in backbones:
+        try:
+            return file, backbone, backbone.published(found)
+        except Foreign as error:
+            foreign.append(error)
+        except ValueError as error:
+            wrong = wrong or error
+    if wrong is None and len(foreign) > 1:
+        wanted = ", ".join(error.wanted for error in foreign if error.wanted)
+        raise ConfigError(f"{file}: is no checkpoint that is known here: it has {some(found)}; expected one {wanted}")
+    raise ConfigError(f"{file}: {wrong or foreign[0]}")
 
 
 @dataclass(frozen=True)
@@ -91,48 +118,80 @@ def describe(text: str, benchmark: Benchmark | None = None) -> Description:
 
     Raises:
         MissingArtefact: it is not there.
-        ConfigError: it is no checkpoint of SiT, REPA or REED, or the benchmark's backbone takes no such weights.
+        ConfigError: it is no checkpoint that a backbone knows, or that of the benchmark takes no such weights.
     """
-    file, published = read(text)
-    sizes, model = published.sizes, _model(published)
-    dropped = [
-        *(["the half of the head for variances"] if published.variances else []),
-        *([f"{len(published.projectors)} projector(s) to {published.projectors}"] if published.projectors else []),
-    ]
-    told = {"step": published.step, "time": published.time, "path": published.path}
+    every = plugins.discover("backbones").values()
+    file, backbone, published = read(text, every if benchmark is None else [type(benchmark.spec.backbone)])
+    try:
+        model, needs = backbone.named(published.sizes), _needs(backbone, published)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{key}: " for key in first["loc"])
+        raise ConfigError(f"{file}: has sizes that no {backbone.plugin_name()} has: {where}{first['msg']}") from error
     lines = [
         f"{file}: {published.layout}",
-        f"network: {model}, {sizes['channels']} channels of {sizes['side']} x {sizes['side']}, "
-        f"{sizes['classes']} classes",
-        f"left out: {' and '.join(dropped) or 'nothing'}",
-        *(f"{name}: {'the file does not say' if value is None else value}" for name, value in told.items()),
+        f"network: {model}, {published.details}",
+        *(f"{name}: {_flow(settings)}" for name, settings in needs.items()),
+        f"left out: {' and '.join(published.left_out) or 'nothing'}",
+        *(f"{name}: {'the file does not say' if value is None else value}" for name, value in published.told().items()),
         f"sha256: {io.sha256(file)}",
     ]
     if benchmark is not None:
-        _fitted(file, published, _network(benchmark), published.time or "sit")
+        if (why := published.contradicts(_sections(benchmark))) is not None:
+            raise ConfigError(f"{file}: {why}")
+        try:
+            check_fit(published.weights, _network(benchmark))
+        except ValueError as error:
+            raise ConfigError(f"{file}: {error}") from error
         lines.append(f"benchmark {benchmark.name}: fits {benchmark.spec.backbone.name()}")
-    return Description(lines, _entry(text, model, published))
+    return Description(lines, _entry(text, model, published, _importing(backbone)))
 
 
-def _entry(text: str, model: str, published: Published) -> str:
+def _importing(backbone: Backbone) -> type[ImportedMethod]:
+    """The method that imports files of a backbone.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for method in plugins.discover("objectives").values():
+        if issubclass(method, ImportedMethod) and method.domain == backbone.domain:
+            return method
+    raise ConfigError(f"no objective imports weights of domain '{backbone.domain}'")
+
+
+def _entry(text: str, model: str, published: Published, method: type[ImportedMethod]) -> str:
     """The method as YAML; what the file does not say is left to be filled in, and refused until it is."""
     values = {
-        "uses": "imported",
+        "uses": method.plugin_name(),
         "label": f"{model} (published)",
         "weights": text if pins.is_name(text) or "/" in text else f"./{text}",
-        "step": published.step or ASKED,
-        "time": published.time or ASKED,
-        **({"path": published.path} if published.path not in (None, "linear") else {}),
     }
+    for name, value in published.told().items():
+        field = method.model_fields[name]
+        if field.is_required():
+            values[name] = value or ASKED
+        elif value not in (None, field.default):
+            values[name] = value
     return "\n".join(["methods:", "  published:", *(f"    {name}: {value}" for name, value in values.items())])
 
 
-def _model(published: Published) -> str:
-    """`SiT-XL/2` where width and depth are those of a published size; how many heads there are, no file says."""
-    sizes = published.sizes
-    shape = sizes["width"], sizes["depth"]
-    named = next((name for name, (width, depth, _) in SIZES.items() if (width, depth) == shape), None)
-    return f"SiT-{named or f'{shape[0]}x{shape[1]}'}/{sizes['patch']}"
+def _needs(backbone: Backbone, published: Published) -> dict[str, dict[str, Any]]:
+    """What a benchmark's sections have to say, where that is not the default."""
+    found = {name: dict(settings) for name, settings in published.needs().items() if settings}
+    if "backbone" in found:
+        own = backbone(**found["backbone"]).identity()
+        found["backbone"] = {name: value for name, value in own.items() if name not in ("version", "code")}
+    return found
+
+
+def _flow(settings: Mapping[str, Any]) -> str:
+    """As YAML in one line."""
+    return yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=10_000).strip()
+
+
+def _sections(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
+    """What files are compared with, as plain values."""
+    return {"backbone": benchmark.spec.backbone.plain(), "codec": benchmark.spec.codec.plain()}
 
 
 def _network(benchmark: Benchmark) -> Any:
@@ -143,10 +202,3 @@ def _network(benchmark: Benchmark) -> Any:
             f"(snakemake {paths.index(benchmark.data)})"
         )
     return network
-
-
-def _fitted(file: Path, published: Published, network: Any, time: str) -> dict[str, Any]:
-    try:
-        return published.for_network(network, time)
-    except ValueError as error:
-        raise ConfigError(f"{file}: {error}") from error

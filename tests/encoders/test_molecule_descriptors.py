@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from molecule_rows import SMILES, changed, molecule, permuted, rows_of, splits
 from pydantic import ValidationError
-from tiny_molecules import SMILES, changed, molecule, permuted, rows_of, splits
 
 from reedbench.core.errors import ConfigError
 from reedbench.domains.molecule import Molecule

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from molecule_rows import changed, permuted, rows_of, splits, turned
 from pydantic import ValidationError
-from tiny_molecules import changed, permuted, rows_of, splits, turned
 
 from reedbench.core.errors import ConfigError
 from reedbench.domains.molecule import Molecule

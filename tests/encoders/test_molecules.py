@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny_molecules import SMILES, changed, molecule, rows_of
+from molecule_rows import SMILES, changed, molecule, rows_of
 
 from reedbench.core.errors import ConfigError
 from reedbench.domains.molecule import Molecule

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from molecule_rows import changed, permuted, rows_of, splits, turned
 from pydantic import ValidationError
-from tiny_molecules import changed, permuted, rows_of, splits, turned
 
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError, MissingArtefact

@@ -57,6 +57,11 @@ CASES = {
         {"decoder_layers": 1, "edge_update": False},
         "on decoder_layers: 1",
     ),
+    "classes of a diffusion": (
+        plugin("objectives", "imported-molecules"),
+        {"label": "-", "weights": "w", "step": 1, "process": "diffusion", "classes": "mask"},
+        "on process: diffusion",
+    ),
     "width between two layers": (plugin("backbones", "semla"), {"layers": 2, "message_hidden": 7}, "on layers: 2"),
     "maps of residues": (plugin("encoders", "esm2"), {"maps": "contacts"}, "on output: residues"),
     "attention of residues": (plugin("encoders", "esm2"), {"layers": (1,)}, "on output: residues"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("training", "encoders", "codecs", "parity"))]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("training", "encoders", "codecs", "parity", "nn"))]
 
 ENCODERS = ("patches", "caption")
 MADE_FROM_DATA = [

@@ -103,7 +103,7 @@ def finished(make_workspace: Callable[[Path], Path], tmp_path_factory: pytest.Te
     return workspace
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def workspace_at() -> type[Workspace]:
     """Makes a workspace of a folder that a test fills itself."""
     return Workspace

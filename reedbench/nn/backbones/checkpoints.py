@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
+from reedbench.nn.backbones.published import Foreign, Published, Said, check_fit, some
 from reedbench.nn.backbones.reference import averaged_weights, from_reference_state, with_time_reversed
 from reedbench.nn.backbones.sit import position_table
 
@@ -24,25 +25,19 @@ DRIFT: Final = 1e-3  # of positions that were averaged although they are constan
 PATHS: Final = {"linear": "linear", "Linear": "linear", "cosine": "gvp", "GVP": "gvp"}  # theirs -> ours
 VELOCITY: Final = ("v", "velocity")  # words for what we sample with
 AXES: Final = {FIRST: 4, LABELS: 2, POSITIONS: 3, HEAD[0]: 2, HEAD[1]: 1}  # of what sizes are read from
-SHOWN = 6  # keys that a message repeats
+WANTED: Final = f"of SiT, REPA or REED ('{FIRST}')"
 
 
 @dataclass(frozen=True)
-class Published:
-    """What a file holds.
+class PublishedSiT(Published):
+    """What a file of a `SiT` holds; its weights are in the time of their authors.
 
     Attributes:
-        layout: in words.
-        weights: float32, under the names of `SiT`, in the time of their authors.
-        step: training step, where the file says it.
         variances: whether the head also predicted variances, which are left out.
         projectors: width of the representation that each projector ended in; they are left out.
         said: arguments of the training, where the file holds them.
     """
 
-    layout: str
-    weights: Mapping[str, Tensor]
-    step: int | None
     variances: bool
     projectors: tuple[int, ...]
     said: Mapping[str, Any]
@@ -69,66 +64,68 @@ class Published:
         return {"width": width, "depth": len(blocks), "patch": patch, "channels": channels, "side": side,
                 "classes": classes}  # fmt: skip
 
-    def contradicts(self, *, step: int, time: str, path: str) -> str | None:
-        """What the file says otherwise than these settings of a method, if anything."""
-        if self.step is not None and self.step != step:
+    @property
+    def details(self) -> str:
+        """Of the latents."""
+        sizes = self.sizes
+        return f"{sizes['channels']} channels of {sizes['side']} x {sizes['side']}, {sizes['classes']} classes"
+
+    @property
+    def left_out(self) -> list[str]:
+        """Variances and projectors."""
+        return [
+            *(["the half of the head for variances"] if self.variances else []),
+            *([f"{len(self.projectors)} projector(s) to {self.projectors}"] if self.projectors else []),
+        ]
+
+    def told(self) -> dict[str, Any]:
+        """Step, time and path."""
+        return {"step": self.step, "time": self.time, "path": self.path}
+
+    def contradicts(self, said: Said) -> str | None:
+        """A step, a time, a path, or that it predicts something else than a velocity."""
+        method = said.get("method", {})
+        if self.step is not None and self.step != (step := method.get("step", self.step)):
             return f"'steps' is {self.step}, and the method says step: {step}"
-        if self.time is not None and self.time != time:
+        if self.time is not None and self.time != (time := method.get("time", self.time)):
             why = "it has projectors or 'steps'" if self.time == "repa" else "variances, or training without 'steps'"
             return f"is in the time of {self.time} ({why}), and the method says time: {time}"
-        if "path_type" in self.said and self.path != path:
+        if "path_type" in self.said and self.path != (path := method.get("path", self.path)):
             return f"'args' has path_type {self.said['path_type']}, and the method says path: {path}"
         predicts = self.said.get("prediction", VELOCITY[0])
         if predicts not in VELOCITY:
             return f"'args' has prediction {predicts}: networks that predict a velocity are sampled here"
         return None
 
-    def for_network(self, network: nn.Module, time: str) -> dict[str, Tensor]:
-        """The weights of a network, in our time.
-
-        Args:
-            network: the `SiT` that is to have them; its values are not looked at.
-            time: `sit` or `repa`.
-
-        Raises:
-            ValueError: the file has other weights, or some that are not finite.
-        """
+    def for_network(self, network: nn.Module, method: Mapping[str, Any]) -> dict[str, Tensor]:
+        """As they are in the time of `sit`, reversed in that of `repa`."""
         check_fit(self.weights, network)
-        return with_time_reversed(self.weights) if time == "repa" else dict(self.weights)
+        return with_time_reversed(self.weights) if method["time"] == "repa" else dict(self.weights)
+
+    def record(self, method: Mapping[str, Any]) -> dict[str, Any]:
+        """The time, and what was left out."""
+        return {
+            "time": method["time"],
+            "variances_left_out": self.variances,
+            "projectors_left_out": len(self.projectors),
+        }
 
 
-def check_fit(weights: Mapping[str, Tensor], network: nn.Module) -> None:
-    """Make sure that weights are those of a network.
-
-    Raises:
-        ValueError: it has others, or some are not finite; the message says which one in one line.
-    """
-    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    faults = [f"'{n}' is {given[n]}, expected {own[n]}" for n in own if n in given and own[n] != given[n]]
-    faults += [f"'{n}' is absent, expected {own[n]}" for n in own if n not in given]
-    faults += [f"'{n}' {given[n]} is not expected: the backbone has none" for n in given if n not in own]
-    if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise ValueError(f"{faults[0]}{more}; the backbone of the benchmark must be the file's")
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"'{name}' has values that are not finite")
-
-
-def recognise(found: Mapping[str, Any]) -> Published:
+def recognise(found: Mapping[str, Any]) -> PublishedSiT:
     """Find out what a checkpoint is.
 
     Raises:
-        ValueError: it is none of SiT, REPA or REED; the message is about the file, and does not name it.
+        Foreign: it is none of SiT, REPA or REED; the message is about the file, and does not name it.
+        ValueError: it is one, and something is wrong with it; likewise.
     """
     training = not _is_state(found)
     if training and "ema" not in found:
         what = "a training checkpoint without 'ema'" if "model" in found else "neither a state dict nor a checkpoint"
-        raise ValueError(
+        message = (
             f"is {what} of SiT, REPA or REED: it has {some(found)}; expected '{FIRST}' and the other tensors of a "
             "network, or 'ema' beside 'model', 'opt' and 'args'"
         )
+        raise ValueError(message) if "model" in found else Foreign(message, WANTED)
     state = averaged_weights(found)
     where = "'ema'" if training else "it"
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
@@ -140,7 +137,7 @@ def recognise(found: Mapping[str, Any]) -> Published:
     weights = {name: tensor.float() for name, tensor in from_reference_state(plain).items()}
     _check_positions(weights)
     step, said = found.get("steps"), found.get("args")
-    return Published(
+    return PublishedSiT(
         layout="training checkpoint, of which the average ('ema') is taken" if training else "bare state dict",
         weights=weights,
         step=int(step) if training and step is not None else None,
@@ -158,7 +155,8 @@ def _check_sizes(plain: Mapping[str, Tensor], where: str) -> None:
     """Refuse what sizes cannot be read from."""
     for name, axes in AXES.items():
         if name not in plain:
-            raise ValueError(f"'{name}' is absent: {where} has {some(plain)}; expected the state dict of a SiT")
+            message = f"'{name}' is absent: {where} has {some(plain)}; expected the state dict of a SiT"
+            raise Foreign(message, WANTED) if name == FIRST else ValueError(message)
         if plain[name].ndim != axes:
             raise ValueError(f"'{name}' is {tuple(plain[name].shape)}, expected {axes} axes")
     _, channels, patch, _ = plain[FIRST].shape
@@ -180,10 +178,3 @@ def _check_positions(weights: Mapping[str, Tensor]) -> None:
     far = float((positions[0] - position_table(width, grid)).abs().max())
     if not far <= DRIFT:
         raise ValueError(f"'{POSITIONS}' is {far:.2g} away from SiT's sines and cosines, expected at most {DRIFT}")
-
-
-def some(names: Mapping[str, Any]) -> str:
-    """The first names of a dict, for a message."""
-    shown = ", ".join(f"'{name}'" for name in list(names)[:SHOWN])
-    more = len(names) - SHOWN
-    return (shown or "nothing") + (f" and {more} more" if more > 0 else "")

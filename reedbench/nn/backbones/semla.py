@@ -2,7 +2,7 @@
 
 Source: Irwin et al. 2024, arXiv:2406.07266 (SemlaFlow), semlaflow/models/semla.py @2f41e57; REED, arXiv:2507.08980,
 molecule/semlaflow/flowmodels/semla.py:822-993 @0a4527e. Same state-dict keys without the prefix of their training,
-`semla_files` reads it; parameters that nothing uses are not here, and projectors live with the alignments.
+`molecule_checkpoints` reads it; parameters that nothing uses are not here, and projectors live with the alignments.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,13 @@
-"""A protein run that stops and goes on ends in the same bytes: packed batches, frozen parameters, any step."""
+"""Runs of chains and of molecules that stop and go on end in the same bytes: packed batches, frozen parameters."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiny_molecules
+import tiny_proteins
 from forked import LOST, in_processes
-from tiny_proteins import REED, trainer, write_data
 
 from reedbench.core import faults, interruption, io
 from reedbench.core.errors import Paused
@@ -15,32 +17,46 @@ from reedbench.training.segments import Segment, train_segment
 from reedbench.training.trainer import Trainer
 
 STEPS, MIDDLE = 14, 7
+# What makes the data and the trainer, and the method.
+RUNS = {
+    "proteins": (tiny_proteins, tiny_proteins.REED),
+    "flow": (tiny_molecules, tiny_molecules.REED),
+    "diffusion": (tiny_molecules, tiny_molecules.EDM),
+}
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def of(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    """Data and trainers, and a method of theirs."""
+    return RUNS[request.param]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("proteins")
-    write_data(made)
-    return made
+def make(of, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A trainer at step 0."""
+    (tiny, method), folder = of, tmp_path_factory.mktemp("packed")
+    tiny.write_data(folder)
+    return lambda: tiny.trainer(folder, method)
 
 
 def published(one: Trainer) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in one.published().items()}
 
 
-def test_a_restored_trainer_goes_on_to_the_same_bytes_within_an_epoch_and_at_its_border(folder, tmp_path):
-    straight, store = trainer(folder, REED), Store(tmp_path)
+def test_a_restored_trainer_goes_on_to_the_same_bytes_within_an_epoch_and_at_its_border(make, of, tmp_path):
+    straight, store = make(), Store(tmp_path)
     batches = len(straight.order.sizes)
     borders = {step for step in range(1, STEPS) if step % batches == 0}
     assert 0 < len(borders) < STEPS - 1
-    assert len(straight.parameters) < len(dict(straight.network.named_parameters()))  # the others are frozen
+    frozen = len(dict(straight.network.named_parameters())) - len(straight.parameters)
+    assert frozen or of[0] is not tiny_proteins
     stops = (min(borders), max(set(range(1, STEPS)) - borders))
     for step in range(STEPS):
         straight.update(step)
         if step + 1 in stops:
             store.save_state(step + 1, straight.state(), {**Journal().plain(), "numerics": []})
     for stop in stops:
-        resumed, (tensors, _) = trainer(folder, REED), store.load_state(stop)
+        resumed, (tensors, _) = make(), store.load_state(stop)
         resumed.restore(tensors)
         for step in range(stop, STEPS):
             resumed.update(step)
@@ -50,8 +66,8 @@ def test_a_restored_trainer_goes_on_to_the_same_bytes_within_an_epoch_and_at_its
 class Run:
     """Two segments in a folder of their own."""
 
-    def __init__(self, data: Path, folder: Path) -> None:
-        self.data, self.folder = data, folder
+    def __init__(self, make: Any, folder: Path) -> None:
+        self.make, self.folder = make, folder
         ends = ((0, MIDDLE), (MIDDLE, STEPS))
         receipts = [str(folder / f"segment-{i}.json") for i in range(len(ends))]
         self.segments = [
@@ -62,7 +78,7 @@ class Run:
     def train(self) -> None:
         """Both, each as a process of its own would: with a trainer at step 0."""
         for segment in self.segments:
-            train_segment(trainer(self.data, REED), Store(self.folder / "store" / segment.key), segment)
+            train_segment(self.make(), Store(self.folder / "store" / segment.key), segment)
 
     def outcome(self) -> tuple[dict[str, str], list[list[str]], list[float]]:
         """sha256 of weights and receipts, the curve but for its costs, and operations at every row."""
@@ -74,8 +90,8 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(folder, tmp_path_factory) -> tuple[dict[str, str], list[list[str]], list[float]]:
-    run = Run(folder, tmp_path_factory.mktemp("uninterrupted"))
+def uninterrupted(make, tmp_path_factory) -> tuple[dict[str, str], list[list[str]], list[float]]:
+    run = Run(make, tmp_path_factory.mktemp("uninterrupted"))
     run.train()
     return run.outcome()
 
@@ -86,8 +102,8 @@ def same(run: Run, expected: tuple[dict[str, str], list[list[str]], list[float]]
 
 
 @pytest.mark.parametrize("fault", ["before-step@5", "before-state@7", "after-state@7", "after-state@9"])
-def test_killed_and_started_again_it_ends_in_the_same_bytes(folder, tmp_path, uninterrupted, monkeypatch, fault):
-    run = Run(folder, tmp_path)
+def test_killed_and_started_again_it_ends_in_the_same_bytes(make, tmp_path, uninterrupted, monkeypatch, fault):
+    run = Run(make, tmp_path)
     monkeypatch.setenv(faults.VARIABLE, fault)
     assert in_processes(1, run.train) == [LOST]
     monkeypatch.delenv(faults.VARIABLE)
@@ -95,8 +111,8 @@ def test_killed_and_started_again_it_ends_in_the_same_bytes(folder, tmp_path, un
     assert same(run, uninterrupted)
 
 
-def test_paused_and_started_again_it_ends_in_the_same_bytes(folder, tmp_path, uninterrupted, monkeypatch):
-    run, update = Run(folder, tmp_path), Trainer.update
+def test_paused_and_started_again_it_ends_in_the_same_bytes(make, tmp_path, uninterrupted, monkeypatch):
+    run, update = Run(make, tmp_path), Trainer.update
 
     def asked(self, step):
         if step == 3:
