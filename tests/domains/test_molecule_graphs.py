@@ -68,8 +68,10 @@ def test_hydrogens_that_are_missing_are_seen():
     assert molecule_graphs.lacks_hydrogens(molecule_graphs.graph(bare))
 
 
-@pytest.mark.parametrize(("whole", "atom", "expected"),
-                         [("C", 0, "[CH3]"), ("CCO", 2, "CC[O]"), ("c1ccccc1", 3, "[c]1ccccc1"), ("C=O", 0, "[CH]=O")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("whole", "atom", "expected"),
+    [("C", 0, "[CH3]"), ("CCO", 2, "CC[O]"), ("c1ccccc1", 3, "[c]1ccccc1"), ("C=O", 0, "[CH]=O")],
+)
 def test_a_hydrogen_that_is_missing_makes_another_molecule(whole, atom, expected):
     found = Chem.RWMol(embedded(whole))
     found.RemoveAtom(next(one.GetIdx() for one in found.GetAtomWithIdx(atom).GetNeighbors() if one.GetAtomicNum() == 1))
