@@ -8,8 +8,8 @@ The rows of a dataset, and samples, have these arrays (see `rows.Rows`):
 `bonds`        Ragged uint8, rows (bonds, 3): two atoms i < j of the row, from 0, and the order: 1, 2, 3, 4 aromatic
 
 Data have besides `smiles` (Ragged uint8, the letters of the canonical SMILES without stereo and without explicit
-hydrogen) and `molecule` (n,) int64: conformers of one molecule share it, and a split. What else is one-dimensional,
-such as properties, goes into the manifest too.
+hydrogen; those that are missing stay so) and `molecule` (n,) int64: conformers of one molecule share it, and a split.
+What else is one-dimensional, such as properties, goes into the manifest too.
 """
 
 from collections.abc import Mapping, Sequence

@@ -89,9 +89,26 @@ def largest(found: Any) -> Any:
 
 
 def smiles(found: Any) -> str:
-    """Canonical SMILES without stereo and without explicit hydrogens, of a sanitised RDKit molecule."""
+    """Canonical SMILES without stereo of a sanitised RDKit molecule with explicit hydrogens, which it leaves out.
+
+    Hydrogens that RDKit finds missing stay so: CH3 is the radical `[CH3]`, and not methane. Sanitising counts them in
+    all the same, as the references do: whether it takes a molecule, and what is aromatic in it, depends on them.
+    """
     chem = rdkit()
-    return str(chem.MolToSmiles(chem.RemoveHs(found), isomericSmiles=False))
+    if not lacks_hydrogens(found):
+        return _written(chem.RemoveHs(found))
+    found = chem.RWMol(found)
+    for atom in found.GetAtoms():
+        if missing := atom.GetTotalNumHs():
+            atom.SetNumExplicitHs(0)
+            atom.SetNoImplicit(True)
+            atom.SetNumRadicalElectrons(atom.GetNumRadicalElectrons() + missing)
+    found.UpdatePropertyCache(strict=False)
+    return _written(chem.RemoveHs(found, sanitize=False))
+
+
+def _written(found: Any) -> str:
+    return str(rdkit().MolToSmiles(found, isomericSmiles=False))
 
 
 def molecule_of(found: Any) -> Molecule:
@@ -166,12 +183,13 @@ def determined(molecule: Molecule, charge: int = 0) -> Molecule | None:
 
 
 def canonical(text: str) -> str:
-    """A SMILES as `smiles` writes it.
+    """A SMILES as `smiles` writes it; hydrogens are implicit in it, as usual.
 
     Raises:
         ValueError: RDKit reads no molecule from it.
     """
-    found = rdkit().MolFromSmiles(text)
+    chem = rdkit()
+    found = chem.MolFromSmiles(text)
     if found is None:
         raise ValueError(f"no SMILES that RDKit reads: '{text[:80]}'")
-    return smiles(found)
+    return _written(chem.RemoveHs(found))

@@ -1,8 +1,9 @@
 """New molecules: share of valid samples whose SMILES the training data lack.
 
-Both sides are canonical SMILES without stereo and explicit hydrogens. SemlaFlow compares SMILES of training molecules
-that have stereo with those of samples that have none (util/metrics.py:202-226 @2f41e57), and EDM's REED branch knows
-half of the training molecules alone: both report more novelty than there is.
+Both sides are canonical SMILES without stereo and explicit hydrogens, in which hydrogens that are missing stay so: a
+sample that lacks some is not the whole molecule that is known. SemlaFlow compares SMILES of training molecules that
+have stereo with those of samples that have none (util/metrics.py:202-226 @2f41e57), and EDM's REED branch knows half of
+the training molecules alone: both report more novelty than there is.
 """
 
 import gzip
@@ -29,7 +30,8 @@ class Novelty(GraphMetric):
     """Of what a share is taken: of all valid samples, as SemlaFlow does, or of their distinct SMILES, as EDM does."""
     file: str = ""
     """Take the known molecules from this file in place of the training split: one SMILES per line, before any white
-    space; it may end in .gz."""
+    space; it may end in .gz. Settings know it by its path, records by its content too: one that has changed under its
+    old name evaluates nothing anew, and no table mixes what was measured with both. Give it another name."""
 
     def in_words(self, name: str, value: object) -> str:
         """A setting that is not the default, in plain words."""

@@ -1,5 +1,7 @@
 """Unique molecules: share of valid samples that differ from each other, by canonical SMILES without stereo.
 
+Hydrogens that are missing stay so: CH3 is not methane (`domains.molecule_graphs.smiles`).
+
 More samples have more in common, so that numbers are comparable at equal n alone.
 """
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reedbench.report.intervals import Interval, plain
 from reedbench.report.paired import difference
-from reedbench.report.tables import Comparison, metric_ids
+from reedbench.report.tables import Comparison, limits, shown_ids
 
 NONE = "–"  # what is not known, or has no meaning
 ARROWS = {"lower": "↓", "higher": "↑"}
@@ -34,7 +34,7 @@ def digest(of: Comparison) -> Digest:
     last = table[table["step"] == table.groupby(["method", "sampler"])["step"].transform("max")].reset_index(drop=True)
     several = last["sampler"].nunique() > 1
     heads = ["method", "step", *(["sampler"] if several else [])]
-    ids = metric_ids(of.source, of.facts.get("columns") or of.facts["metrics"])
+    ids = shown_ids(of)
     ends = ["device s", "speed-up, steps", "speed-up, seconds", f"to {of.facts['baseline_label']}'s final value, steps"]
     rows, below = [], []
     for _, row in last.iterrows():
@@ -50,19 +50,14 @@ def digest(of: Comparison) -> Digest:
     titles = [_title(of, name) for name in ids]
     best = {(i, len(heads) + j) for j, name in enumerate(ids) for i in _best(of, last, name)}
     heading = f"Differences to {of.label(of.against)}, paired over seeds"
-    limits = tuple(_limits(of, ids, len(heads), len(ends)))
-    return Digest((*heads, *titles, *ends), tuple(rows), frozenset(best), heading, tuple(below), limits)
+    others = tuple(_limits(of, ids, len(heads), len(ends)))
+    return Digest((*heads, *titles, *ends), tuple(rows), frozenset(best), heading, tuple(below), others)
 
 
 def _limits(of: Comparison, ids: Sequence[str], before: int, after: int) -> Iterator[tuple[str, ...]]:
-    """A row for whatever stands beside the results under most of the columns' own ids."""
-    floor = of.source.floor
-    own = floor[floor["metric"].isin(ids)] if "what" in floor else floor[:0].assign(what="")
-    for what, kind in own.groupby("what", sort=False):
-        values = dict(zip(kind["metric"], kind["value"], strict=True))
-        if 2 * len(values) > len(ids):
-            cells = (plain(Interval(values[name], None, None, "none")) if name in values else NONE for name in ids)
-            yield (str(what), *[NONE] * (before - 1), *cells, *[NONE] * after)
+    for what, values in limits(of):
+        cells = (plain(Interval(values[name], None, None, "none")) if name in values else NONE for name in ids)
+        yield (what, *[NONE] * (before - 1), *cells, *[NONE] * after)
 
 
 def _named(row: pd.Series) -> str:

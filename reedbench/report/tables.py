@@ -1,6 +1,9 @@
-"""The comparison of methods: all numbers of the table, and the tidy CSV (row = method x step x sampler)."""
+"""The comparison of methods: all numbers of the table, and the tidy CSV (row = method x step x sampler).
 
-from collections.abc import Mapping, Sequence
+The CSV ends in the limits: what is no method and was measured as those were, such as real data in place of samples.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +26,7 @@ SPEEDUP = [*(f"speedup_{axis}{bound}" for axis in ("steps", "seconds") for bound
            "speedup_censored", "speedup_common_from", "speedup_common_to",
            *(f"speedup_to_final{suffix}" for suffix in (*BOUNDS, ".interval", ".censored")),
            "speedup_target"]  # fmt: skip
+DATA = "data"  # weights of a limit
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,38 @@ def metric_ids(source: Source, families: Sequence[str]) -> list[str]:
     return [name for family in families for name in known[known["family"] == family]["metric"]]
 
 
-def as_csv(table: pd.DataFrame) -> str:
-    """Full precision, an empty cell for what does not apply."""
-    text: str = table.replace({np.nan: None}).to_csv(index=False, lineterminator="\n")
+def shown_ids(of: Comparison) -> list[str]:
+    """Metric ids of the columns that the benchmark selects; of all metrics where it selects none."""
+    return metric_ids(of.source, of.facts.get("columns") or of.facts["metrics"])
+
+
+def limits(of: Comparison) -> Iterator[tuple[str, dict[str, float]]]:
+    """What stands beside the results under most of the shown columns' own ids, with its values by metric id."""
+    floor, shown = of.source.floor, set(shown_ids(of))
+    own = floor[floor["metric"].isin(of.ids)] if "what" in floor else floor[:0].assign(what="")
+    for what, kind in own.groupby("what", sort=False):
+        values = dict(zip(kind["metric"], kind["value"], strict=True))
+        if 2 * len(shown & values.keys()) > len(shown):
+            yield str(what), values
+
+
+def as_csv(of: Comparison) -> str:
+    """The tidy table and, below, the limits: full precision, an empty cell for what does not apply.
+
+    A limit has its name as method and label, which no method can have, and neither step nor sampler.
+    """
+    known = {"benchmark": of.facts["benchmark"], "domain": of.facts["domain"], "weights": DATA}
+    rows = [_limit(of, what, values) | known for what, values in limits(of)]
+    below = pd.DataFrame(rows, columns=of.table.columns, dtype=object)
+    whole = pd.concat([of.table.astype(object), below]) if rows else of.table
+    text: str = whole.replace({np.nan: None}).to_csv(index=False, lineterminator="\n")
     return text
+
+
+def _limit(of: Comparison, what: str, values: Mapping[str, float]) -> dict[str, Any]:
+    """Name and values; one draw of data has no interval."""
+    own = {name: values[name] for name in of.ids if name in values}
+    return {"method": what, "label": what, **own, **{f"{name}.interval": "none" for name in own}}
 
 
 def _tidy(

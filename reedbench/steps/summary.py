@@ -8,7 +8,7 @@ from reedbench.report import speeds
 from reedbench.report.digest import Digest, digest
 from reedbench.report.notes import notes
 from reedbench.report.paired import difference
-from reedbench.report.tables import Comparison, compare, metric_ids
+from reedbench.report.tables import Comparison, compare, shown_ids
 from reedbench.schema import planning, reports, settings
 from reedbench.schema.runs import Benchmark
 from reedbench.steps.gather import facts, load
@@ -64,7 +64,7 @@ def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: 
     for sampler in samplers:
         if len(samplers) > 1:
             lines.append(f"{sampler}:")
-        for name in metric_ids(found.source, found.facts["columns"] or found.facts["metrics"]):
+        for name in shown_ids(found):
             every = (difference(found.source, name, m, other, max(at), sampler) for m, at in both.items() if at)
             lines += [one.sentence(labels) for one in every]
     apart = [f"{labels[m]} against {labels[other]}: no step in common" for m, at in both.items() if not at]

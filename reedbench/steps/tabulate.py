@@ -24,7 +24,7 @@ def tabulate(benchmark: Benchmark, arguments: Namespace) -> Made:
     markdown, latex = paths.siblings(out, ".md", ".tex")
     io.write_text(markdown, markup.markdown(shown, words["title"], lines))
     io.write_text(latex, markup.latex(shown, lines))
-    io.write_text(out, as_csv(found.table))
+    io.write_text(out, as_csv(found))
     return Made([out, markdown, latex], inputs)
 
 

@@ -128,8 +128,8 @@ def test_several_fragments_are_left_out_cut_or_kept(tmp_path):
     ("graphs", "left_out", "smiles"),
     [
         ("complete", {"hydrogens missing": 1, "not sanitised": 1}, ["CCO"]),
-        ("sanitised", {"not sanitised": 1}, ["CCO", "O"]),
-        ("any", {}, ["CCO", "O", ""]),
+        ("sanitised", {"not sanitised": 1}, ["CCO", "[OH]"]),
+        ("any", {}, ["CCO", "[OH]", ""]),
     ],
 )
 def test_graphs_that_are_not_whole(tmp_path, graphs, left_out, smiles):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reedbench.domains import molecule_graphs
-from reedbench.domains.molecule import Molecule
+from reedbench.domains.molecule import Molecule, chosen
 
 Chem = pytest.importorskip("rdkit.Chem")
 from rdkit.Chem import AllChem  # noqa: E402 - after the check that it is there
@@ -66,6 +66,22 @@ def test_hydrogens_that_are_missing_are_seen():
     assert not molecule_graphs.lacks_hydrogens(molecule_graphs.graph(whole))
     bare = molecule_graphs.molecule_of(Chem.RemoveHs(embedded("CCO")))
     assert molecule_graphs.lacks_hydrogens(molecule_graphs.graph(bare))
+
+
+@pytest.mark.parametrize(
+    ("whole", "atom", "expected"),
+    [("C", 0, "[CH3]"), ("CCO", 2, "CC[O]"), ("c1ccccc1", 3, "[c]1ccccc1"), ("C=O", 0, "[CH]=O")],
+)
+def test_a_hydrogen_that_is_missing_makes_another_molecule(whole, atom, expected):
+    found = Chem.RWMol(embedded(whole))
+    found.RemoveAtom(next(one.GetIdx() for one in found.GetAtomWithIdx(atom).GetNeighbors() if one.GetAtomicNum() == 1))
+    broken = molecule_graphs.molecule_of(found)
+    for order in (np.arange(len(broken)), np.arange(len(broken))[::-1]):
+        graph = molecule_graphs.graph(chosen(broken, order))
+        assert molecule_graphs.lacks_hydrogens(graph)
+        assert molecule_graphs.smiles(graph) == expected
+        assert sum(one.GetNumRadicalElectrons() for one in graph.GetAtoms()) == 0  # it stays as it was
+    assert molecule_graphs.canonical(expected) == expected != molecule_graphs.canonical(whole)
 
 
 @pytest.mark.parametrize("text", ["CCO", "c1ccccc1", "C#N", "CC(=O)N"])

@@ -9,7 +9,7 @@ from made_molecules import broken, embedded, evidence, joined, training, undecid
 from reedbench.core import io, plugins
 from reedbench.core.errors import ConfigError, MetricError, NoValue
 from reedbench.domains import bond_distances, molecule_checks, molecule_energies, molecule_graphs
-from reedbench.domains.molecule import Molecule
+from reedbench.domains.molecule import Molecule, chosen
 from reedbench.domains.rows import Rows
 from reedbench.steps.evidence import CellEvidence
 
@@ -53,6 +53,15 @@ def test_validity_is_over_all_samples_and_may_ask_for_one_piece():
 def test_uniqueness_is_over_valid_samples_and_blind_to_stereo():
     seen = evidence("CCO", "OCC", broken(), "C[C@H](O)F", "C[C@@H](O)F", "CC")
     assert measured("uniqueness", seen) == 3 / 5
+
+
+def test_a_sample_that_lacks_a_hydrogen_is_neither_whole_nor_known():
+    methane = embedded("C")
+    radicals = (chosen(methane, np.array(atoms)) for atoms in ([0, 1, 2, 3], [4, 0, 1, 2]))
+    seen = evidence("C", "CC", *radicals, known=["C", "CC"])
+    assert measured("validity", seen) == 1
+    assert measured("uniqueness", seen) == 3 / 4
+    assert measured("novelty", seen) == 1 / 2
 
 
 def test_of_bonds_from_distances_the_largest_fragment_counts():

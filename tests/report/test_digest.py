@@ -102,7 +102,7 @@ def test_a_speed_up_on_a_metric_that_was_not_measured_is_a_dash_and_its_reason(t
         assert columns[column] == ["–", "–"]
     assert any("(mean not measured with ode)" in line for line in lines)
     whole = digest(found)
-    written = [markup.markdown(whole, "B", lines), markup.latex(whole, lines), as_csv(found.table)]
+    written = [markup.markdown(whole, "B", lines), markup.latex(whole, lines), as_csv(found)]
     assert not any(re.search(r"\bnan\b", text.lower()) for text in written)
 
 

@@ -18,7 +18,7 @@ from reedbench.report.digest import digest
 from reedbench.report.figures import distributions
 from reedbench.report.notes import notes
 from reedbench.report.source import Source
-from reedbench.report.tables import compare
+from reedbench.report.tables import as_csv, compare
 
 STRAIN, ENERGY = "strain@molecule", "energy@molecule"
 
@@ -177,13 +177,31 @@ def test_what_stands_beside_the_results_under_the_same_ids_is_a_row(three_seeds,
             for (of, name), value in zip(ids.items(), (0.125, 0.875), strict=True)]  # fmt: skip
     few = [floor.assign(metric=ids["fd@x"], value=9.0, what="network before training")]
     source = dataclasses.replace(three_seeds, metrics=pd.concat([three_seeds.metrics, *real, *few], ignore_index=True))
-    found = digest(compare(source, facts))
+    compared = compare(source, facts)
+    found = digest(compared)
     ((head, step, fd, accuracy, *rest),) = found.limits
     assert (head, step, fd, accuracy, set(rest)) == ("real test data", "–", "0.125", "0.875", {"–"})
     assert len(found.limits[0]) == len(found.columns)
     (row,) = (line for line in markup.markdown(found, "T", []).splitlines() if "real test data" in line)
     assert row.startswith("| real test data | – | 0.125 | 0.875 |")
     assert r"real test data & -- & 0.125 & 0.875" in markup.latex(found, [])
+    *methods, last = csv.DictReader(as_csv(compared).splitlines())
+    filled = {name: word for name, word in last.items() if word}
+    assert filled == {
+        "benchmark": "b", "domain": "image", "method": "real test data", "label": "real test data", "weights": "data",
+        "fd@x.v1-n64": "0.125", "fd@x.v1-n64.interval": "none",
+        "accuracy@x.v1-n64": "0.875", "accuracy@x.v1-n64.interval": "none",
+    }  # fmt: skip
+    assert methods == list(csv.DictReader(as_csv(compare(three_seeds, facts)).splitlines()))
+
+
+def test_a_row_is_there_for_most_of_the_columns_that_are_shown(three_seeds, facts):
+    floor = three_seeds.metrics[three_seeds.metrics["method"] == "floor"]
+    real = floor.assign(metric="fd@x.v1-n64", family="fd@x", value=0.125, what="real test data")
+    source = dataclasses.replace(three_seeds, metrics=pd.concat([three_seeds.metrics, real], ignore_index=True))
+    for columns, expected in ((["fd@x"], 1), (["accuracy@x"], 0)):
+        compared = compare(source, {**facts, "columns": columns})
+        assert as_csv(compared).count("real test data,real test data") == len(digest(compared).limits) == expected
 
 
 def test_notes_say_of_how_many_samples_means_are(three_seeds, facts):
