@@ -63,7 +63,7 @@ def beside(benchmark: Benchmark, real: Seen, parts: Parts, inputs: list[str], de
         device: on which is compared, and on which the untrained network computes.
     """
     yield from _through_the_codec(benchmark, real, parts, inputs, device)
-    yield from _under_metrics_of_samples(benchmark, inputs)
+    yield from in_place_of_samples(benchmark, inputs)
     for metric in benchmark.spec.metrics:
         if isinstance(metric, HiddenProbe):
             found = hidden.of_nothing(benchmark, metric.tapped, inputs, device)
@@ -74,7 +74,7 @@ def beside(benchmark: Benchmark, real: Seen, parts: Parts, inputs: list[str], de
             yield Beside(metric, metric.value(states, same), metric.test_rows, {}, "network before training")
 
 
-def _under_metrics_of_samples(benchmark: Benchmark, inputs: list[str]) -> Iterator[Beside]:
+def in_place_of_samples(benchmark: Benchmark, inputs: list[str]) -> Iterator[Beside]:
     """Real data under the metrics that can score them: what perfect samples reach."""
     metrics = [metric for metric in benchmark.spec.metrics if metric.of_real]
     if not metrics:

@@ -112,7 +112,7 @@ def test_a_stream_without_a_value_leaves_the_value_and_takes_the_spread(benchmar
 
 
 def beside(benchmark) -> list[references.Beside]:
-    return list(references.beside(benchmark, [], "cpu"))
+    return list(references.in_place_of_samples(benchmark, []))
 
 
 def test_as_many_test_rows_as_samples_are_scored_by_the_metrics_that_can(benchmark):
