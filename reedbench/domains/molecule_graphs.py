@@ -38,10 +38,10 @@ def _types() -> dict[int, Any]:
 def graph(molecule: Molecule, *, sanitise: bool = True) -> Any:
     """An RDKit molecule with one conformer, or None where RDKit does not sanitise it; atoms keep their order.
 
-    Atoms whose element was not decided (0) make it None too.
+    Atoms whose element was not decided (0) make it None too; where nothing is sanitised they are RDKit's dummies.
     """
     chem = rdkit()
-    if (molecule.elements == 0).any():
+    if sanitise and (molecule.elements == 0).any():
         return None
     made, types = chem.RWMol(), _types()
     for element, charge in zip(molecule.elements.tolist(), molecule.charges.tolist(), strict=True):
@@ -72,9 +72,9 @@ def kekule_orders(molecule: Molecule) -> np.ndarray | None:
     The molecule need not be one that RDKit sanitises.
     """
     chem = rdkit()
-    found = graph(molecule, sanitise=False)
-    if found is None:
+    if (molecule.elements == 0).any():
         return None
+    found = graph(molecule, sanitise=False)
     try:
         chem.Kekulize(found, clearAromaticFlags=True)
     except ValueError:  # all of RDKit's errors of this kind are
