@@ -1,4 +1,7 @@
-"""What encoders of chains and molecules share: those of like length in one pass, and results put into row order."""
+"""What encoders of chains and molecules share: those of like length in one pass, and results put into row order.
+
+What is said of chains of residues holds for molecules of atoms.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

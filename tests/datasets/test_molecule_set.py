@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, Texts
 from reedbench.datasets import _molecules
 from reedbench.datasets.molecules_npz import MoleculesNpz
 from reedbench.domains import molecule, rows
@@ -257,7 +257,8 @@ def test_prepare_writes_smiles_as_text_and_counts(tmp_path, monkeypatch, small_p
     assert index["properties"] == {"mu": "Debye"}
     assert index["shapes"]["smiles"] == [-1]
     train = rows.read(folder, TRAIN)
-    assert molecule.texts(train.take([0]).arrays["smiles"]) == [made.where(TRAIN).arrays["smiles"].strings()[0]]
+    first = train.take([0]).arrays["smiles"]
+    assert Texts(first.values, first.lengths).strings() == [made.where(TRAIN).arrays["smiles"].strings()[0]]
     assert f"molecules-npz: {_said(measured['left_out'])[0]}" in capsys.readouterr().err
 
 
