@@ -270,6 +270,8 @@ def test_counts_are_those_of_the_rows(tmp_path):
     sizes = train.arrays["elements"].lengths
     assert told["sizes"] == {str(n): int((sizes == n).sum()) for n in sorted(set(sizes.tolist()))}
     assert list(map(int, told["sizes"])) == sorted(map(int, told["sizes"]))
+    per_split = {split: int(made.where(split).arrays["elements"].lengths.max()) for split in (TEST, TRAIN)}
+    assert told["largest"] == per_split
     assert told["atoms"] == len(made.arrays["elements"].values) == sum(told["elements"].values())
     assert set(told["elements"]) == {"H", "C", "N", "O", "F"}
     assert told["charges"] == {"0": told["atoms"]}

@@ -68,7 +68,7 @@ def drawn(monkeypatch, one: Molecule):
     seen = []
 
     class Watched(rdMolDraw2D.MolDraw2DCairo):
-        def DrawMolecule(self, found):  # noqa: N802 - RDKit's
+        def DrawMolecule(self, found):
             seen.append(found)
             seen.append(self.drawOptions().bondLineWidth)
             super().DrawMolecule(found)
