@@ -60,8 +60,6 @@ class MoleculeFlow(MoleculeObjective):
     def _only_what_has_an_effect(self) -> "MoleculeFlow":
         if self.classes != "dirichlet":
             self.refuse("temperature", where=f"on classes: {self.classes}")
-        else:
-            self.refuse("no_bond", where="on classes: dirichlet")  # a pair is a mixture of classes at all times
         return self
 
     def parts(self, backbone: Any) -> Any:
