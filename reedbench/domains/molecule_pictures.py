@@ -106,7 +106,7 @@ def _without_more_hydrogens(found: Any) -> None:
 
 def _unsanitised(molecule: Molecule) -> Any:
     """RDKit's molecule as it is, to be drawn; an atom whose element was not decided is called X."""
-    found = molecule_graphs.graph(molecule, sanitise=False)
+    found = molecule_graphs.graph(molecule, sanitise=False, dummies=True)
     _without_more_hydrogens(found)
     for atom in found.GetAtoms():
         if not atom.GetAtomicNum():
