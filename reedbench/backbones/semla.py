@@ -67,7 +67,8 @@ class SemlaBackbone(AbstractBackbone):
         """
         from reedbench.nn.backbones.semla import Semla
 
-        largest = max(map(int, facts.get("sizes", ())), default=0)
+        # Sizes of samples may be those of test molecules, which are no part of `sizes`.
+        largest = max([*map(int, facts.get("sizes", ())), *facts.get("largest", {}).values()], default=0)
         if largest >= self.max_atoms:
             raise ValueError(f"a molecule has {largest} atoms: max_atoms must be at least {largest + 1}")
         _, tokens, bonds = shape

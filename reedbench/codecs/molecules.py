@@ -3,7 +3,7 @@
 Vocabulary and scales after SemlaFlow (REED molecule/semlaflow/scriptutil.py:22-26,103-115 @0a4527e).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,17 +12,17 @@ from pydantic import Field, model_validator
 
 from reedbench.codecs import AbstractCodec, Batch, Facts, Streams
 from reedbench.core import seeds
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, Diverged
 from reedbench.core.ragged import Ragged
 from reedbench.domains import bond_distances, molecule, molecule_files, molecule_graphs, molecule_pictures, rows
-from reedbench.domains.molecule import AROMATIC, NUMBERS, ORDERS, SYMBOLS
+from reedbench.domains.molecule import AROMATIC, NUMBERS, ORDERS, SEMLA, SYMBOLS
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.nn.molecule_classes import FIRST, PAD
 
 PREVIEW = 4  # molecules that figures show
 CHARGES = (0, 1, 2, 3, -1, -2, -3)  # by class
+NAMED = 5  # samples in a message
 ATOMIC = ("coordinates", "types", "charges")  # of what a sampler draws, a value per atom
-SEMLA = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "B", "Al", "Si", "As", "I", "Hg", "Bi")
 
 
 class Molecules(AbstractCodec):
@@ -54,7 +54,15 @@ class Molecules(AbstractCodec):
         return self
 
     def shape(self, facts: Facts) -> tuple[int, ...]:
-        """Any number of atoms, of so many tokens, and so many classes of bonds."""
+        """Any number of atoms, of so many tokens, and so many classes of bonds.
+
+        Raises:
+            ConfigError: the index of the data has an element or a charge that the network does not know.
+        """
+        if unknown := [name for name in facts.get("elements", ()) if name not in self.elements]:
+            raise self._unknown(unknown)
+        if beyond := [int(charge) for charge in facts.get("charges", ()) if int(charge) not in CHARGES]:
+            raise _beyond(beyond)
         return (-1, FIRST + len(self.elements), ORDERS + self.mask_bonds)
 
     def batch(self, arrays: Mapping[str, Any], length: int | None = None) -> Batch:
@@ -88,12 +96,15 @@ class Molecules(AbstractCodec):
         table[[NUMBERS[name] for name in self.elements]] = FIRST + np.arange(len(self.elements))
         found = table[elements]
         if (unknown := found < 0).any():
-            symbol = SYMBOLS[int(elements[unknown.argmax()])]
-            raise ConfigError(
-                f"codec molecules: the data have {symbol}, which is none of its elements ({', '.join(self.elements)}); "
-                "add it, or leave such molecules out (`elements` of the dataset)"
-            )
+            raise self._unknown([SYMBOLS[number] for number in np.unique(elements[unknown]).tolist()])
         return found
+
+    def _unknown(self, symbols: Sequence[str]) -> ConfigError:
+        """What is said of data with these elements."""
+        return ConfigError(
+            f"codec molecules: the data have {', '.join(symbols)}, which the codec's `elements` lack "
+            f"({', '.join(self.elements)}); add to them, or leave such molecules out (`elements` of the dataset)"
+        )
 
     def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
         """Molecules of so many atoms, of no element yet; sample i has the same size in every benchmark of the data.
@@ -117,14 +128,21 @@ class Molecules(AbstractCodec):
         return {"mask": torch.from_numpy((np.arange(lengths.max()) < lengths[:, None]).astype(np.float32))}
 
     def samples(self, drawn: Mapping[str, Any], asked: Rows) -> Rows:
-        """Molecules in Angstrom; bonds that were not drawn are perceived by EDM's rule of distances."""
+        """Molecules in Angstrom; bonds that were not drawn are perceived by EDM's rule of distances.
+
+        Raises:
+            Diverged: a place is no number.
+        """
         atoms = np.zeros(FIRST + len(self.elements), np.uint8)
         atoms[FIRST:] = [NUMBERS[name] for name in self.elements]
         lengths = asked.arrays["elements"].lengths
         own = {name: _without_padding(tensor.numpy(), lengths) for name, tensor in drawn.items() if name in ATOMIC}
         places = own["coordinates"].values.astype(np.float64) * self.scale
+        with np.errstate(over="ignore", invalid="ignore"):  # said below
+            centred = _centred(places, lengths).astype(np.float32)
+        self._check_places(Ragged(centred, lengths), asked)
         arrays = {
-            "coordinates": Ragged(_centred(places, lengths).astype(np.float32), lengths),
+            "coordinates": Ragged(centred, lengths),
             "elements": Ragged(atoms[own["types"].values], lengths),
             "charges": Ragged(np.zeros(lengths.sum(), np.int8), lengths),
         }
@@ -135,6 +153,15 @@ class Molecules(AbstractCodec):
         else:
             arrays["bonds"] = bond_distances.perceived_rows(arrays["coordinates"], arrays["elements"])
         return Rows(asked.ids, ["sample"] * len(asked), arrays)
+
+    def _check_places(self, places: Ragged, asked: Rows) -> None:
+        if np.isfinite(places.values).all():
+            return
+        strange = [name for name, row in zip(asked.ids, places, strict=True) if not np.isfinite(row).all()]
+        raise Diverged(
+            f"codec {self.uses}: places of atoms are no numbers in {len(strange)} of {len(asked)} samples "
+            f"({', '.join(strange[:NAMED])}{', ...' if len(strange) > NAMED else ''}); what was drawn has diverged"
+        )
 
     def write(self, folder: Path | str, samples: Rows) -> None:
         """SDF and shards; see `domains.molecule_files`."""
@@ -205,10 +232,16 @@ def _classes(charges: np.ndarray) -> np.ndarray:
     Raises:
         ConfigError: one is beyond -3 to 3.
     """
-    if len(charges) and np.abs(charges).max() > max(CHARGES):
-        raise ConfigError(
-            f"codec molecules: the data have a charge beyond {min(CHARGES)} to {max(CHARGES)}; leave it out"
-        )
+    if len(beyond := np.unique(charges[~np.isin(charges, CHARGES)])):
+        raise _beyond(beyond.tolist())
     table = np.zeros(2 * max(CHARGES) + 1, np.int64)
     table[np.array(CHARGES) + max(CHARGES)] = np.arange(len(CHARGES))
     return table[charges.astype(np.int64) + max(CHARGES)]
+
+
+def _beyond(charges: Sequence[int]) -> ConfigError:
+    """What is said of data with these charges."""
+    return ConfigError(
+        f"codec molecules: the data have atoms of charge {', '.join(f'{charge:+d}' for charge in charges)}, and there "
+        f"are classes for {min(CHARGES)} to {max(CHARGES)}; leave such molecules out of the source of the data"
+    )

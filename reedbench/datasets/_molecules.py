@@ -24,11 +24,10 @@ from reedbench.core.ragged import Ragged, Texts, joined
 from reedbench.datasets import AbstractDataset, _molecule_counts, _remarks
 from reedbench.datasets._molecule_sources import NO_BONDS, BadRecord, Record, Source, Unfit
 from reedbench.domains import bond_distances, molecule, molecule_graphs
-from reedbench.domains.molecule import NUMBERS, SYMBOLS, Molecule
+from reedbench.domains.molecule import NUMBERS, SEMLA, SYMBOLS, Molecule
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 VALID = "valid"
-SEMLA = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "B", "Al", "Si", "As", "I", "Hg", "Bi")
 FARTHEST = 1e4  # Angstrom
 SHOWN = 20  # bad records that a message names
 

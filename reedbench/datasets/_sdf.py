@@ -141,7 +141,10 @@ def parsed(raw: bytes) -> Parsed:
     bonds = _bonds(found)
     neighbours = np.bincount(np.array(bonds, np.int64).reshape(-1, 3)[:, :2].ravel(), minlength=1)
     if not conformer.Is3D() or (not np.ptp(places[:, 2]) and neighbours.max() >= TETRAHEDRAL):
-        raise BadRecord("has coordinates in two dimensions; make three of them, with hydrogens")
+        raise BadRecord(
+            "has coordinates in two dimensions; make three of them, with hydrogens (of a planar molecule the second "
+            "line says `3D` in columns 21 and 22)"
+        )
     atoms = list(found.GetAtoms())
     elements, charges = ([getattr(atom, of)() for atom in atoms] for of in ("GetAtomicNum", "GetFormalCharge"))
     return Parsed(lines[0].strip(), _tags(lines[end + 1 :]), places, elements, charges, bonds)
@@ -175,8 +178,8 @@ def _complaint(text: str) -> str:
         try:
             chem.MolFromMolBlock(text, sanitize=False, removeHs=False)
         finally:
+            rdBase.LogToCppStreams()  # this lets it speak again, so that it is silenced afterwards
             RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-            rdBase.LogToCppStreams()
     last = [line for line in said.getvalue().split("\n") if STAMP.match(line)]
     return STAMP.sub("", last[-1]).strip() if last else "it says nothing of why"
 

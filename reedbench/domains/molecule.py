@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from reedbench.core.ragged import Ragged, Texts
+from reedbench.core.ragged import Ragged
 
 MOST_CHARGE: Final = 127  # of one atom: charges are bytes too
 MOST_ATOMS: Final = 255  # numbers of atoms in `bonds` are bytes
@@ -30,6 +30,8 @@ SYMBOLS: Final = (
     "Au Hg Tl Pb Bi"
 ).split()  # by atomic number; 0 is no element
 NUMBERS: Final = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
+SEMLA: Final = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "B", "Al", "Si", "As", "I", "Hg", "Bi")
+"""SemlaFlow's elements, in the order of its tokens (REED molecule/semlaflow/scriptutil.py:103-115 @0a4527e)."""
 ARRAYS: Final = ("coordinates", "elements", "charges", "bonds")
 
 
@@ -61,7 +63,7 @@ class Molecule:
                 a place is not finite, or a bond joins an atom that is not there, itself, or two atoms that another bond
                 joins.
         """
-        places, numbers = np.asarray(coordinates, np.float64), np.asarray(elements, np.int64)
+        places, numbers = np.asarray(coordinates, np.float64), _whole(elements, "atomic numbers")
         if numbers.ndim != 1 or places.shape != (n := len(numbers), 3):
             raise ValueError(f"{places.shape} coordinates for {numbers.shape} elements")
         if not 1 <= n <= MOST_ATOMS:
@@ -70,14 +72,14 @@ class Molecule:
             raise ValueError(f"atom {int(np.flatnonzero(~np.isfinite(places).all(1))[0]) + 1} has a place that is NaN")
         if (wrong := (numbers < 1) | (numbers >= len(SYMBOLS))).any():
             raise ValueError(f"atom {int(wrong.argmax()) + 1} has the atomic number {numbers[wrong.argmax()]}")
-        signed = np.zeros(n, np.int64) if charges is None else np.asarray(charges, np.int64)
+        signed = np.zeros(n, np.int64) if charges is None else _whole(charges, "charges")
         if (strange := np.abs(signed) > MOST_CHARGE).any():
             raise ValueError(f"atom {int(strange.argmax()) + 1} has the charge {signed[strange.argmax()]}")
         return cls(
             (places - places.mean(0)).astype(np.float32),
             numbers.astype(np.uint8),
             signed.astype(np.int8),
-            _sorted_bonds(np.asarray(bonds, np.int64).reshape(-1, 3), n),
+            _sorted_bonds(_whole(bonds, "bonds").reshape(-1, 3), n),
         )
 
     def orders(self) -> np.ndarray:
@@ -85,9 +87,19 @@ class Molecule:
         return _matrix(self.bonds, len(self))
 
 
+def _whole(given: Any, what: str) -> np.ndarray:
+    """As int64."""
+    numbers = np.asarray(given)
+    if numbers.dtype.kind == "f" and (odd := ~(np.isfinite(numbers) & (numbers == np.floor(numbers)))).any():
+        raise ValueError(f"{what} are whole numbers, and one is {numbers[odd][0]:g}")
+    return numbers.astype(np.int64)
+
+
 def _sorted_bonds(bonds: np.ndarray, atoms: int) -> np.ndarray:
     ends = np.sort(bonds[:, :2], axis=1)
-    if len(bonds) and (ends.min() < 0 or ends.max() >= atoms):
+    if len(bonds) and ends.min() < 0:
+        raise ValueError(f"a bond has the index {ends.min()}; atoms are counted from 0")
+    if len(bonds) and ends.max() >= atoms:
         raise ValueError(f"a bond joins atom {int(ends.max()) + 1} of {atoms}")
     if (ends[:, 0] == ends[:, 1]).any():
         raise ValueError("a bond joins an atom with itself")
@@ -154,13 +166,3 @@ def bonds_of(matrix: np.ndarray) -> np.ndarray:
     j, i = np.nonzero(np.tril(matrix, -1))
     order = np.lexsort((j, i))
     return np.stack([i[order], j[order], matrix[j[order], i[order]]], axis=1).astype(np.uint8)
-
-
-def letters(texts: Sequence[str]) -> Texts:
-    """Texts of ASCII letters as rows of bytes; at least one."""
-    return Texts.of([np.frombuffer(text.encode("ascii"), np.uint8) for text in texts])
-
-
-def texts(rows: Ragged) -> list[str]:
-    """Rows of bytes as texts."""
-    return [row.tobytes().decode("ascii") for row in rows]

@@ -35,13 +35,13 @@ def _types() -> dict[int, Any]:
     return {SINGLE: kinds.SINGLE, DOUBLE: kinds.DOUBLE, TRIPLE: kinds.TRIPLE, AROMATIC: kinds.AROMATIC}
 
 
-def graph(molecule: Molecule, *, sanitise: bool = True) -> Any:
+def graph(molecule: Molecule, *, sanitise: bool = True, dummies: bool = False) -> Any:
     """An RDKit molecule with one conformer, or None where RDKit does not sanitise it; atoms keep their order.
 
-    Atoms whose element was not decided (0) make it None too.
+    Atoms whose element was not decided (0) make it None too, or are RDKit's dummies if there may be `dummies`.
     """
     chem = rdkit()
-    if (molecule.elements == 0).any():
+    if not dummies and (molecule.elements == 0).any():
         return None
     made, types = chem.RWMol(), _types()
     for element, charge in zip(molecule.elements.tolist(), molecule.charges.tolist(), strict=True):

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from reedbench.domains import molecule_graphs
-from reedbench.domains.molecule import NONE, Molecule, bonds_of
+from reedbench.domains.molecule import NONE, SYMBOLS, Molecule, bonds_of
 
 SIDE: Final = 240  # pixels of one molecule
 FINER: Final = 3  # times that balls and sticks are drawn larger, then reduced
@@ -17,6 +17,10 @@ STICK: Final = 0.13  # Angstrom, half the width
 DEPTH: Final = 0.35  # how much farther balls fade
 WHITE, WRONG = 255, (213, 94, 0)  # a frame in Okabe and Ito's vermilion: RDKit does not sanitise it
 FRAME: Final = 4  # pixels
+LETTER: Final = 22  # pixels, of words
+FEW: Final = 9  # atoms in a graph up to which its lines are as thick as they get
+MOST_NEIGHBOURS: Final = 8  # of an atom in a graph that is drawn ...
+MOST_BONDS: Final = 2  # ... and bonds for each atom
 PLACES: Final = 12  # bytes of three float32
 # Balls by element: radius in Angstrom and colour (those of Jmol, hydrogen darker than white paper).
 BALLS: Final = {
@@ -61,36 +65,75 @@ def montage(molecules: Sequence[Molecule]) -> np.ndarray:
 
 
 def flat(molecule: Molecule) -> np.ndarray:
-    """(side, side, 3) uint8: the graph as RDKit draws it, hydrogens on carbon left out where it is valid."""
+    """(side, side, 3) uint8: the graph as RDKit draws it, hydrogens on carbon left out where it is valid.
+
+    Graphs that no molecule has are said in words: RDKit may take seconds for them, or fail.
+    """
     from PIL import Image
     from rdkit.Chem import AllChem
     from rdkit.Chem.Draw import rdMolDraw2D
 
     chem = molecule_graphs.rdkit()
+    neighbours = np.bincount(molecule.bonds[:, :2].ravel(), minlength=1)
+    if neighbours.max() > MOST_NEIGHBOURS or len(molecule.bonds) > MOST_BONDS * len(molecule):
+        return _said(molecule)
     found = molecule_graphs.graph(molecule)
-    if found is not None:
-        found = chem.RemoveHs(found)
+    if found is None:
+        found = _unsanitised(molecule)
     else:
-        kept = np.flatnonzero(molecule.elements)
-        if not len(kept):
-            return np.full((SIDE, SIDE, 3), WHITE, np.uint8)
-        found = molecule_graphs.graph(_of_atoms(molecule, kept), sanitise=False)
-        found.UpdatePropertyCache(strict=False)
-        chem.FastFindRings(found)
-    AllChem.Compute2DCoords(found)
-    drawer = rdMolDraw2D.MolDraw2DCairo(SIDE, SIDE)
-    options = drawer.drawOptions()
-    options.prepareMolsBeforeDrawing = False
-    options.fixedBondLength, options.minFontSize, options.bondLineWidth = 62, 26, 4
-    drawer.DrawMolecule(found)
+        _without_more_hydrogens(found)
+        found = chem.RemoveHs(found)
+    try:
+        AllChem.Compute2DCoords(found)
+        drawer = rdMolDraw2D.MolDraw2DCairo(SIDE, SIDE)
+        options = drawer.drawOptions()
+        options.prepareMolsBeforeDrawing = False
+        finer = min(1.0, (FEW / found.GetNumAtoms()) ** 0.5)  # as bonds become shorter where there are many
+        options.fixedBondLength = 62
+        options.minFontSize, options.bondLineWidth = round(26 * finer), max(1, round(4 * finer))
+        drawer.DrawMolecule(found)
+    except RuntimeError:  # all of RDKit's errors of this kind are
+        return _said(molecule)
     drawer.FinishDrawing()
     return np.asarray(Image.open(streams.BytesIO(drawer.GetDrawingText())).convert("RGB"))
+
+
+def _without_more_hydrogens(found: Any) -> None:
+    """Let RDKit draw no hydrogens that are no atoms of a molecule."""
+    for atom in found.GetAtoms():
+        atom.SetNoImplicit(True)
+
+
+def _unsanitised(molecule: Molecule) -> Any:
+    """RDKit's molecule as it is, to be drawn; an atom whose element was not decided is called X."""
+    found = molecule_graphs.graph(molecule, sanitise=False, dummies=True)
+    _without_more_hydrogens(found)
+    for atom in found.GetAtoms():
+        if not atom.GetAtomicNum():
+            atom.SetProp("atomLabel", SYMBOLS[0])
+    found.UpdatePropertyCache(strict=False)
+    molecule_graphs.rdkit().FastFindRings(found)
+    return found
+
+
+def _said(molecule: Molecule, what: str = "") -> np.ndarray:
+    """(side, side, 3) uint8: words in place of a picture."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (SIDE, SIDE), (WHITE,) * 3)
+    words = what or f"{len(molecule)} atoms,\n{len(molecule.bonds)} bonds"
+    middle = (SIDE / 2, SIDE / 2)
+    font = ImageFont.load_default(LETTER)
+    ImageDraw.Draw(image).multiline_text(middle, words, (60,) * 3, font, anchor="mm", align="center")
+    return np.asarray(image)
 
 
 def still(molecule: Molecule) -> np.ndarray:
     """(side, side, 3) uint8: balls and sticks seen along the molecule's shortest axis; what is near covers the rest."""
     from PIL import Image, ImageDraw
 
+    if not np.isfinite(molecule.coordinates).all():
+        return _said(molecule, "no places")
     places = _laid_out(molecule.coordinates)
     reach = max(SMALLEST, float(np.abs(places[:, :2]).max()) + MARGIN)
     full = SIDE * FINER
@@ -111,12 +154,6 @@ def still(molecule: Molecule) -> np.ndarray:
             _ball(pencil, places[shape[1], :2] * (1, -1) * scale + full / 2, int(molecule.elements[shape[1]]), scale,
                   float(faded[shape[1]]))  # fmt: skip
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-
-
-def _of_atoms(molecule: Molecule, kept: np.ndarray) -> Molecule:
-    """A part of the atoms, and the bonds among them."""
-    orders = molecule.orders()[np.ix_(kept, kept)]
-    return Molecule(molecule.coordinates[kept], molecule.elements[kept], molecule.charges[kept], bonds_of(orders))
 
 
 def _laid_out(coordinates: np.ndarray) -> np.ndarray:

@@ -99,14 +99,25 @@ def sums(of: Ragged) -> np.ndarray:
 def kekule(arrays: Mapping[str, Any]) -> Ragged:
     """The bonds of molecules with single and double ones in place of aromatic ones, by RDKit.
 
-    A molecule whose aromatic bonds have no such form keeps them. Nothing else is looked at, so that a molecule that
-    RDKit does not sanitise for other reasons has its form.
+    A molecule whose aromatic bonds have no such form keeps them; so does one with an aromatic atom of more bonds than
+    the table of this form has for its element: it is not stable, and RDKit may search it for seconds. Nothing else is
+    looked at, so that a molecule that RDKit does not sanitise for other reasons has its form.
     """
     bonds: Ragged = arrays["bonds"]
     values = bonds.values.copy()
-    with_aromatic = np.unique(np.repeat(np.arange(len(bonds)), bonds.lengths)[values[:, 2] == AROMATIC])
-    for row in with_aromatic.tolist():
+    row_of, aromatic = np.repeat(np.arange(len(bonds)), bonds.lengths), values[:, 2] == AROMATIC
+    hopeless = row_of[aromatic & _crowded(arrays["elements"], bonds)]
+    for row in np.setdiff1d(row_of[aromatic], hopeless).tolist():
         orders = molecule_graphs.kekule_orders(molecule_of(arrays, row))
         if orders is not None:
             values[bonds.starts[row] : bonds.starts[row + 1], 2] = orders
     return Ragged(values, bonds.lengths)
+
+
+def _crowded(elements: Ragged, bonds: Ragged) -> np.ndarray:
+    """(bonds,) bool: whether one of a bond's atoms has more bonds than any sum of orders that is allowed for it."""
+    i, j = bonds.values[:, :2].astype(np.int64).T + np.repeat(elements.starts[:-1], bonds.lengths)
+    most = (table("corrected").any(1) * np.arange(MOST_TOTAL + 2)).max(1)
+    limit = np.where(most > 0, most, MOST_TOTAL)[elements.values]
+    over = np.bincount(np.concatenate([i, j]), minlength=len(elements.values)) > limit
+    return over[i] | over[j]

@@ -1,4 +1,7 @@
-"""What encoders of chains and molecules share: those of like length in one pass, and results put into row order."""
+"""What encoders of chains and molecules share: those of like length in one pass, and results put into row order.
+
+What is called a chain of entries here is a chain of residues, or a molecule of atoms.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -22,9 +25,9 @@ def passes(
     """Divide chains into passes; every chain is in exactly one.
 
     Args:
-        lengths: (n,) residues of each chain.
-        most: padded residues of a pass; a longer chain is a pass of its own.
-        pairs: `most` counts padded pairs of residues instead.
+        lengths: (n,) entries of each chain.
+        most: padded entries of a pass; a longer chain is a pass of its own.
+        pairs: `most` counts padded pairs of entries instead.
         chains: most chains of a pass.
         order: (n,) row numbers, of which each pass takes the next few; None: from the shortest chain to the longest.
 
@@ -47,8 +50,8 @@ def batches(lengths: np.ndarray, most: int, chains: int, stream: str) -> Iterato
     """Row numbers of batches of like length, for ever; every chain comes once before any comes again.
 
     Args:
-        lengths: (n,) residues of each chain.
-        most: padded pairs of residues of a batch.
+        lengths: (n,) entries of each chain.
+        most: padded pairs of entries of a batch.
         chains: most chains of a batch.
         stream: names the draws of their order.
     """
@@ -69,7 +72,7 @@ def on_device_of(network: Any, tensor: Any) -> Any:
 def collected(lengths: np.ndarray, found: Iterable[tuple[int, np.ndarray]]) -> Ragged:
     """Results of single rows, in any order, as float32 rows (length, dim) in row order.
 
-    They are written in place: pairs of residues are too many to be held twice.
+    They are written in place: pairs of entries are too many to be held twice.
     """
     starts, values = np.concatenate([[0], np.cumsum(lengths)]), None
     for row, result in found:

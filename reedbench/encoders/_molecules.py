@@ -7,6 +7,7 @@ import numpy as np
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
+from reedbench.domains import molecule_checks
 from reedbench.domains.rows import Rows
 
 PROPERTIES = ("alpha", "gap", "mu", "zpve")  # of QM9; probed where a data set has one of them
@@ -85,17 +86,8 @@ def probes(train: Rows, vectors: np.ndarray, test: Rows, of_test: np.ndarray) ->
 
 def _rings(rows: Rows) -> np.ndarray:
     """Bonds less atoms plus fragments."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     atoms, bonds = rows.arrays["elements"], rows.arrays["bonds"]
-    first = np.repeat(atoms.starts[:-1], bonds.lengths)
-    i, j = (first + bonds.values[:, end] for end in (0, 1))
-    joined = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms.values),) * 2)
-    _, fragment = connected_components(joined, directed=False)
-    _, begins = np.unique(fragment, return_index=True)
-    fragments = np.bincount(row_of_atoms(rows)[begins], minlength=len(rows))
-    return (bonds.lengths - atoms.lengths + fragments).astype(np.float64)
+    return (bonds.lengths - atoms.lengths + molecule_checks.fragments(rows.arrays)).astype(np.float64)
 
 
 def _gyration(rows: Rows) -> np.ndarray:

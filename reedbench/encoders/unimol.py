@@ -124,6 +124,7 @@ class UniMol(PreparedEncoder):
         mean, std = vectors.mean(0, dtype=np.float64), vectors.std(0, dtype=np.float64)
         moments = (mean, np.where(std > 1e-6, std, 1.0)) if self.standardise else (mean * 0, np.ones_like(std))
         weights |= {name: x.astype(np.float32) for name, x in zip(MOMENTS, moments, strict=True)}
+        card |= self._without_token(train.rows, network.vocabulary)
         card["cosine"] = _cosine(vectors)
         if len(probed):
             card |= probes(seen, vectors, probed, self._vectors(network, probed))
@@ -133,7 +134,7 @@ class UniMol(PreparedEncoder):
         """Build the network, or read the weights; it gives (n, width) float32.
 
         Raises:
-            ConfigError: the file is none of Uni-Mol, or asks for code. When it is used: an element has no token.
+            ConfigError: the file is none of Uni-Mol, or asks for code.
             MissingArtefact: there is no such file.
         """
         network = self._network({n: w for n, w in weights.items() if n not in MOMENTS}).to(device)
@@ -216,23 +217,26 @@ class UniMol(PreparedEncoder):
         return found
 
     def _formatted(self, rows: Rows, vocabulary: int) -> tuple[Any, Any]:
-        """Tokens and coordinates of rows.
+        """Tokens and coordinates of rows; an element without a token is [UNK], which all vocabularies have.
 
         Raises:
-            ConfigError: an element has no token, or a place is no number.
+            ConfigError: a place is no number.
         """
-        from reedbench.nn.unimol import formatted, known
+        from reedbench.nn.unimol import formatted
 
         require_finite(rows, self.uses)
-        elements = rows.arrays["elements"]
-        if strange := sorted({*elements.values.tolist()} - {0, *known(vocabulary)}):
-            name = next(name for name, row in zip(rows.ids, elements, strict=True) if strange[0] in row)
-            there = ", ".join(SYMBOLS[number] for number in known(vocabulary))
-            raise ConfigError(
-                f"encoder {self.uses}: row '{name}' has {SYMBOLS[strange[0]]}, which is no token of this network: it "
-                f"has {there}; take such molecules out, or another encoder"
-            )
-        return formatted(elements, rows.arrays["coordinates"], vocabulary)
+        return formatted(rows.arrays["elements"], rows.arrays["coordinates"], vocabulary)
+
+    def _without_token(self, rows: Rows, vocabulary: int) -> dict[str, str]:
+        """For the card: elements of rows that the network reads as [UNK], and how many atoms each has."""
+        from reedbench.nn.unimol import known
+
+        counts = np.zeros(256, np.int64)
+        for cut in rows.cuts():
+            counts += np.bincount(rows.take(range(cut.start, cut.stop)).arrays["elements"].values, minlength=256)
+        counts[[0, *known(vocabulary)]] = 0
+        told = ", ".join(f"{SYMBOLS[i]} ({counts[i]} atoms)" for i in np.flatnonzero(counts).tolist())
+        return {"elements_without_token": f"{told} of the training split, read as [UNK]"} if told else {}
 
     def _quality(self, network: Any, rows: Rows, held: Rows, stream: str) -> dict[str, Any]:
         """How well masked atoms are told on either split, and how well without a network."""

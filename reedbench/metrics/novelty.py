@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError, MetricError
-from reedbench.domains import molecule, molecule_graphs
+from reedbench.core.ragged import Texts
+from reedbench.domains import molecule_graphs
 from reedbench.metrics import Evidence, _molecules
 from reedbench.metrics._molecules import GraphMetric
 
@@ -78,7 +79,8 @@ def _known(evidence: Evidence, file: Path | None = None) -> frozenset[str]:
     training = evidence.training()
     if "smiles" not in training.arrays:
         raise MetricError("novelty: the rows of this dataset have no SMILES; give a file of them")
-    return frozenset(molecule.texts(training.arrays["smiles"]))
+    known = training.arrays["smiles"]
+    return frozenset(Texts(known.values, known.lengths).strings())
 
 
 def _read(file: Path) -> Iterator[str]:

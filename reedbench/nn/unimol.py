@@ -47,7 +47,7 @@ def formatted(
     """Molecules as the network takes them: a token at the origin before the atoms and one after them.
 
     Args:
-        elements: (atoms,) atomic numbers of each molecule, all of them `known` or 0; 0, an undecided one, is [UNK].
+        elements: (atoms,) atomic numbers of each molecule, 0 where undecided; what is not `known` is [UNK].
         coordinates: (atoms, 3) of each, in Angstrom; they are centred here.
         vocabulary: number of tokens, one of `VOCABULARIES`.
 

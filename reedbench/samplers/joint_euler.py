@@ -25,12 +25,14 @@ class JointEuler(AbstractSampler):
     evaluated."""
     noise: float = Field(1.0, ge=0)
     """Rate eta at which classes are changed beyond need, so that early choices can be corrected; what was trained with
-    `classes: dirichlet` has none."""
+    `classes: dirichlet` has none, so that only 1 is allowed then."""
 
     def unfit(self, objective: Any) -> str | None:
-        """It follows flows."""
-        flows = getattr(objective, "process", None) == "flow"
-        return None if flows else f"{objective.uses} trains no flow of molecules; take molecule-ancestral"
+        """It follows flows; chances from a Dirichlet law know no noise."""
+        if getattr(objective, "process", None) != "flow":
+            return f"{objective.uses} trains no flow of molecules; take molecule-ancestral"
+        idle = objective.classes == "dirichlet" and self.noise != type(self).model_fields["noise"].default
+        return "noise has no effect on an objective with classes: dirichlet; leave it out" if idle else None
 
     def nfe(self) -> int:
         """Steps."""

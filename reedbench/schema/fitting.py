@@ -68,6 +68,12 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
         pass
     try:
         shape = spec.codec.shape(facts)
+    except Untold:
+        return
+    except (ConfigError, ValueError) as error:
+        yield ("codec",), f"does not fit {benchmark.dataset}: {error}"
+        return
+    try:
         network(spec.backbone, shape, facts)
     except (Untold, NeedsValues):
         return

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from reedbench.codecs.molecules import FIRST, Molecules
-from reedbench.core.errors import ConfigError
+from reedbench.core.errors import ConfigError, Diverged
 from reedbench.domains import molecule, molecule_files, molecule_pictures, rows
 from reedbench.domains.molecule import Molecule
 from reedbench.domains.rows import TEST, TRAIN, Rows
@@ -50,13 +50,26 @@ def test_a_batch_has_classes_and_padding(data):
 def test_the_shape_tells_tokens_and_bond_classes():
     assert SMALL.shape({}) == (-1, 6, 5)
     assert Molecules(mask_bonds=True).shape({}) == (-1, 18, 6)
+    assert SMALL.shape({"elements": {"H": 9, "O": 1}, "charges": {"-3": 1, "0": 9}}) == (-1, 6, 5)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"elements": {"C": 3, "Si": 2, "Bi": 1}}, r"have Si, Bi, which the codec's `elements` lack \(H, C, N, O\)"),
+        ({"charges": {"-4": 1, "0": 7, "5": 1}}, "have atoms of charge -4, \\+5, and there are classes for -3 to 3"),
+    ],
+)
+def test_the_index_tells_what_the_network_does_not_know(facts, said):
+    with pytest.raises(ConfigError, match=said):
+        SMALL.shape(facts)
 
 
 def test_what_the_network_does_not_know_is_named(data):
-    with pytest.raises(ConfigError, match=r"the data have O, which is none of its elements \(H, C, N\); add it"):
+    with pytest.raises(ConfigError, match=r"have O, which the codec's `elements` lack \(H, C, N\); add"):
         Molecules(elements=("H", "C", "N")).batch(data.arrays)
     ion = Molecule.of([[0, 0, 0]], [6], [4])
-    with pytest.raises(ConfigError, match="a charge beyond -3 to 3; leave"):
+    with pytest.raises(ConfigError, match=r"atoms of charge \+4, and there are classes for -3 to 3; leave"):
         SMALL.batch(molecule.arrays_of([ion]))
 
 
@@ -112,6 +125,17 @@ def test_bonds_that_were_not_drawn_come_from_distances(data):
     samples = SMALL.samples(drawn, asked_for(data))
     assert [samples.arrays["bonds"][i].tolist() for i in range(3)] == [one.bonds.tolist() for one in ALL]
     assert not samples.arrays["charges"].values.any()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 3e38])
+def test_places_that_are_no_numbers_have_diverged_and_the_samples_are_named(data, wrong):
+    drawn = as_drawn(SMALL, data)
+    drawn["coordinates"][2, 3, 1] = wrong
+    with pytest.raises(Diverged, match=r"are no numbers in 1 of 3 samples \(methane\); what was drawn has diverged"):
+        SMALL.samples(drawn, asked_for(data))
+    drawn = as_drawn(SMALL, data)
+    drawn["coordinates"][1, 4] = wrong  # padding
+    SMALL.samples(drawn, asked_for(data))
 
 
 def test_samples_survive_their_files(data, tmp_path):

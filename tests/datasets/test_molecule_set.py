@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.core.ragged import Ragged
+from reedbench.core.ragged import Ragged, Texts
 from reedbench.datasets import _molecules
 from reedbench.datasets.molecules_npz import MoleculesNpz
 from reedbench.domains import molecule, rows
@@ -257,7 +257,8 @@ def test_prepare_writes_smiles_as_text_and_counts(tmp_path, monkeypatch, small_p
     assert index["properties"] == {"mu": "Debye"}
     assert index["shapes"]["smiles"] == [-1]
     train = rows.read(folder, TRAIN)
-    assert molecule.texts(train.take([0]).arrays["smiles"]) == [made.where(TRAIN).arrays["smiles"].strings()[0]]
+    first = train.take([0]).arrays["smiles"]
+    assert Texts(first.values, first.lengths).strings() == [made.where(TRAIN).arrays["smiles"].strings()[0]]
     assert f"molecules-npz: {_said(measured['left_out'])[0]}" in capsys.readouterr().err
 
 
@@ -269,6 +270,8 @@ def test_counts_are_those_of_the_rows(tmp_path):
     sizes = train.arrays["elements"].lengths
     assert told["sizes"] == {str(n): int((sizes == n).sum()) for n in sorted(set(sizes.tolist()))}
     assert list(map(int, told["sizes"])) == sorted(map(int, told["sizes"]))
+    per_split = {split: int(made.where(split).arrays["elements"].lengths.max()) for split in (TEST, TRAIN)}
+    assert told["largest"] == per_split
     assert told["atoms"] == len(made.arrays["elements"].values) == sum(told["elements"].values())
     assert set(told["elements"]) == {"H", "C", "N", "O", "F"}
     assert told["charges"] == {"0": told["atoms"]}

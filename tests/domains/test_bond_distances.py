@@ -46,10 +46,17 @@ def pair_by_pair(places, elements) -> np.ndarray:
     return found
 
 
-def pair(one, other, picometres, unknown="none"):
+def orders(places, elements):
+    """(b, N, N): of a padded batch."""
+    lengths = np.full(len(elements), elements.shape[1])
+    found = bond_distances.perceived_rows(Ragged(places.reshape(-1, 3), lengths), Ragged(elements.ravel(), lengths))
+    return order_matrices(found, elements.shape[1])
+
+
+def pair(one, other, picometres):
     """The order between two atoms."""
     places = np.array([[0, 0, 0], [picometres / 100, 0, 0]])
-    return int(bond_distances.orders(places[None], np.array([[one, other]], np.uint8), unknown)[0, 0, 1])
+    return int(orders(places[None], np.array([[one, other]], np.uint8))[0, 0, 1])
 
 
 def test_the_table_has_the_published_lengths():
@@ -93,22 +100,15 @@ def test_the_comparison_is_strict():
     assert pair(H, H, 100 * limit - 1e-9) == 1
 
 
-def test_pairs_that_the_table_lacks_have_no_bond_or_are_refused():
-    mercury = NUMBERS["Hg"]
-    assert pair(mercury, C, 100) == 0
-    with pytest.raises(ValueError, match=r"molecule 1 of 1 has C and Hg, for which bond_lengths.csv has no length"):
-        pair(mercury, C, 100, "refuse")
-    with pytest.raises(ValueError, match="has C and Hg"):
-        pair(mercury, C, 10_000, "refuse")  # as a look-up of the pair would be, however far apart they are
-    alone = np.array([[mercury, 0], [C, H]], np.uint8)  # in different molecules, and one atom alone
-    assert bond_distances.orders(np.eye(2, 3)[None].repeat(2, 0), alone, "refuse").sum() == 0
+def test_pairs_that_the_table_lacks_have_no_bond():
+    assert pair(NUMBERS["Hg"], C, 100) == 0
 
 
 def test_padding_has_no_bonds_wherever_it_lies():
     places = np.zeros((1, 3, 3))
     places[0, 1, 0] = 1.0
     places[0, 2] = np.nan
-    found = bond_distances.orders(places, np.array([[C, H, 0]], np.uint8))
+    found = orders(places, np.array([[C, H, 0]], np.uint8))
     assert found.tolist() == [[[0, 1, 0], [1, 0, 0], [0, 0, 0]]]
 
 
@@ -116,9 +116,9 @@ def test_a_place_that_is_nan_is_refused():
     places = np.zeros((2, 2, 3))
     places[1, 0, 2] = np.nan
     with pytest.raises(ValueError, match="molecule 2 of 2 has an atom whose place is not finite"):
-        bond_distances.orders(places, np.full((2, 2), C, np.uint8))
-    with pytest.raises(ValueError, match=r"coordinates \(2, 2, 3\) do not fit elements \(2, 3\)"):
-        bond_distances.orders(np.zeros((2, 2, 3)), np.full((2, 3), C, np.uint8))
+        orders(places, np.full((2, 2), C, np.uint8))
+    with pytest.raises(ValueError, match=r"coordinates \(1, 2, 3\) do not fit elements \(1, 3\)"):
+        bond_distances.perceived(np.zeros((2, 3)), np.full(3, C, np.uint8))
 
 
 def test_random_clouds_of_all_elements_agree_with_the_loop(monkeypatch):
@@ -128,7 +128,7 @@ def test_random_clouds_of_all_elements_agree_with_the_loop(monkeypatch):
     elements = rng.choice([*known, *[C, N, O] * 8], (40, 12)).astype(np.uint8)
     elements[rng.random((40, 12)) < 0.2] = 0
     places = rng.random((40, 12, 3)) * 4
-    found = bond_distances.orders(places, elements)
+    found = orders(places, elements)
     for row in range(40):
         np.testing.assert_array_equal(found[row], pair_by_pair(places[row], elements[row]))
     assert set(np.unique(found)) == {0, 1, 2, 3}
@@ -140,8 +140,7 @@ def test_one_molecule_and_rows_of_molecules_agree_with_the_batch():
     elements = Ragged(rng.choice([H, C, N, O, F], sum(lengths)).astype(np.uint8), np.array(lengths))
     places = Ragged((rng.random((sum(lengths), 3)) * 2.5).astype(np.float32), np.array(lengths))
     rows = bond_distances.perceived_rows(places, elements)
-    batch = bond_distances.orders(places.padded(9), elements.padded(9))
-    np.testing.assert_array_equal(order_matrices(rows, 9), batch)
+    np.testing.assert_array_equal(order_matrices(rows, 9), orders(places.padded(9), elements.padded(9)))
     for i in range(4):
         one = bond_distances.perceived(places[i], elements[i])
         np.testing.assert_array_equal(one, rows[i])
@@ -155,7 +154,7 @@ def test_the_real_molecules_agree_with_the_loop():
     lengths = arrays["num_atoms"].astype(np.int64)
     places, elements = Ragged(arrays["position"], lengths), Ragged(arrays["atomic_number"], lengths)
     few = np.arange(0, len(lengths), 50)
-    found = bond_distances.orders(places[few].padded(29), elements[few].padded(29), "refuse")
+    found = orders(places[few].padded(29), elements[few].padded(29))
     for row, i in enumerate(few.tolist()):
         n = lengths[i]
         np.testing.assert_array_equal(found[row, :n, :n], pair_by_pair(places[i], elements[i]))

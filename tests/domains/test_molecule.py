@@ -44,6 +44,11 @@ def test_rows_and_matrices_give_the_molecules_back():
         ({"elements": [8, 1, 120]}, "atom 3 has the atomic number 120"),
         ({"charges": [0, 0, -128]}, "atom 3 has the charge -128"),
         ({"bonds": [(0, 3, 1)]}, "a bond joins atom 4 of 3"),
+        ({"bonds": [(-1, 0, 1)]}, "a bond has the index -1; atoms are counted from 0"),
+        ({"bonds": [(0, 1, np.nan)]}, "bonds are whole numbers, and one is nan"),
+        ({"elements": [8, 1, np.nan]}, "atomic numbers are whole numbers, and one is nan"),
+        ({"elements": [8, 1.5, 1]}, "atomic numbers are whole numbers, and one is 1.5"),
+        ({"charges": [0, np.inf, 0]}, "charges are whole numbers, and one is inf"),
         ({"bonds": [(1, 1, 1)]}, "joins an atom with itself"),
         ({"bonds": [(0, 1, 1), (1, 0, 2)]}, "two bonds join the same atoms"),
         ({"bonds": [(0, 1, 5)]}, "an order that is not 1 to 4"),
@@ -72,10 +77,6 @@ def test_chosen_atoms_keep_the_bonds_between_them():
     np.testing.assert_allclose(
         some.coordinates[0] - some.coordinates[1], chain.coordinates[3] - chain.coordinates[1], atol=1e-5
     )
-
-
-def test_texts_are_rows_of_bytes():
-    assert molecule.texts(molecule.letters(["C", "CC(=O)O"])) == ["C", "CC(=O)O"]
 
 
 def test_symbols_are_at_their_numbers():

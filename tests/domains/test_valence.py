@@ -89,6 +89,15 @@ def test_a_molecule_that_is_not_valid_elsewhere_has_its_kekule_form():
     assert found == [True] * 12 + [False] + [True] * 5
 
 
+def test_crowded_aromatic_atoms_are_not_stable_and_nothing_is_searched_for(monkeypatch):
+    pairs = [(i, j, AROMATIC) for i in range(18) for j in range(i + 1, 18) if (i + j) % 2]
+    benzene, asked = read("c1ccccc1"), list[int]()
+    known = molecule_graphs.kekule_orders
+    monkeypatch.setattr(molecule_graphs, "kekule_orders", lambda one: asked.append(len(one)) or known(one))
+    dense, ring = stable("corrected", bonded([6] * 18, pairs), benzene)
+    assert (dense, ring, asked) == ([False] * 18, [True] * 12, [12])
+
+
 def test_totals_are_those_of_the_matrix_of_orders():
     molecules = [read(text) for text in ("CC(=O)O", "C#N", "O", "[He]")]
     arrays = arrays_of(molecules)

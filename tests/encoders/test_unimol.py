@@ -153,12 +153,14 @@ def test_a_single_atom_and_an_undecided_one_have_a_vector(learnt):
     assert np.abs(found[1] - learnt[0].represent(learnt[1].weights, Material(rows))[1]).max() > 1e-3
 
 
-def test_an_element_without_a_token_is_refused_by_name(learnt, train):
-    rows = rows_of([Molecule.of(np.eye(3)[:2], [6, 1]), Molecule.of(np.eye(3)[:2], [36, 1])])
-    with pytest.raises(ConfigError, match=r"unimol: row 'm1' has Kr, which is no token .* it has C, N, O, .*Bi; take"):
-        learnt[0].represent(learnt[1].weights, Material(rows))
-    with pytest.raises(ConfigError, match="row 'm1' has Kr"):
-        tiny().pretrain(Material(rows), train, STREAM)
+def test_an_element_without_a_token_is_read_as_an_undecided_one_and_the_card_says_so(learnt, train):
+    rows = rows_of([Molecule.of(np.eye(3)[:2], [6, 1]), Molecule.of(np.eye(3)[:2], [36, 36])])
+    undecided = changed(rows, elements=np.array([6, 1, 0, 0], np.uint8))
+    found, same = (learnt[0].represent(learnt[1].weights, Material(one)) for one in (rows, undecided))
+    np.testing.assert_array_equal(found, same)
+    card = tiny(steps=2).pretrain(Material(rows), train, STREAM).card
+    assert card["elements_without_token"] == "Kr (2 atoms) of the training split, read as [UNK]"
+    assert "elements_without_token" not in learnt[1].card
 
 
 def test_a_place_that_is_no_number_is_refused(learnt, train):
@@ -295,8 +297,8 @@ def test_a_missing_file_says_where_to_get_it(train, test, tmp_path):
 def test_stock_uni_mol_has_no_token_for_bismuth(published, test, tmp_path):
     encoder = UniMol(weights=saved(tmp_path, stock(published[STOCK])), output="atoms")
     rows = rows_of([Molecule.of(np.eye(3)[:2], [83, 1])])
-    with pytest.raises(ConfigError, match=r"row 'm0' has Bi, which is no token of this network"):
-        encoder.pretrain(Material(rows), test, STREAM)
+    card = encoder.pretrain(Material(rows), test, STREAM).card
+    assert card["elements_without_token"] == "Bi (1 atoms) of the training split, read as [UNK]"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -7,6 +7,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
+from reedbench.core.ragged import Texts
 from reedbench.domains import molecule, molecule_graphs
 from reedbench.domains.molecule import Molecule
 from reedbench.domains.rows import Rows
@@ -33,8 +34,8 @@ def rows(molecules: Sequence[Molecule], split: str = "sample") -> Rows:
 def training(texts: Sequence[str] = TRAINING) -> Rows:
     """As data have them."""
     found = rows([embedded(text) for text in texts], "train")
-    known = [molecule_graphs.canonical(text) for text in texts]
-    return Rows(found.ids, found.split, {**found.arrays, "smiles": molecule.letters(known)})
+    letters = Texts.of([np.frombuffer(molecule_graphs.canonical(text).encode(), np.uint8) for text in texts])
+    return Rows(found.ids, found.split, {**found.arrays, "smiles": letters})
 
 
 def evidence(*samples: str | Molecule, known: Sequence[str] = TRAINING) -> CellEvidence:

@@ -18,6 +18,7 @@ from reedbench.nn.molecule_diffusion import (
     LEVELS,
     NUMBER_SCALE,
     DiffusionLearner,
+    denoised,
     features,
     gammas,
     levels_of,
@@ -94,6 +95,17 @@ def test_a_step_has_the_law_of_the_lower_level(now, after):
     assert found.std().item() == pytest.approx(float(left), rel=0.01)
 
 
+def test_places_of_samples_have_the_noise_of_the_data_given_level_0():
+    """p(x | z_0) is normal around what the network says: an oracle's samples lie beside the data by that noise."""
+    data = batch([4] * 2000)
+    found = denoised(NoiseOracle(data), data["mask"], 3, streams(2000))
+    off = (found["coordinates"] - data["coordinates"]).double()
+    signal, noise = (float(x) for x in signal_and_noise(gammas()[0]))
+    assert float(off.std()) == pytest.approx(noise / signal * math.sqrt(3 / 4), rel=0.02)  # its mean is taken off
+    assert off.mean(1).abs().max() < 1e-6
+    assert torch.equal(found["types"], data["types"])
+
+
 # Features and likelihood
 
 
@@ -151,6 +163,21 @@ def test_at_level_0_the_error_of_features_has_no_part():
     one.network.backbone.forward = lambda *a, **k: ((forward(*a)[0][0], forward(*a)[0][1] + 9), [])
     assert value(one, data, 0)[DENOISE] == pytest.approx(0, abs=0.05)
     assert value(one, data, 1)[DENOISE] > 1
+
+
+def test_l2_at_level_0_has_the_likelihood_of_features():
+    """Of features between two classes, in units of what divides them; the error of the noise is none."""
+    data = batch()
+    one = learner(NoiseOracle(data))
+    drawn = one.draw(data, streams(len(SIZES)))
+    drawn = {**drawn, "level": torch.zeros_like(drawn["level"]), "noise/features": 40 * drawn["noise/features"]}
+    signal, noise = (float(x) for x in signal_and_noise(gammas()[0]))
+    h = features(data, ELEMENTS + 1, atomic_numbers=True)
+    expected = -log_features(signal * h + noise * drawn["noise/features"], h, data["mask"], atomic_numbers=True)
+    assert expected.mean() > 10
+    with torch.no_grad():
+        found = one.terms(one.completed(drawn, lambda own: own), one.network)[DENOISE]
+    assert float(found.sum / found.weight) == pytest.approx(float(expected.mean()), rel=1e-3)
 
 
 def test_the_bound_weighs_errors_by_what_a_level_adds():

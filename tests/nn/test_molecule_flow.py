@@ -69,6 +69,21 @@ def test_at_t_1_the_state_is_the_data_and_a_fifth_of_noise():
     assert torch.equal(drawn["noisy/bonds"], data["bonds"])
 
 
+@pytest.mark.parametrize("classes", ["uniform", "mask"])
+@pytest.mark.parametrize(("no_bond", "shown"), [("class", 1.0), ("reference", 0.0)])
+def test_pairs_without_a_bond_are_shown_as_their_class_or_as_zeros(classes, no_bond, shown):
+    """At t = 1, where nothing is noisy; bonds and atoms are shown as they are."""
+    data, network = batch([5, 7]), Toy(bonds=MASK_BOND + 1)
+    one = learner(network, classes=classes, no_bond=no_bond, time=(1e9, 1.0))
+    part = one.settings.parts.bonds
+    seen = part.seen(one.draw(data, streams(2))["noisy/bonds"])
+    pairs = data["mask"][:, :, None] * data["mask"][:, None] > 0
+    absent = pairs & (data["bonds"] == 0)
+    torch.testing.assert_close(seen[absent].sum(-1), torch.full((int(absent.sum()),), shown), atol=1e-3, rtol=0)
+    there = data["bonds"] > 0
+    torch.testing.assert_close(seen[there].sum(-1), torch.ones(int(there.sum())), atol=1e-3, rtol=0)
+
+
 def test_half_of_the_rows_are_conditioned_each_by_its_own_coin():
     drawn = learner().draw(batch([2] * 2000), streams(2000))
     assert drawn["conditioned"].double().mean().item() == pytest.approx(0.5, abs=0.04)

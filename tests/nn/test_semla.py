@@ -331,6 +331,8 @@ def test_data_with_more_atoms_than_it_takes_are_refused_before_training():
     plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3, "29": 1}})
     with pytest.raises(ValueError, match="a molecule has 30 atoms: max_atoms must be at least 31"):
         plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3, "30": 1}})
+    with pytest.raises(ValueError, match="a molecule has 41 atoms: max_atoms must be at least 42"):
+        plugin.build((-1, TOKENS, BONDS), {"sizes": {"7": 3}, "largest": {"test": 41, "train": 7}})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from reedbench.core import io
 from reedbench.core.ragged import Ragged
 from reedbench.domains import bond_distances
+from reedbench.domains.molecule import order_matrices
 
 DATA = Path(os.environ.get("REEDBENCH_DATA", Path(__file__).parents[2] / "../shared/data")) / "qm9_test.npz"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not there (REEDBENCH_DATA)")
@@ -26,17 +27,23 @@ def real() -> tuple[np.ndarray, np.ndarray]:
     return tuple(Ragged(arrays[name], lengths).padded(29) for name in ("position", "atomic_number"))
 
 
-def stable(orders, elements) -> np.ndarray:
+def orders(places, elements):
+    """(b, N, N): of a padded batch."""
+    lengths = np.full(len(elements), elements.shape[1])
+    found = bond_distances.perceived_rows(Ragged(places.reshape(-1, 3), lengths), Ragged(elements.ravel(), lengths))
+    return order_matrices(found, elements.shape[1])
+
+
+def stable(bonded, elements) -> np.ndarray:
     """(b, N) bool: atoms whose bonds sum up to what their element allows."""
     allowed = np.zeros(256, int)
     allowed[list(ALLOWED)] = list(ALLOWED.values())
-    return (orders.sum(-1) == allowed[elements]) & (elements > 0)
+    return (bonded.sum(-1) == allowed[elements]) & (elements > 0)
 
 
-@pytest.mark.parametrize("unknown", ["refuse", "none"])
-def test_stable_atoms_and_molecules_are_those_of_the_reference(real, unknown):
+def test_stable_atoms_and_molecules_are_those_of_the_reference(real):
     coordinates, elements = real
-    is_stable = stable(bond_distances.orders(coordinates, elements, unknown), elements)
+    is_stable = stable(orders(coordinates, elements), elements)
     whole, atoms, of = is_stable.sum(1) == (elements > 0).sum(1), is_stable.sum(1), (elements > 0).sum(1)
     assert np.flatnonzero(~whole[:20]).tolist() == [14]
     assert (int(atoms[14]), int(of[14])) == (7, 9)
@@ -46,5 +53,5 @@ def test_stable_atoms_and_molecules_are_those_of_the_reference(real, unknown):
 
 def test_single_and_double_precision_agree(real):
     coordinates, elements = (of[:3000] for of in real)
-    double = bond_distances.orders(coordinates.astype(np.float64), elements)
-    np.testing.assert_array_equal(bond_distances.orders(coordinates, elements), double)
+    double = orders(coordinates.astype(np.float64), elements)
+    np.testing.assert_array_equal(orders(coordinates, elements), double)

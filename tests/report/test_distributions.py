@@ -83,7 +83,7 @@ def test_there_is_a_panel_per_metric_with_the_last_step_of_every_method_and_real
     assert [len(axis.lines) for axis in figure.axes] == [3, 2]  # of energies real data say nothing
     assert "step 200" in figure._suptitle.get_text()
     texts = [text.get_text() for part in figure.subfigs for legend in part.legends for text in legend.get_texts()]
-    assert "real test data (n = 400)" in texts
+    assert "real test data (n = 400); cut where above the axis" in texts
 
 
 def test_the_numbers_are_shares_between_limits(strained, words, tmp_path):

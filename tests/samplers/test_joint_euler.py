@@ -89,6 +89,14 @@ def test_every_setting_draws_other_samples(one, other):
     assert not torch.equal(*found)
 
 
+def test_noise_is_refused_where_it_has_no_effect():
+    flows = {classes: MoleculeFlow(label="x", classes=classes) for classes in CLASSES}
+    louder = JointEuler(noise=0.5)
+    assert "noise has no effect on an objective with classes: dirichlet" in louder.unfit(flows["dirichlet"])
+    assert [louder.unfit(flows[name]) for name in ("uniform", "mask")] == [None, None]
+    assert JointEuler().unfit(flows["dirichlet"]) is None
+
+
 def test_symmetric_noise_keeps_the_state_symmetric():
     network = Oracle(DATA)
     drawn(network, DATA["mask"], bonds="symmetric")

@@ -289,3 +289,15 @@ def test_an_error_of_a_plugin_outside_of_the_package_keeps_its_file_and_line(out
     (line,) = refused().splitlines()
     assert words in line
     assert line.endswith(f"({outside}/metrics/mine.py:10)")
+
+
+def test_data_that_the_codec_does_not_take_are_the_codecs_fault(files, refused, monkeypatch):
+    from reedbench.codecs.pixels import Pixels
+    from reedbench.core.errors import ConfigError
+
+    def lacks(self, facts):
+        raise ConfigError("codec pixels: the data have Xe")
+
+    monkeypatch.setattr(Pixels, "shape", lacks)
+    (line,) = refused().splitlines()
+    assert ": codec: does not fit digits: codec pixels: the data have Xe" in line

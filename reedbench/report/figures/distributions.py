@@ -23,6 +23,7 @@ WIDE = 30  # quartile distances of the narrowest curve: what spans more is drawn
 MARKS = 6  # markers per line
 EDGE = 1e-9
 NOTHING = "no sample has a value"
+CUT = "; cut where above the axis"
 HIGHEST = 3  # times what methods reach: real data that are all alike are cut there
 FARTHEST = 1000  # widths of its straight part that a bent axis spans, at most
 APART = 0.12  # of a bent axis, between its ticks at least
@@ -46,7 +47,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     labels = {name: words["label"] for name, words in facts["methods"].items()}
     entries = [*panels.method_entries(labels, facts), *panels.band_entry(len(facts["seeds"]))]
     beside = list(dict.fromkeys(panels.floor_words(row) for _, row in real.iterrows()))
-    entries += [panels.line_entry(words, **panels.reference(i)) for i, words in enumerate(beside)]
+    entries += [panels.line_entry(words + CUT, **panels.reference(i)) for i, words in enumerate(beside)]
     columns, rows = min(COLUMNS, len(shown)), []
     title = f"{facts['title']}, step {', '.join(map(str, sorted(last['step'].unique())))}"
     several = len(panels.samplers(source)) > 1
