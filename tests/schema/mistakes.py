@@ -154,7 +154,7 @@ CASES = {
     "missing uses where there is one": (
         put("backbone/uses", ...),
         "backbone.uses",
-        ["is required and missing", "(allowed: protein-mpnn, sit)"],
+        ["is required and missing", "(allowed: egnn, protein-mpnn, semla, sit)"],
     ),
     "depth beyond the backbone": (
         put("methods/repa/alignments/0/depth", 3),

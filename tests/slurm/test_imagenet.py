@@ -33,6 +33,7 @@ def test_from_images_to_the_table_on_two_nodes(bench_at, tmp_path):
     assert workflow.returncode == 0, text
 
     table = pd.read_csv(bench.folder / TABLE)
+    table = table[table["weights"] != "data"]  # real data beside
     assert table[["method", "step"]].values.tolist() == [[method, 20] for method in ("sit", "repa", "reed")]
     assert (table["device_seconds"] > 0).all()
     records = [json.loads(file.read_text()) for file in bench.folder.rglob("*.prov.json")]
