@@ -89,10 +89,11 @@ class RowStreams:
 
         out = np.zeros((len(self._states), *shape), dtype)
         for i, one in enumerate(self._each()):
-            entries = _entries(i, lengths, axes)
-            drawn = np.ascontiguousarray(out[entries])  # the entries themselves, but for pairs of a part of the row
+            entries = out[_entries(i, lengths, axes)]
+            drawn = np.ascontiguousarray(entries)  # the entries themselves, but for pairs of a part of the row
             fill(one, drawn)
-            out[entries] = drawn
+            if drawn is not entries:
+                entries[...] = drawn
         return out
 
     def _each(self) -> "Iterator[np.random.Generator]":

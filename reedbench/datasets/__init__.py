@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from reedbench.core import paths
+from reedbench.core.errors import ConfigError
 from reedbench.core.plugins import NAME, Plugin
 from reedbench.domains.rows import Rows
 
@@ -25,6 +27,19 @@ class AbstractDataset(Plugin):
     def id(self) -> str:
         """Name used in paths."""
         return self.name or self.uses
+
+    def existing(self, key: str) -> Path:
+        """The file or folder that one of its settings names.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not (path := paths.external(getattr(self, key))).exists():
+            raise ConfigError(
+                f"dataset {self.id}: {key}: no such file or folder: {path}; relative paths start from the working "
+                "directory or $REEDBENCH_DATA"
+            )
+        return path
 
     @abstractmethod
     def rows(self) -> Rows:

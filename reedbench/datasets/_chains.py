@@ -17,16 +17,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import io, paths, seeds
+from reedbench.core import io, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.core.ragged import Ragged
 from reedbench.datasets import AbstractDataset
 from reedbench.domains import clusters as families
 from reedbench.domains import peptide, protein
-from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.domains.rows import TEST, TRAIN, VALID, Rows
 from reedbench.nn import residues
 
-VALID = "valid"
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no file in UTF-8 can hold it
 NO_RESOLUTION = -1.0  # in the manifest, where the source gives none (NMR, models)
 FARTHEST = peptide.FARTHEST
@@ -248,20 +247,6 @@ def trimmed(sequence: str, rule: str) -> slice:
         cuts = [offset + len(TAG) for offset in TAG_OFFSETS if text.startswith(TAG, offset)] or [0]
         ends.append({"keep": 0, "fixed": max(cuts), "reference": sum(cuts)}[rule])
     return slice(ends[0], max(ends[0], len(sequence) - ends[1]))
-
-
-def existing(dataset: AbstractDataset, key: str) -> Path:
-    """The file or folder that a key of the configuration names.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if not (path := paths.external(getattr(dataset, key))).exists():
-        raise ConfigError(
-            f"dataset {dataset.id}: {key}: no such file or folder: {path}; relative paths start "
-            "from the working directory or $REEDBENCH_DATA"
-        )
-    return path
 
 
 def digest(files: Iterable[Path], folder: Path) -> str:

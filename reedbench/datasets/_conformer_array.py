@@ -15,8 +15,7 @@ from reedbench.core import io
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _molecule_sources
 from reedbench.datasets._molecule_sources import BadRecord, Record, Source
-from reedbench.datasets._molecules import VALID
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import TEST, TRAIN, VALID
 
 CONFORMERS: Final = "geom_drugs_30.npy"
 PERMUTATION: Final = "geom_permutation.npy"

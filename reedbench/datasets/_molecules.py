@@ -12,22 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from reedbench.core import parts, paths, seeds, shards
+from reedbench.core import parts, seeds, shards
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.core.ragged import Ragged, Texts, joined
 from reedbench.datasets import AbstractDataset, _molecule_counts, _remarks
 from reedbench.datasets._molecule_sources import NO_BONDS, BadRecord, Record, Source, Unfit
 from reedbench.domains import bond_distances, molecule, molecule_graphs
 from reedbench.domains.molecule import NUMBERS, SEMLA, SYMBOLS, Molecule
-from reedbench.domains.rows import TEST, TRAIN, Rows
+from reedbench.domains.rows import TEST, TRAIN, VALID, Rows
 
-VALID = "valid"
 FARTHEST = 1e4  # Angstrom
 SHOWN = 20  # bad records that a message names
 
@@ -294,20 +292,6 @@ class AbstractDealtOut(AbstractMolecules):
     def wanted(self) -> tuple[str, ...]:
         """Training, and those with a share."""
         return (TRAIN, *([VALID] if self.valid_share else []), *([TEST] if self.test_share else []))
-
-
-def existing(dataset: AbstractDataset, key: str) -> Path:
-    """The file or folder that a key of the configuration names.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if not (path := paths.external(getattr(dataset, key))).exists():
-        raise ConfigError(
-            f"dataset {dataset.id}: {key}: no such file or folder: {path}; relative paths start from the working "
-            "directory or $REEDBENCH_DATA"
-        )
-    return path
 
 
 def with_bonds(found: Molecule, how: str) -> Molecule | None:

@@ -14,8 +14,7 @@ from reedbench.core import archives, console, io, locks, parts, paths
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _molecule_sources, _pickle_converter
 from reedbench.datasets._molecule_sources import BadRecord, Record, Source
-from reedbench.datasets._molecules import VALID
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import TEST, TRAIN, VALID
 
 FILES: Final = {TRAIN: "train_data.pickle", VALID: "val_data.pickle", TEST: "test_data.pickle"}
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")  # what the converter sees of the environment

@@ -19,9 +19,8 @@ from reedbench.core import io
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _molecule_sources, _properties, _sdf, _tables
 from reedbench.datasets._molecule_sources import BadRecord, Record, Source
-from reedbench.datasets._molecules import VALID
 from reedbench.domains.molecule import NUMBERS
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import TEST, TRAIN, VALID
 
 MOLECULES = 133_885
 UNCHARACTERISED = 3_054  # of which the relaxed geometry has other bonds than were asked for

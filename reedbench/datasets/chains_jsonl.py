@@ -21,10 +21,10 @@ import numpy as np
 from reedbench.core import io
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.datasets import _chains, _remarks, _tables
-from reedbench.datasets._chains import VALID, AbstractSharedOut, Chain, Source
+from reedbench.datasets._chains import AbstractSharedOut, Chain, Source
 from reedbench.domains.protein import ATOMS
 from reedbench.domains.residue_names import GENETIC, X
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import TEST, TRAIN, VALID
 from reedbench.nn import residues
 
 OWN_KEYS = ("name", "seq", "coords")  # they cannot say which chains are homologues
@@ -61,7 +61,7 @@ class ChainsJsonl(AbstractSharedOut):
 
     def files(self) -> tuple[Path, ...]:
         """The file, and that of the splits."""
-        return tuple(_chains.existing(self, key) for key in ("file", "splits") if getattr(self, key))
+        return tuple(self.existing(key) for key in ("file", "splits") if getattr(self, key))
 
     def read(self) -> Source:
         """All chains of the file.
@@ -122,7 +122,7 @@ class ChainsJsonl(AbstractSharedOut):
         Raises:
             ConfigError: the file holds something else, or a name twice.
         """
-        file = _chains.existing(self, "splits")
+        file = self.existing("splits")
         wrong = f"{file}: must be a JSON object with lists of names under train, validation and test"
         try:
             lists = json.loads(_tables.text(file))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from reedbench.core import console, paths
+from reedbench.core import console
 from reedbench.core.errors import ConfigError, RunAgain
 from reedbench.core.parts import even_cuts
 from reedbench.core.pictures import Pictures, encoded, in_threads
@@ -179,25 +179,18 @@ class ImageFolder(AbstractDataset):
     @cached_property
     def _sources(self) -> dict[str, _images.Source]:
         """By split; the listing is read once."""
+        path, validation = self.existing("path"), self.existing("validation") if self.validation else None
         try:
-            train = self._source(TRAIN, self._existing("path"), None)
+            train = self._source(TRAIN, path, None)
             found = {TRAIN: train}
-            if self.validation:
-                found[TEST] = self._source(TEST, self._existing("validation"), train)
+            if validation is not None:
+                found[TEST] = self._source(TEST, validation, train)
             elif train.layout == "parquet" and _image_parquet.files(train.where, NAMES[TEST]):
                 found[TEST] = self._source(TEST, train.where, train)
             self._refuse_same_ids(found)
         except ConfigError as error:
             raise ConfigError(f"dataset {self.id}: {error}") from error
         return found
-
-    def _existing(self, key: str) -> Path:
-        if not (where := paths.external(getattr(self, key))).exists():
-            raise ConfigError(
-                f"{key}: no such file or folder: {where}; relative paths start from the working directory or "
-                "$REEDBENCH_DATA"
-            )
-        return where
 
     def _source(self, split: str, where: Path, train: _images.Source | None) -> _images.Source:
         if where.is_file():

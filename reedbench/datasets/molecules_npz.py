@@ -52,7 +52,7 @@ class MoleculesNpz(AbstractDealtOut):
 
     def files(self) -> tuple[Path, ...]:
         """The file."""
-        return (_molecules.existing(self, "file"),)
+        return (self.existing("file"),)
 
     def opened(self) -> Source:
         """Its molecules.

@@ -62,7 +62,7 @@ class PdbFolder(AbstractSharedOut):
 
     def files(self) -> tuple[Path, ...]:
         """The table of clusters; structures, which may be many, have one digest in the index."""
-        return (_chains.existing(self, "clusters"),) if self.clusters else ()
+        return (self.existing("clusters"),) if self.clusters else ()
 
     def read(self) -> Source:
         """Chains by path, then in the order of the file.
@@ -70,7 +70,7 @@ class PdbFolder(AbstractSharedOut):
         Raises:
             ConfigError: the folder holds no structure, or some cannot be read; they are named.
         """
-        folder = _chains.existing(self, "folder")
+        folder = self.existing("folder")
         found = _Found()
         files, found.others = structure_files.found(folder, self.files())
         if not files:

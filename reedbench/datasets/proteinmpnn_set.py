@@ -18,9 +18,9 @@ from pydantic import Field
 from reedbench.core import checkpoint, io
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _chains, _tables
-from reedbench.datasets._chains import VALID, AbstractChains, Chain, Source
+from reedbench.datasets._chains import AbstractChains, Chain, Source
 from reedbench.domains.protein import ATOMS
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import TEST, TRAIN, VALID
 from reedbench.nn import residues
 
 COLUMNS = ("CHAINID", "RESOLUTION", "CLUSTER", "SEQUENCE")
@@ -45,7 +45,7 @@ class ProteinmpnnSet(AbstractChains):
 
     def files(self) -> tuple[Path, ...]:
         """The table and those of the held-out clusters; entries, which are many, have one digest in the index."""
-        folder = _chains.existing(self, "folder")
+        folder = self.existing("folder")
         return tuple(folder / name for name in (self.table, *CLUSTER_FILES.values()))
 
     def read(self) -> Source:
@@ -55,7 +55,7 @@ class ProteinmpnnSet(AbstractChains):
             ConfigError: a file of the set is absent, damaged or unsafe; it is named. A chain without a .pt file is
                 left out and counted.
         """
-        folder = _chains.existing(self, "folder")
+        folder = self.existing("folder")
         self._held_out()  # what is wrong with it is said before thousands of files are read
         dropped: Counter[str] = Counter()
         entries = folder / "pdb" if (folder / "pdb").is_dir() else folder
@@ -85,7 +85,7 @@ class ProteinmpnnSet(AbstractChains):
         return (TRAIN, *sorted(set(self._held_out().values())))
 
     def _held_out(self) -> dict[str, str]:
-        folder = _chains.existing(self, "folder")
+        folder = self.existing("folder")
         split_of: dict[str, str] = {}
         for split, name in CLUSTER_FILES.items():
             for number, line in enumerate(_tables.text(folder / name).split("\n"), 1):

@@ -13,9 +13,9 @@ from reedbench.core import paths
 from reedbench.core.errors import ConfigError
 from reedbench.datasets import _molecules, _qm9_files
 from reedbench.datasets._molecule_sources import Record, Source
-from reedbench.datasets._molecules import VALID, AbstractMolecules
+from reedbench.datasets._molecules import AbstractMolecules
 from reedbench.domains.molecule import Molecule
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import TEST, TRAIN, VALID
 
 LEFT_OUT = "uncharacterized.txt"
 FILES = {"xyz": ("dsgdb9nsd.xyz.tar.bz2", LEFT_OUT), "sdf": ("gdb9.sdf", "gdb9.sdf.csv", LEFT_OUT)}

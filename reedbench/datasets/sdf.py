@@ -9,7 +9,7 @@ import numpy as np
 
 from reedbench.core import io
 from reedbench.core.errors import unknown
-from reedbench.datasets import _molecules, _properties, _sdf
+from reedbench.datasets import _properties, _sdf
 from reedbench.datasets._molecule_sources import BadRecord, Record, Source
 from reedbench.datasets._molecules import AbstractDealtOut
 
@@ -34,7 +34,7 @@ class Sdf(AbstractDealtOut):
 
     def files(self) -> tuple[Path, ...]:
         """The file."""
-        return (_molecules.existing(self, "file"),)
+        return (self.existing("file"),)
 
     def opened(self) -> Source:
         """Its records.

@@ -20,7 +20,7 @@ from reedbench.core.staging import staged
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TRAIN, TEST = "train", "test"
+TRAIN, VALID, TEST = "train", "valid", "test"
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     """Figures of a benchmark or an ablation.
 
     `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
-    `differences` only where a second method is evaluated at a
-    step of the one that it is compared with, `speedup` and `alignment` only where some run is trained here.
+    `differences` where a second method is evaluated at a step of the one that it is compared with, `speedup` and
+    `alignment` where some run is trained here.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
     methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline

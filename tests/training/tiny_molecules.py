@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import doubled
 import numpy as np
 import torch
 
@@ -65,16 +66,5 @@ def trainer(folder: Path, method: Any, *, double: bool = False, ranks: Ranks | N
     backbone = network(method, data.shape(), data.facts)
     learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", 0, name))
     if double:
-        _double(learner)
+        doubled.double(learner)
     return Trainer(learner, data, training, "b", 0, ranks or Ranks.alone("cpu"))
-
-
-def _double(learner: Any) -> None:
-    """Make network and batches float64; what is drawn keeps its values."""
-    completed = learner.completed
-
-    def cast(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in batch.items()}
-
-    learner.network.double()
-    learner.completed = lambda batch, total: completed(cast(batch), total)

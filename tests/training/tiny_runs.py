@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import doubled
 import numpy as np
 import torch
 
@@ -73,13 +74,9 @@ def trainer(
 def _double(learner: Any, data: TrainingData) -> None:
     """Make network and data float64; what is drawn keeps its values."""
     draw, targets = learner.draw, data.targets
-
-    def cast(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in batch.items()}
-
     learner.network.double()
-    learner.draw = lambda batch, streams: cast(draw(batch, streams))
-    data.targets = lambda *asked: cast(targets(*asked))
+    learner.draw = lambda batch, streams: doubled.cast(draw(batch, streams))
+    data.targets = lambda *asked: doubled.cast(targets(*asked))
 
 
 CELL = ["--benchmark", "tiny", "--method", "reed", "--seed", "0"]
