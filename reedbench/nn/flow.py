@@ -13,7 +13,8 @@ from reedbench.nn.learner import DENOISE, Batch, Learner, LossTerm, Streams
 from reedbench.nn.parts import Continuous
 from reedbench.nn.schedules import Factor
 
-# Hidden states in the order of the taps, and a micro-batch -> one value per row of every further term.
+# Hidden states in the order of the taps, and a micro-batch with `velocity`, what the network predicts -> one value per
+# row of every further term.
 Extra = Callable[[list[Tensor], Batch], Mapping[str, Tensor]]
 
 
@@ -42,9 +43,13 @@ class FlowMatching:
         """What the network sees: x_t, t, y."""
         return self.part.noised(batch["x_0"], batch["x_1"], batch["t"]), batch["t"], batch["y"]
 
+    def target(self, batch: Batch) -> Tensor:
+        """The velocity that is to be predicted, (b, ...)."""
+        return self.part.target(batch["x_0"], batch["x_1"], batch["t"])
+
     def error(self, velocity: Tensor, batch: Batch) -> Tensor:
         """Squared error of the velocity, mean over everything but the batch: (b,)."""
-        target = self.part.target(batch["x_0"], batch["x_1"], batch["t"])
+        target = self.target(batch)
         return (velocity.to(target.dtype) - target).square().flatten(1).mean(1)
 
 
@@ -87,7 +92,8 @@ class FlowLearner(Learner):
         velocity, hidden = network(*self.flow.inputs(batch), wanted=self.wanted())
         per_row = {DENOISE: self.flow.error(velocity, batch)} if self.computes(DENOISE) else {}
         if self._further():
-            per_row |= {name: values for name, values in self.extra(hidden, batch).items() if self.computes(name)}
+            found = self.extra(hidden, {**batch, "velocity": velocity})
+            per_row |= {name: values for name, values in found.items() if self.computes(name)}
         return {name: LossTerm(values.sum(), float(len(values))) for name, values in per_row.items()}
 
     def wanted(self) -> list[int] | None:

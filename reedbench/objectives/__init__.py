@@ -71,6 +71,13 @@ class AbstractMethod(Plugin):
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
 
+    def network(self, backbone: Any) -> Any:
+        """What is trained and sampled, beside projectors: the backbone, or a network made around it.
+
+        Its `state_dict` is what is published; it is called as the backbone is, and has its `initialise`.
+        """
+        return backbone
+
 
 class ImportedMethod(AbstractMethod):
     """Weights that were trained elsewhere, at the step at which they were published; a final class says its domain.
@@ -150,7 +157,7 @@ class FlowObjective(AbstractObjective):
 
         Args:
             hidden: (b, tokens, width) after each of the `depths`, in their order.
-            batch: what `nn.flow.FlowMatching.draw` gives: x_1, x_0, t, y, labels.
+            batch: what `nn.flow.FlowMatching.draw` gives: x_1, x_0, t, y, labels; and `velocity`, the prediction.
 
         Returns:
             One value per row, (b,), of every term.
@@ -164,15 +171,22 @@ class FlowObjective(AbstractObjective):
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
         from reedbench.nn.alignment import TappedNetwork
+
+        network = self.network(backbone)
+        network.initialise(generator)
+        return self.learner(TappedNetwork(network, self.depths()), self.flow(backbone))
+
+    def learner(self, network: Any, flow: Any) -> Any:
+        """The learner of a `nn.alignment.TappedNetwork`; a subclass that looks up other networks has its own."""
         from reedbench.nn.flow import FlowLearner
+
+        return FlowLearner(network, flow, self.denoise.factor(), self.factors(), self.extra, self.rows_per_group())
+
+    def factors(self) -> Mapping[str, Any]:
+        """The `nn.schedules.Factor` of every further term."""
         from reedbench.nn.schedules import Factor
 
-        backbone.initialise(generator)
-        further = {n: x if isinstance(x, Factor) else Factor().times(x) for n, x in self.further().items()}
-        network = TappedNetwork(backbone, self.depths())
-        return FlowLearner(
-            network, self.flow(backbone), self.denoise.factor(), further, self.extra, self.rows_per_group()
-        )
+        return {n: x if isinstance(x, Factor) else Factor().times(x) for n, x in self.further().items()}
 
     def flow(self, backbone: Any) -> Any:
         """The draws and the velocity error."""

@@ -97,9 +97,10 @@ class Aligned(FlowObjective, AligningObjective):
         shapes = {alignment: targets[alignment.encoder] for alignment in self.alignments}
         for alignment, shape in shapes.items():
             _check_tokens(alignment.encoder, backbone.tokens, shape)
-        backbone.initialise(generator)
+        trained = self.network(backbone)
+        trained.initialise(generator)
         projectors = [a.network(backbone.width, s, generator, layers=3, law="xavier") for a, s in shapes.items()]
-        network = AlignedNetwork(backbone, projectors, [a.tap(s) for a, s in shapes.items()])
+        network = AlignedNetwork(trained, projectors, [a.tap(s) for a, s in shapes.items()])
         factors = self.denoise.factor(), self.align.factor()
         return AlignedLearner(network, self.flow(backbone), *factors, mean_over_encoders=self.reduce == "mean")
 

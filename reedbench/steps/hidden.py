@@ -81,7 +81,7 @@ def of_checkpoint(cell: Cell, tapped: Tapped, device: str) -> tuple[Hidden, list
     benchmark, objective = cell.run.benchmark, cell.run.objective
     check_weights(cell)
     read = _codec_files(benchmark)
-    network = network_of(benchmark.spec, _facts(benchmark), cell.weights, device)
+    network = network_of(cell, _facts(benchmark), device)
     block = min(objective.depths(), default=tapped.depth) if tapped.first else tapped.depth
     network = benchmark.spec.backbone.cut(network, block)
     look = Look(benchmark, tapped, network, block, objective.interpolant(), device)

@@ -86,7 +86,7 @@ class Drawing:
         run, benchmark = cell.run, cell.run.benchmark
         self.cell, self.device, self.codec = cell, device, benchmark.spec.codec.on(device)
         self.facts, asking = rows.index(benchmark.data), benchmark.spec.sampling
-        self.network = network_of(benchmark.spec, self.facts, cell.weights, device)
+        self.network = network_of(cell, self.facts, device)
         self.asked = asked_of(run, asking.count)
         self.order = _by_length(self.asked, self.codec.lengths_of)
         self.batch = asking.batch
@@ -162,16 +162,17 @@ def check_weights(cell: Cell) -> None:
     raise MissingArtefact(f"{why}; publish its segment again: snakemake -f {receipt}")
 
 
-def network_of(spec: Any, facts: dict[str, Any], file: str, device: str) -> Any:
-    """The backbone of a benchmark with averaged weights, in eval mode."""
-    backbone = spec.backbone.build(spec.codec.shape(facts), facts)
+def network_of(cell: Cell, facts: dict[str, Any], device: str) -> Any:
+    """The network of a cell with averaged weights, in eval mode."""
+    spec, file = cell.run.benchmark.spec, cell.weights
+    network = cell.run.objective.network(spec.backbone.build(spec.codec.shape(facts), facts))
     weights = divided.read(file)
-    _fill(backbone, {n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")}, file)
-    return backbone.to(device).eval()
+    _fill(network, {n: torch.from_numpy(w) for n, w in weights.items() if not n.startswith("projectors.")}, file)
+    return network.to(device).eval()
 
 
 def _fill(backbone: Any, weights: dict[str, torch.Tensor], file: str) -> None:
-    """Give the backbone its weights.
+    """Give the backbone, or the network around it, its weights.
 
     Raises:
         MissingArtefact: they are not those of this backbone.

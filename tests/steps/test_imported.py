@@ -127,7 +127,7 @@ def test_every_layout_becomes_a_run_with_the_numbers_of_the_reference_in_our_tim
     time, made = LAYOUTS[layout]
     assert import_as(made(), time=time) == 0
     cell = benchmark().cell("public", 0, STEP, "ode")
-    network = network_of(benchmark().spec, rows.index(benchmark().data), cell.weights, "cpu")
+    network = network_of(cell, rows.index(benchmark().data), "cpu")
     x, t, y = wave((2, 4, 8, 8), 0.11, 0.0).float(), torch.tensor([0.25, 0.7]), torch.tensor([3, 10])
     with torch.no_grad():
         v = network(x, t, y)[0] if time == "sit" else -network(x, 1 - t, y)[0]

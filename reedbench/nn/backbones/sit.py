@@ -19,6 +19,10 @@ LONGEST_PERIOD: Final = 10_000.0
 EMBEDDING_STD: Final = 0.02
 LAYER_NORM_EPS: Final = 1e-6
 QK_NORM_EPS: Final = 1e-5
+ATTENTION: Final = "attention"
+
+# k: the output of the k-th block, (b, n, width); (ATTENTION, k): what its softmax is taken of, (b, heads, n, n).
+Tap = int | tuple[str, int]
 
 
 def position_table(width: int, grid: int) -> Tensor:
@@ -97,11 +101,14 @@ class Attention(nn.Module):
         self.k_norm = nn.LayerNorm(width // heads, eps=QK_NORM_EPS) if qk_norm else nn.Identity()
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, n, d) -> (b, n, d)."""
+    def forward(self, x: Tensor, logits: list[Tensor] | None = None) -> Tensor:
+        """(b, n, d) -> (b, n, d); what the softmax is taken of, (b, heads, n, n), joins `logits` if there is a list."""
         parts = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)
         q, k, v = (part.transpose(1, 2) for part in parts)  # each (b, heads, n, d / heads)
-        mixed = F.scaled_dot_product_attention(self.q_norm(q), self.k_norm(k), v)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if logits is not None:
+            logits.append(q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5)
+        mixed = F.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -127,10 +134,10 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio))
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Tokens (b, n, d) and condition (b, d) -> tokens (b, n, d)."""
+    def forward(self, x: Tensor, condition: Tensor, logits: list[Tensor] | None = None) -> Tensor:
+        """Tokens (b, n, d) and condition (b, d) -> tokens (b, n, d); `logits` as in `Attention`."""
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a[:, None], self.attn(modulate(x, shift_a, scale_a)))
+        x = torch.addcmul(x, gate_a[:, None], self.attn(modulate(x, shift_a, scale_a), logits))
         return torch.addcmul(x, gate_m[:, None], self.mlp(modulate(x, shift_m, scale_m)))
 
 
@@ -206,29 +213,52 @@ class SiT(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, qk_norm) for _ in range(depth))
         self.final_layer = FinalLayer(width, patch * patch * channels)
 
-    def forward(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = ()) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(
+        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[Tap] = (), *, only_taps: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Predict the velocity, and hand out hidden states on the way.
 
         Args:
             x: images (b, c, s, s).
             t: times (b,).
             y: labels (b,), integers in 0 .. classes.
-            taps: depths k = 1 .. depth whose output, that of the k-th block, is wanted.
+            taps: what is wanted of the blocks 1 .. depth, see `Tap`.
+            only_taps: leave out what comes behind the deepest tap; the velocity is then empty.
 
         Returns:
-            The velocity (b, c, s, s) and the hidden states (b, tokens, width) in the order of `taps`.
+            The velocity (b, c, s, s), and what is tapped in the order of `taps`.
         """
-        if any(not 1 <= tap <= len(self.blocks) for tap in taps):
+        condition = self.condition(t, y)
+        h, tapped = self.through(self.tokens_of(x), condition, taps, only_taps=only_taps)
+        return (h.new_empty(0) if only_taps else self.velocity(h, condition)), tapped
+
+    def tokens_of(self, x: Tensor) -> Tensor:
+        """What the first block reads of images (b, c, s, s): (b, tokens, width)."""
+        return self.x_embedder(x) + self.pos_embed
+
+    def condition(self, t: Tensor, y: Tensor) -> Tensor:
+        """What blocks are modulated by, (b, width): of times (b,) and labels (b,)."""
+        return self.t_embedder(t) + self.y_embedder(y)
+
+    def through(
+        self, h: Tensor, condition: Tensor, taps: Sequence[Tap] = (), *, only_taps: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Tokens (b, n, width) behind the last block, or behind the deepest tap, and what is tapped."""
+        depths = [tap if isinstance(tap, int) else tap[1] for tap in taps]
+        if any(not 1 <= depth <= len(self.blocks) for depth in depths):
             raise ValueError(f"taps {tuple(taps)} must lie between 1 and the depth {len(self.blocks)}")
-        h = self.x_embedder(x) + self.pos_embed
-        condition = self.t_embedder(t) + self.y_embedder(y)
-        tapped: dict[int, Tensor] = {}
-        for depth, block in enumerate(self.blocks, start=1):
-            h = block(h, condition)
-            if depth in taps:
-                tapped[depth] = h
-        v = unpatchify(self.final_layer(h, condition), self.patch)
-        return v, tuple(tapped[tap] for tap in taps)
+        tapped: dict[Tap, Tensor] = {}
+        for depth, block in enumerate(self.blocks[: max(depths, default=0)] if only_taps else self.blocks, start=1):
+            logits: list[Tensor] | None = [] if (ATTENTION, depth) in taps else None
+            h = block(h, condition, logits)
+            tapped[depth] = h
+            if logits is not None:
+                tapped[ATTENTION, depth] = logits[0]
+        return h, tuple(tapped[tap] for tap in taps)
+
+    def velocity(self, h: Tensor, condition: Tensor) -> Tensor:
+        """Tokens (b, tokens, width) behind the last block -> velocity (b, c, s, s)."""
+        return unpatchify(self.final_layer(h, condition), self.patch)
 
     def initialise(self, generator_for: GeneratorFor) -> None:
         """Set every parameter from the generator of its name, so that methods start with equal backbones.
