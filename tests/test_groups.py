@@ -11,4 +11,6 @@ pytestmark = pytest.mark.xdist_group("groups")
 def test_the_group_of_a_test_is_told_to_those_who_deal_tests_out(request):
     if not getattr(request.config.option, "loadgroup", False):
         pytest.skip("tests are not dealt out by group")
-    assert request.node.nodeid.endswith("@groups"), "this pytest and this pytest-xdist ignore groups: see pyproject.toml"
+    assert request.node.nodeid.endswith("@groups"), (
+        "this pytest and this pytest-xdist ignore groups: see pyproject.toml"
+    )

@@ -23,13 +23,18 @@ class AbstractMethod(Plugin):
 
     domain: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note", "samplers"})
     weights_are: ClassVar[str] = "ema"  # what is sampled, in the tables' column `weights`
+    # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
+    # the scale (`steered`); `built-in`, it was trained for one.
+    guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "pair"
 
     label: str
     """Name in tables and figures."""
     note: str = ""
     """One line for the reader of the table."""
+    samplers: tuple[str, ...] | None = None
+    """Names of the samplers that draw from it; all of the benchmark's where it is left out."""
 
     def words(self) -> dict[str, Any]:
         """What reports say of it beside its numbers."""
@@ -70,6 +75,18 @@ class AbstractMethod(Plugin):
     def interpolant(self) -> str:
         """For objectives of flows: name of the path from noise to data that networks are sampled on."""
         return "linear"
+
+    def scales(self) -> tuple[float, float]:
+        """Least and largest guidance that a sampler may ask for, of networks that are not guided by a pair."""
+        return (1.0, 1.0)
+
+    def steered(self, network: Any, x: Any, t: Any, y: Any, scale: float) -> Any:
+        """Velocity at x (b, ...), times t (b,) and labels y (b,) under a guidance that the network reads.
+
+        Raises:
+            NotImplementedError: it reads none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no network that reads a scale")
 
     def network(self, backbone: Any) -> Any:
         """What is trained and sampled, beside projectors: the backbone, or a network made around it.

@@ -34,8 +34,8 @@ class AbstractSampler(Plugin):
         return None
 
     @abstractmethod
-    def nfe(self) -> int | None:
-        """Network evaluations per sample, as the steps ask for them; None where `draw` must count them."""
+    def nfe(self, objective: Any) -> int | None:
+        """Network evaluations per sample of what an objective trains; None where `draw` must count them."""
 
     @abstractmethod
     def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:

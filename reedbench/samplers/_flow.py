@@ -36,13 +36,38 @@ class GuidedSampler(AbstractSampler):
         few = self.channels == "first-three" and shape[0] <= 3
         return f"channels: first-three are all of {shape[0]}: take it out" if few else None
 
-    def velocity(self, network: Any, labels: Any) -> Any:
+    def unfit(self, objective: Any) -> str | None:
+        """A network that is guided by itself takes its guidance whole, and only as much as it was trained for."""
+        if objective.guided_by == "pair":
+            return None
+        low, high = objective.scales()
+        if not low <= self.guidance <= high:
+            has = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+            return (
+                f"its network has guidance {has} built in, and this sampler asks for {self.guidance:g}: name the "
+                "samplers that may draw from it in the method's `samplers`"
+            )
+        if self.guidance > 1 and (self.interval, self.channels) != ((0.0, 1.0), "all"):
+            return "its network has guidance built in, at all times and in all channels: take out interval and channels"
+        return None
+
+    def doubling(self, objective: Any) -> float:
+        """The scale of the guidance that takes a second evaluation of the network."""
+        return self.guidance if objective.guided_by == "pair" else 1.0
+
+    def velocity(self, network: Any, labels: Any, objective: Any) -> Any:
         """What is followed, `nn.samplers.Velocity`: the network's answer for these labels, guided."""
         from reedbench.nn.guidance import guided
 
+        if objective.guided_by == "input":
+            return lambda x, t, at: objective.steered(network, x, t, labels, self.guidance)
         guided_channels = None if self.channels == "all" else 3
         field = guided(
-            lambda x, t, y: network(x, t, y)[0], network.null_label, self.guidance, self.interval, guided_channels
+            lambda x, t, y: network(x, t, y)[0],
+            network.null_label,
+            self.doubling(objective),
+            self.interval,
+            guided_channels,
         )
         return lambda x, t, at: field(x, t, labels, at=at)
 
@@ -57,11 +82,12 @@ class FlowSampler(GuidedSampler):
     steps: int = Field(250, ge=1)
     """Number of steps."""
 
-    def nfe(self) -> int:
+    def nfe(self, objective: Any) -> int:
         """Network evaluations per sample, with the second evaluation that guidance needs."""
         from reedbench.nn.guidance import evaluations
 
-        return evaluations(self.uses, self.steps, self.guidance, self.interval, **self.decides_evaluations())
+        scale = self.doubling(objective)
+        return evaluations(self.uses, self.steps, scale, self.interval, **self.decides_evaluations())
 
     def decides_evaluations(self) -> dict[str, Any]:
         """Further settings that move or add evaluations, as `nn.samplers.decision_times` calls them."""
@@ -80,4 +106,4 @@ class FlowSampler(GuidedSampler):
             return torch.from_numpy(running.normal(*x_0.shape[1:], dtype="float64")).to(x_0.device)
 
         path = INTERPOLANTS[objective.interpolant()]
-        return {"x_1": self.run(self.velocity(network, condition["labels"]), x_0, path=path, noise=noise)}
+        return {"x_1": self.run(self.velocity(network, condition["labels"], objective), x_0, path=path, noise=noise)}

@@ -29,7 +29,7 @@ class UnmaskingSampler(AbstractSampler):
     """Times at which the native sequence is masked and scored once, for perplexities; midpoints of equal parts of
     [0, 1] give the likelihood bound too."""
 
-    def nfe(self) -> int:
+    def nfe(self, objective: Any) -> int:
         """Steps; a chain is evaluated only when it has changed, and `evaluations` counts that."""
         return self.steps - 1
 

@@ -32,20 +32,21 @@ class Dopri5(GuidedSampler):
         """Under the reference's norm."""
         return self.norm == "reference"
 
-    def nfe(self) -> None:
+    def nfe(self, objective: Any) -> None:
         """Known only once samples are drawn."""
         return None
 
     def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """`x_1` and `evaluations`, a guided one counting twice, from `x_0` and `labels`."""
-        x_1, made = self._followed(self.velocity(network, condition["labels"]), condition["x_0"])
+        velocity = self.velocity(network, condition["labels"], objective)
+        x_1, made = self._followed(velocity, condition["x_0"], self.doubling(objective))
         return {"x_1": x_1, EVALUATIONS: made}
 
     def run(self, velocity: Any, x_0: Any, *, path: Any, noise: Any) -> Any:
         """x_0 (noise) -> x_1 (data); neither the path's schedule nor further noise is needed."""
-        return self._followed(velocity, x_0)[0]
+        return self._followed(velocity, x_0, self.guidance)[0]
 
-    def _followed(self, velocity: Any, x_0: Any) -> tuple[Any, Any]:
+    def _followed(self, velocity: Any, x_0: Any, doubling: float) -> tuple[Any, Any]:
         """x_1, and the evaluations that each sample took (b,).
 
         Raises:
@@ -54,7 +55,7 @@ class Dopri5(GuidedSampler):
         from reedbench.nn.adaptive import followed
 
         try:
-            return followed(velocity, x_0, self.guidance, self.interval, by=self.norm, rtol=self.rtol, atol=self.atol)
+            return followed(velocity, x_0, doubling, self.interval, by=self.norm, rtol=self.rtol, atol=self.atol)
         except ImportError as error:
             raise ConfigError(
                 "sampler dopri5 with norm: reference needs torchdiffeq: pip install 'reedbench[image]'"

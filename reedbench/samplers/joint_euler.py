@@ -34,7 +34,7 @@ class JointEuler(AbstractSampler):
         idle = objective.classes == "dirichlet" and self.noise != type(self).model_fields["noise"].default
         return "noise has no effect on an objective with classes: dirichlet; leave it out" if idle else None
 
-    def nfe(self) -> int:
+    def nfe(self, objective: Any) -> int:
         """Steps."""
         return self.steps
 

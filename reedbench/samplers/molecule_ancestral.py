@@ -24,7 +24,7 @@ class MoleculeAncestral(AbstractSampler):
         diffusion = getattr(objective, "process", None) == "diffusion"
         return None if diffusion else f"{objective.uses} trains no diffusion of molecules; take joint-euler"
 
-    def nfe(self) -> int:
+    def nfe(self, objective: Any) -> int:
         """Steps, and the last look."""
         return self.steps + 1
 

@@ -315,8 +315,11 @@ def _columns(b: Any) -> Iterator[Finding]:
 def _sampling(b: Any) -> Iterator[Finding]:
     if not b.samplers:
         yield ("samplers",), "needs at least one sampler"
+    for m, method in b.methods.items():
+        yield from _drawn_by(("methods", m, "samplers"), method.samplers, b.samplers)
     for name, sampler in b.samplers.items():
-        unfit = {m: sampler.unfit(method) for m, method in b.methods.items()}
+        asked = {m: method for m, method in b.methods.items() if name in (method.samplers or b.samplers)}
+        unfit = {m: sampler.unfit(method) for m, method in asked.items()}
         if why := next(((m, said) for m, said in unfit.items() if said is not None), None):
             yield ("samplers", name), f"cannot draw from method '{why[0]}': {why[1]}"
     if b.sampling.count % b.sampling.streams:
@@ -330,6 +333,17 @@ def _sampling(b: Any) -> Iterator[Finding]:
             yield ("train", "precision"), "tf32 is for GPUs: set resources.train.gpus, or take fp32 or bf16"
         if b.train.compile:
             yield ("train", "compile"), "has no effect on a CPU: set resources.train.gpus, or take it out"
+
+
+def _drawn_by(key: Key, chosen: Sequence[str] | None, samplers: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of a method's own list of samplers."""
+    if chosen is not None and not chosen:
+        yield key, "names none: a method without samples has no numbers; leave it out for all"
+    for i, name in enumerate(chosen or ()):
+        if name not in samplers:
+            yield (*key, i), unknown("sampler", name, samplers)
+        elif name in (chosen or ())[:i]:
+            yield (*key, i), f"'{name}' is listed twice"
 
 
 def _resources(b: Any) -> Iterator[Finding]:

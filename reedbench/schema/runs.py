@@ -195,7 +195,9 @@ class Run:
 
     def drawn_at(self, sampler: str) -> tuple[int, ...]:
         """Evaluated steps at which a sampler draws."""
-        every = self.course.evaluated
+        chosen, every = self.objective.samplers, self.course.evaluated
+        if chosen is not None and sampler not in chosen:
+            return ()
         return tuple(self.benchmark.spec.only_at.get(sampler, every)) if self.trained else every
 
     @property

@@ -162,7 +162,7 @@ class Outlook:
         for run in self.imported:
             found |= dict.fromkeys(run.receipts, Amount())
         for cell in self.benchmark.cells(self.benchmark.shown()):
-            calls = cell.drawer.nfe()  # None: as many as its steps turn out to need
+            calls = cell.drawer.nfe(cell.run.objective)  # None: as many as its steps turn out to need
             each = UNKNOWN if calls is None else self._evaluation.times(calls)
             found[cell.samples] = each.times(self.spec.sampling.count)
         for name in self._kept_encoders():

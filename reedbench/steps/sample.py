@@ -117,7 +117,7 @@ class Drawing:
         drawn = {name: x[: len(index)].cpu() for name, x in drawn.items()}
         with precise("fp32", self.device, self.codec.uses):  # a codec's networks have a precision of their own
             samples = self.codec.samples(drawn, self.asked.take(index))
-        counted = {EVALUATIONS: drawn[EVALUATIONS].numpy()} if self.cell.drawer.nfe() is None else {}
+        counted = {EVALUATIONS: drawn[EVALUATIONS].numpy()} if self._planned is None else {}
         return Rows(samples.ids, samples.split, {**samples.arrays, **counted})
 
     def publish(self, parts: Parts) -> float:
@@ -127,8 +127,12 @@ class Drawing:
             self.codec.write(folder, samples)
             preview = self.codec.preview(self.codec.read(folder), self.asked)
             io.write_npz(folder / paths.PREVIEW, {"arr_0": preview})
-        planned = self.cell.drawer.nfe()
-        return float(np.mean(samples.arrays[EVALUATIONS])) if planned is None else planned
+        return float(np.mean(samples.arrays[EVALUATIONS])) if self._planned is None else self._planned
+
+    @property
+    def _planned(self) -> int | None:
+        nfe: int | None = self.cell.drawer.nfe(self.cell.run.objective)
+        return nfe
 
 
 def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:

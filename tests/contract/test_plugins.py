@@ -356,6 +356,8 @@ class Network(PointMass):
 class Flow:
     """What samplers ask of an objective."""
 
+    guided_by = "pair"
+
     def interpolant(self) -> str:
         return "linear"
 
@@ -384,11 +386,11 @@ def test_a_sampler_reaches_the_data_along_the_exact_straight_field(name):
 def test_the_network_evaluations_are_those_that_are_made(name, steps):
     sampler, field = stepped(name, steps), PointMass()
     sampler.run(field, normal(99).float(), path=LINEAR, noise=normal)
-    if sampler.nfe() is None:
+    if sampler.nfe(Flow()) is None:
         return  # they are counted, which the next test looks at
-    assert sampler.nfe() == field.calls > 0
-    assert stepped(name, steps, guidance=2.0).nfe() == 2 * field.calls
-    assert stepped(name, steps, guidance=2.0, interval=(0.0, 0.0)).nfe() > field.calls
+    assert sampler.nfe(Flow()) == field.calls > 0
+    assert stepped(name, steps, guidance=2.0).nfe(Flow()) == 2 * field.calls
+    assert stepped(name, steps, guidance=2.0, interval=(0.0, 0.0)).nfe(Flow()) > field.calls
 
 
 @each("samplers")
@@ -397,7 +399,7 @@ def test_what_a_sampler_says_of_its_evaluations_is_what_the_network_is_asked(nam
     sampler, network = stepped(name, 4, **more), Network()
     condition = {"x_0": normal(99).float(), "labels": torch.tensor([0, 1, 2])}
     drawn = sampler.draw(network, condition, lambda draw: seeds.rows(range(3), draw), Flow())
-    said = [sampler.nfe()] * 3 if sampler.nfe() is not None else drawn["evaluations"].tolist()
+    said = [sampler.nfe(Flow())] * 3 if sampler.nfe(Flow()) is not None else drawn["evaluations"].tolist()
     assert all(type(each) is int for each in said)
     assert max(said) == network.rows / 3  # a network is asked for all until the last one has arrived
 

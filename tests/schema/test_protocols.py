@@ -24,7 +24,7 @@ def shown(benchmark: Benchmark) -> tuple[Any, ...]:
     drawer, n = benchmark.spec.samplers["ode"], benchmark.spec.sampling.count
     return (
         reports.protocol(benchmark, "ode"),
-        drawer.nfe(),
+        drawer.nfe(next(iter(benchmark.spec.methods.values()))),
         drawer.guidance,
         tuple(metric.id(n, benchmark.repeats) for metric in benchmark.spec.metrics),
     )
