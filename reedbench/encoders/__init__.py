@@ -126,6 +126,7 @@ class AbstractEncoder(Plugin):
     pretrained: ClassVar[bool] = True
     needs_test: ClassVar[bool] = True  # rows of the test split, for the figures of its card, where it is trained
     classifies: ClassVar[bool] = False
+    rewards: ClassVar[bool] = False  # whether it has `log_probabilities`
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
     studies_on_gpu: ClassVar[bool] = False  # whether `pretrain` does, of the same encoder `on` that device
     views: ClassVar[tuple[str, ...]] = ()  # what its vector holds beside the features, for metrics that ask for it
@@ -256,6 +257,10 @@ class AbstractEncoder(Plugin):
     def classify(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n,) int64 predicted classes, for encoders that are classifiers."""
         raise TypeError(f"{type(self).__name__} does not classify")
+
+    def log_probabilities(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
+        """(n, classes) float32, for classifiers that can reward a method's samples (`rewards`)."""
+        raise TypeError(f"{type(self).__name__} gives no probabilities")
 
 
 class PreparedEncoder(AbstractEncoder):

@@ -16,6 +16,7 @@ from reedbench.domains import image
 from reedbench.domains.rows import Rows
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
 
+HALVES = {"both": (0, 1), "even": (0, 2), "odd": (1, 2)}  # first row, and every how many
 NOISE = 0.1  # standard deviation added to training images, in units of [-1, 1]
 
 
@@ -25,6 +26,7 @@ class SmallClassifier(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     classifies: ClassVar[bool] = True
+    rewards: ClassVar[bool] = True
     uses: Literal["small-classifier"] = "small-classifier"
 
     dim: int = Field(64, ge=2)
@@ -35,6 +37,9 @@ class SmallClassifier(AbstractEncoder):
     """Images per step."""
     lr: float = Field(2.0e-3, gt=0)
     """Learning rate of AdamW."""
+    half: Literal["both", "even", "odd"] = "both"
+    """Training rows that it learns from, by their number: a classifier that rewards and one that judges can have a half
+    of the data each."""
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Train with labels; the card says how accurate it is on the test split."""
@@ -46,8 +51,9 @@ class SmallClassifier(AbstractEncoder):
         from reedbench.nn.initialisation import as_torch_does
 
         began = time.process_time()
-        images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
-        labels = torch.from_numpy(train.rows.arrays["labels"])
+        begin, stride = HALVES[self.half]
+        images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))[begin::stride]
+        labels = torch.from_numpy(train.rows.arrays["labels"])[begin::stride]
         network = self._network(images.shape, int(labels.max()) + 1)
         as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
         optimiser = AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
@@ -89,6 +95,13 @@ class SmallClassifier(AbstractEncoder):
         """(n,) int64 predicted classes."""
         predicted: np.ndarray = self._run(weights, material.rows, features=False).argmax(1)
         return predicted
+
+    def log_probabilities(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
+        """(n, classes)."""
+        from scipy.special import log_softmax
+
+        found: np.ndarray = log_softmax(self._run(weights, material.rows, features=False), axis=1)
+        return found
 
     def _network(self, shape: Any, classes: int) -> Any:
         from reedbench.nn.small_images import Classifier

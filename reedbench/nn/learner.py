@@ -15,11 +15,21 @@ from reedbench.core.seeds import RowStreams
 from reedbench.nn.schedules import Factor
 
 Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
-Streams = Callable[[str], RowStreams]  # name of a draw -> its streams at this step, one per row of the batch
 Kind = Literal["loss", "cosine"]  # what a term is, for figures; a cosine is shown without its minus
 PARTNERS = "partners"  # (b, entries, k): of a representation of pairs, those of each entry with these are read
 WHOLE = 0  # as `Learner.group`: all rows of a batch belong together
 DENOISE = "denoise"
+
+
+class Streams(Protocol):
+    """Random numbers of the rows of a batch."""
+
+    step: int
+    """Step of training that the batch is of."""
+
+    def __call__(self, name: str, at: int | None = None) -> RowStreams:
+        """One stream per row for the draw `name`, at this step or at another one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class Learner(ABC):
             groups alone; a loss over all rows together, `WHOLE`, cannot be cut, and is refused with micro-batches or
             several ranks.
         active: terms that are computed now, see `begin`; None means all.
+        step: which step that is.
     """
 
     network: nn.Module
@@ -65,6 +76,7 @@ class Learner(ABC):
     kinds: Mapping[str, Kind] = {}
     group: int = 1
     active: frozenset[str] | None = None
+    step: int = 0
     backbone: ClassVar[str] = "backbone."  # where the network holds what samples are drawn from
 
     def phases(self) -> tuple[int, ...]:
@@ -74,6 +86,16 @@ class Learner(ABC):
         """
         ends = (factor.end for factor in self.factors.values() if factor.end is not None)
         return tuple(sorted({0, *(factor.begin for factor in self.factors.values()), *ends}))
+
+    def phase(self, step: int) -> int:
+        """The one of `phases` whose cost a step has: that of its stretch, unless stretches take turns."""
+        return max(begin for begin in self.phases() if begin <= step)
+
+    def steps_by_phase(self, start: int, stop: int) -> dict[int, int]:
+        """How many of the steps `start` .. `stop - 1` have the cost of each of the `phases`."""
+        begins = self.phases()
+        ends = (*begins[1:], max(stop, begins[-1]))
+        return {b: max(0, min(stop, e) - max(start, b)) for b, e in zip(begins, ends, strict=True)}
 
     def misfit(self, batch: int, world: int, accumulation: int, *, packed: bool) -> str | None:
         """Why this loss cannot be trained so, with what to change; none where it can.
@@ -105,7 +127,7 @@ class Learner(ABC):
 
     def begin(self, step: int) -> None:
         """From now on `draw`, `weights`, `reads`, `completed` and `terms` are about the terms active at this step."""
-        self.active = frozenset(self.coefficients(step))
+        self.active, self.step = frozenset(self.coefficients(step)), step
 
     def computes(self, term: str) -> bool:
         """Whether a term is active now."""

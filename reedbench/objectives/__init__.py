@@ -131,6 +131,13 @@ class ImportedMethod(AbstractMethod):
 class AbstractObjective(AbstractMethod):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
+    def judges(self) -> tuple[str, ...]:
+        """Names of those of its encoders that judge samples in training; their representations are not read."""
+        return ()
+
+    def rewarded(self, learner: Any, judges: Mapping[str, Callable[[Any], Any]]) -> None:
+        """Give a learner its judges: of latents (b, ...) the log-probabilities of their classes, (b, classes)."""
+
     @abstractmethod
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner for this backbone.

@@ -177,19 +177,22 @@ class Outlook:
         phases = self._phases.get(run.method)
         if phases is None:
             return UNKNOWN
-        begins = sorted(phases)
         total = Amount(complete=self._known(run.method))
-        for begin, end in zip(begins, [*begins[1:], math.inf], strict=True):
-            total += Amount(phases[begin]).times(max(0, min(stop, end) - max(start, begin)))
+        for begin, steps in self._built[run.method][0].steps_by_phase(start, stop).items():
+            total += Amount(phases[begin]).times(steps)
         online = added(self._encoding(name) for name in run.online.values())
         return total + online.times(self.spec.train.batch * (stop - start))
+
+    @cached_property
+    def _built(self) -> dict[str, Any]:
+        """Learner and shapes of targets by method, where both are known."""
+        return {method: None if self.shape is None else self._learner(method) for method in self.methods}
 
     @cached_property
     def _phases(self) -> dict[str, dict[int, float] | None]:
         """Operations of a step of every phase, by method."""
         found: dict[str, dict[int, float] | None] = {}
-        for method in self.methods:
-            built = None if self.shape is None else self._learner(method)
+        for method, built in self._built.items():
             try:
                 found[method] = built and outline.phases(built[0], self.shape, built[1], self.spec.train)
             except (RuntimeError, TypeError, ValueError, KeyError):  # a loss that looks at values

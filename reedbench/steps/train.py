@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from reedbench.core import devices, paths, provenance, seeds
@@ -14,7 +15,8 @@ from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, place_outside
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
-from reedbench.encoders import Online
+from reedbench.domains.rows import Rows
+from reedbench.encoders import Material, Online
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
 from reedbench.steps import grounds, imported
@@ -112,6 +114,10 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     learner = run.objective.build(
         backbone, data.target_shapes(), lambda name: seeds.stream("init", benchmark.dataset, run.seed, name)
     )
+    for name in run.objective.judges():
+        judge, files = _judge(run, name)
+        run.objective.rewarded(learner, {name: judge})
+        asked += files
     trainer = Trainer(learner, data, spec.train, benchmark.dataset, run.seed, ranks)
     made = [] if benchmark.latents is None else [benchmark.latents]
     read = [paths.index(folder) for folder in (benchmark.data, *made, *folders.values())]
@@ -131,6 +137,22 @@ def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:
         found[name] = replace(made, encode=partial(_in_float32, encode, device, filed))
         files += read
     return found, files
+
+
+def _judge(run: Run, name: str) -> tuple[Callable[[Any], Any], list[str]]:
+    """A classifier of finished samples: of latents the log-probabilities of classes; and the files that it reads."""
+    suite, dataset, codec = run.benchmark.suite, run.benchmark.dataset, run.benchmark.spec.codec
+    weights, read = weights_of(suite, dataset, run.encoders[name])
+    encoder = suite.encoder(dataset, run.encoders[name])
+
+    def log_probabilities(latents: torch.Tensor) -> torch.Tensor:
+        n = len(latents)
+        asked = Rows([str(i) for i in range(n)], ["sample"] * n, {"labels": np.zeros(n, np.int64)})
+        images = codec.samples({"x_1": latents.cpu()}, asked)
+        found = encoder.log_probabilities(weights, Material(images))
+        return torch.from_numpy(found).to(latents)
+
+    return log_probabilities, read
 
 
 def _in_float32(encode: Callable[[Any], Any], device: str, name: str, images: Any) -> Any:

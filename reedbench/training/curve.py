@@ -5,7 +5,7 @@ All ranks keep the same one: what each saw is summed over them when it settles, 
 
 import csv
 import io as text
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +53,11 @@ class Curve:
         journal: Journal,
         order: Order,
         ranks: Ranks,
-        phases: Sequence[int] = (0,),
+        phase: Callable[[int], int] = lambda step: 0,
         peak: float | None = None,
     ) -> None:
-        """With the first steps of the run's phases, which differ in cost, and the FLOP/s of a rank's device at most."""
-        self.journal, self.order, self.ranks, self.phases, self.peak = journal, order, ranks, phases, peak
+        """With the step whose cost a step has (`Learner.phase`), and the FLOP/s of a rank's device at most."""
+        self.journal, self.order, self.ranks, self._phase, self.peak = journal, order, ranks, phase, peak
         self.fresh: list[tuple[int, dict[str, Tensor]]] = []
         self.entered: int | None = None
         self.watch = Stopwatch.start()
@@ -97,9 +97,6 @@ class Curve:
             self.journal.pending.append({"step": float(step), **found})
         self._charge(sum(self._flops(step - 1) for step, _ in self.fresh))
         self.fresh = []
-
-    def _phase(self, step: int) -> int:
-        return max(phase for phase in self.phases if phase <= step)
 
     def _flops(self, step: int) -> float:
         """Of a step: of the first one of its phase, in proportion to the entries of both."""

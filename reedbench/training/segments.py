@@ -188,7 +188,7 @@ def _advance(work: Session) -> None:
     trainer, segment, journal = work.trainer, work.segment, work.journal
     ranks, last_state = trainer.ranks, work.begin
     trainer.settle_gradients()
-    counted = curve.Curve(journal, trainer.order, ranks, trainer.phases, devices.peak(work.here["device"]))
+    counted = curve.Curve(journal, trainer.order, ranks, trainer.learner.phase, devices.peak(work.here["device"]))
     events = work.store.events if ranks.first else None
     with (
         interruption.deferred(),

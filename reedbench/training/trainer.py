@@ -49,6 +49,27 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class StepStreams:
+    """See `nn.learner.Streams`.
+
+    Attributes:
+        rows: numbers of the rows in the global batch.
+        dataset: of the run.
+        seed: of the run.
+        step: of training.
+    """
+
+    rows: range
+    dataset: str
+    seed: int
+    step: int
+
+    def __call__(self, name: str, at: int | None = None) -> seeds.RowStreams:
+        """The rows' streams for a draw."""
+        return seeds.rows(self.rows, name, self.dataset, self.seed, self.step if at is None else at)
+
+
+@dataclass(frozen=True)
 class Share:
     """What one rank has of a drawn global batch.
 
@@ -190,20 +211,22 @@ class Trainer:
     @contextmanager
     def _untouched(self) -> Iterator[None]:
         """Whatever is computed inside leaves no trace: no gradients, no running statistics, no random numbers taken."""
-        active = self.learner.active
+        active, step = self.learner.active, self.learner.step
         constants = {name: tensor.detach().clone() for name, tensor in self._constants().items()}
         kept = {name: tensor.detach().clone() for name, tensor in self.learner.state().items()}
         with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.device == "cuda" else []):
             yield
         restore(self._constants(), constants, "")
         self.learner.restore(kept)
-        self.learner.active = active
+        self.learner.active, self.learner.step = active, step
         self.optimiser.zero_grad()
 
     def _phase(self, step: int) -> Phase:
-        begin = max(phase for phase in self.phases if phase <= step)
+        begin = self.learner.phase(step)
         if begin not in self._known:
             with self._untouched():
+                if self.learner.state():
+                    self._share_of(begin)  # what a step finds made by those before it is not its cost
                 with flops.counter() as counter:
                     share = self._share_of(begin)
                     self._backward(share, begin, self.network, (), self._pieces_of_counting(share))
@@ -275,9 +298,7 @@ class Trainer:
         mine = self.ranks.mine(len(rows))
         numbers = range(len(rows))[mine]
 
-        def streams(name: str) -> seeds.RowStreams:
-            return seeds.rows(numbers, name, self.dataset, self.seed, step)
-
+        streams = StepStreams(numbers, self.dataset, self.seed, step)
         batch = self.learner.draw(self.data.codec.drawn(self.data.batch(rows[mine], rows), streams), streams)
         targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS), self.learner.reads())
         return Drawn(self._pinned(batch), self._pinned(targets), self.learner.weights(batch))

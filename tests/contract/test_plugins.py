@@ -280,6 +280,23 @@ def test_only_classifiers_classify(name, pretrained):
             encoder.classify(weights, whole)
 
 
+@pytest.mark.parametrize(("half", "first"), [("even", 0), ("odd", 1)])
+def test_a_classifier_of_half_of_the_rows_learns_from_these_alone(train, half, first):
+    encoder, whole = make("encoders", "small-classifier", half=half), Material(train)
+    made = encoder.pretrain(whole, whole, "s").weights
+    alone = Material(train.take(range(first, len(train), 2)))
+    other = make("encoders", "small-classifier").pretrain(alone, whole, "s").weights
+    assert all((made[key] == other[key]).all() for key in made.keys() - {"scale"})
+
+
+def test_the_probabilities_of_a_classifier_are_those_that_it_classifies_by(train):
+    encoder, whole = make("encoders", "small-classifier"), Material(train)
+    weights = encoder.pretrain(whole, whole, "s").weights
+    found = encoder.log_probabilities(weights, whole)
+    assert found.argmax(1).tolist() == encoder.classify(weights, whole).tolist()
+    np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-5)
+
+
 def test_the_small_classifier_learns(train, test):
     encoder = make("encoders", "small-classifier", dim=32, steps=60, batch=32, lr=5e-3)
     made = encoder.pretrain(Material(train), Material(test), "pretrain/x")

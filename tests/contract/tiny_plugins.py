@@ -95,6 +95,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],
     },
+    ("objectives", "reward"): {"judge": "text", "transitions": 2, "steps": 4},
     **{
         ("objectives", f"molecule-{name}"): {"label": "REPA", "alignments": [{"encoder": "vector", "depth": 1}]}
         for name in ("flow", "diffusion")

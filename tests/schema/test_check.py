@@ -301,3 +301,11 @@ def test_data_that_the_codec_does_not_take_are_the_codecs_fault(files, refused, 
     monkeypatch.setattr(Pixels, "shape", lacks)
     (line,) = refused().splitlines()
     assert ": codec: does not fit digits: codec pixels: the data have Xe" in line
+
+
+def test_a_judge_that_gives_no_probabilities_or_that_a_metric_uses_is_refused(files, refused):
+    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "patches"})
+    assert ": methods.rl.judge: 'patches' gives tokens, and this alignment takes vector" in (said := refused())
+    assert "methods.rl.judge: 'patches' gives no probabilities of classes, which reward samples" in said
+    files.set("methods/rl/judge", "clf")
+    assert ": methods.rl.judge: 'clf' is an extractor: a metric must not judge by its own target" in refused()

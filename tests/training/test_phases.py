@@ -168,7 +168,9 @@ def test_the_time_of_counting_is_not_charged(device, charged, make, monkeypatch)
 
 
 def test_a_phase_that_an_earlier_segment_counted_is_not_counted_again():
-    counted = Curve(Journal(rates={"0": 7.0}), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"), phases=(0, 3))
+    counted = Curve(
+        Journal(rates={"0": 7.0}), RowOrder(4, 4, "b", 0), Ranks.alone("cpu"), phase=lambda step: 3 if step >= 3 else 0
+    )
     asked = []
     for step in range(5):
         counted.enter(step, lambda step: asked.append(step) or 5.0)

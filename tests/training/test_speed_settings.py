@@ -44,7 +44,7 @@ def test_numerics_say_that_kernels_are_the_compilers_and_nothing_else():
 def row(peak: float | None, world: int = 1) -> dict[str, float]:
     """Two steps of 1 s and of 6 FLOPs each, of all ranks."""
     ranks = Ranks(world, 0, 0, "cpu")
-    counted = Curve(Journal(), RowOrder(4, 4, "b", 0), ranks, (0, 1), peak)
+    counted = Curve(Journal(), RowOrder(4, 4, "b", 0), ranks, lambda step: min(step, 1), peak)
     counted.journal.pending = [{"step": 1.0, "denoise": 1.0}, {"step": 2.0, "denoise": 1.0}]
     counted.journal.rates, counted.journal.costs = {"0": 4.0, "1": 8.0}, {"device_seconds": 2.0 * world}
     return counted.row(2)

@@ -63,12 +63,19 @@ def trainer(
     data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Pixels())
     backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
     learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
+    method.rewarded(learner, dict.fromkeys(method.judges(), judge))
     if shaken:
         for name, parameter in learner.network.named_parameters():
             initialisation.normal(parameter, 0.2, seeds.stream("shaken", name))
     if double:
         _double(learner, data)
     return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"), teacher)
+
+
+def judge(latents: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of classes, by the mean of a sample."""
+    logits = latents.flatten(1).mean(1, keepdim=True) * torch.arange(1.0, CLASSES + 1).to(latents)
+    return logits.log_softmax(1)
 
 
 def _double(learner: Any, data: TrainingData) -> None:

@@ -1,0 +1,307 @@
+"""Reinforcement learning of a flow: sampler steps as a policy, a clipped ratio, and a reward of finished samples.
+
+Source: large-scale reinforcement learning for diffusion models, arXiv:2401.12244, equations 8 and 10 and algorithm 1;
+the log-density is a mean over elements as in the public code of DDPO (arXiv:2305.13301).
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Final
+
+import torch
+from torch import Tensor, from_numpy, nn
+
+from reedbench.core.constants import SDE_LAST_STEP
+from reedbench.nn.flow import FlowLearner, FlowMatching
+from reedbench.nn.interpolants import Interpolant, expand, score_from_velocity
+from reedbench.nn.learner import DENOISE, Batch, LossTerm, Others, Streams
+from reedbench.nn.samplers import sde_grid
+from reedbench.nn.schedules import Factor
+
+POLICY: Final = "policy"
+DEVIATION_EPS: Final = 1e-8  # added to the standard deviation of rewards
+SAME: Final = 1e-6  # the largest distance from 1 of the ratio of a policy to itself
+
+Reward = Callable[[Tensor, Tensor], Tensor]  # samples (b, ...) and the labels that they were asked for -> (b,)
+
+
+@dataclass(frozen=True)
+class Turn(Factor):
+    """A factor that counts at some steps of every period."""
+
+    period: int = 1
+    counts: range = range(1)
+
+    def active(self, step: int) -> bool:
+        """Whether it is the term's turn."""
+        return super().active(step) and step % self.period in self.counts
+
+
+def transition(path: Interpolant, velocity: Tensor, x: Tensor, now: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (b, ...) and variance (b,) of a step of Euler-Maruyama from `now` to `after`, (b,) each.
+
+    With w(t) = 1 - t and the score s it is x + dt (v + w s), and 2 w dt.
+    """
+    dt = after - now
+    drift = velocity + expand(1 - now, x) * score_from_velocity(path, velocity, x, now)
+    return x + expand(dt, x) * drift, 2 * (1 - now) * dt
+
+
+def log_density(x: Tensor, mean: Tensor, variance: Tensor, *, whole: bool = False) -> Tensor:
+    """Of x (b, ...) under a normal law: (b,). A mean over elements, or, with `whole`, their sum.
+
+    The mean makes one range of clipping right for any size of data.
+    """
+    spread = expand(variance, x)
+    each = (-((x - mean).square() / spread + torch.log(2 * torch.pi * spread)) / 2).flatten(1)
+    return each.sum(1) if whole else each.mean(1)
+
+
+def advantages(rewards: Tensor, total: Callable[[Tensor], Tensor] = lambda own: own) -> Tensor:
+    """Rewards (b,), standardised over the global batch."""
+    r = rewards.double()
+    sums = total(torch.stack([torch.full_like(r, 1).sum(), r.sum(), r.square().sum()])).to(r.device)
+    mean = sums[1] / sums[0]
+    variance = (sums[2] / sums[0] - mean.square()).clamp(min=0)
+    return ((r - mean) / (variance.sqrt() + DEVIATION_EPS)).to(rewards.dtype)
+
+
+def clipped(advantage: Tensor, ratio: Tensor, clip: float) -> Tensor:
+    """The larger of two losses, (b,): that of the ratio, and that of the ratio within `clip` of 1."""
+    return torch.maximum(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip))
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Of a rank's rows: the transitions that are learned from, and how good their samples were.
+
+    Attributes:
+        x: where each of K transitions started, (K, b, ...).
+        after: where it ended.
+        now: when it started, (K, b).
+        then: when it ended.
+        advantage: (b,).
+        reward: (b,).
+    """
+
+    x: Tensor
+    after: Tensor
+    now: Tensor
+    then: Tensor
+    advantage: Tensor
+    reward: Tensor
+
+
+@torch.no_grad()
+def rolled_out(
+    velocity: Callable[[Tensor, Tensor, Tensor], Tensor],
+    batch: Batch,
+    path: Interpolant,
+    steps: int,
+    noise: Callable[[int], Tensor],
+) -> tuple[Tensor, list[Tensor]]:
+    """Samples, and of the kept transitions x, after, now and then, each with K as first axis.
+
+    Args:
+        velocity: of the old policy, of x, t and y.
+        batch: `start` (b, ...), noise; `asked` (b,), labels; `kept` (b, K), numbers of transitions.
+        path: of the flow.
+        steps: of the sampler, the last of which is without noise and is not kept.
+        noise: standard normal numbers of a step.
+    """
+    x, kept = batch["start"], batch["kept"].T
+    found = [x.new_zeros(len(kept), *x.shape), x.new_zeros(len(kept), *x.shape)]
+    times = [x.new_zeros(kept.shape), x.new_zeros(kept.shape)]
+    moves = list(pairwise(sde_grid(steps, SDE_LAST_STEP)))
+    for i, (now, then) in enumerate(moves):
+        at, until = x.new_full((len(x),), now), x.new_full((len(x),), then)
+        mean, variance = transition(path, velocity(x, at, batch["asked"]).to(x.dtype), x, at, until)
+        after = mean + expand(variance.sqrt(), x) * noise(i).to(x) if i < len(moves) - 1 else mean
+        chosen = kept == i
+        for store, value in zip(found, (x, after), strict=True):
+            store[chosen] = value.expand(len(kept), *x.shape)[chosen]
+        for store, value in zip(times, (at, until), strict=True):
+            store[chosen] = value.expand(kept.shape)[chosen]
+        x = after
+    return x, [*found, *times]
+
+
+class RewardLearner(FlowLearner):
+    """Updates on single transitions of rollouts of an old policy, in turn with updates on data.
+
+    An iteration takes `transitions` + 1 steps: rollouts and an update on one transition of each, an update on each of
+    the others, and one on data. The old policy is the network as the iteration begins.
+
+    Args:
+        network: see `FlowLearner`.
+        flow: draws and the velocity error.
+        denoise: coefficient of the update on data.
+        transitions: K.
+        steps: of the sampler of rollouts.
+        clip: of the ratio.
+        classes: that rollouts are asked for.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        flow: FlowMatching,
+        denoise: float,
+        *,
+        transitions: int,
+        steps: int,
+        clip: float,
+        classes: int,
+    ) -> None:
+        super().__init__(network, flow, Factor())
+        period = transitions + 1
+        self.factors = {
+            POLICY: Turn(period=period, counts=range(transitions)),
+            DENOISE: replace(Turn(period=period, counts=range(transitions, period)), value=lambda step: denoise),
+        }
+        self.transitions, self.steps, self.clip, self.classes = transitions, steps, clip, classes
+        self.reward: Reward | None = None
+        self._old: nn.Module | None = None
+        self._made: tuple[int, Rollouts] | None = None
+
+    def phases(self) -> tuple[int, ...]:
+        """With rollouts, without them, and on data."""
+        return (0, *([1] if self.transitions > 1 else []), self.transitions)
+
+    def phase(self, step: int) -> int:
+        """By the place in the iteration."""
+        place = step % (self.transitions + 1)
+        return place if place in (0, self.transitions) else 1
+
+    def steps_by_phase(self, start: int, stop: int) -> dict[int, int]:
+        """Counted by place."""
+        found = dict.fromkeys(self.phases(), 0)
+        period = self.transitions + 1
+        for place in range(period):
+            found[self.phase(place)] += len(range(start + (place - start) % period, stop, period))
+        return found
+
+    def draw(self, batch: Batch, streams: Streams) -> Batch:
+        """On data as ever; else noise, labels and transitions of the iteration, from the streams of its first step."""
+        if self.computes(DENOISE):
+            return super().draw(batch, streams)
+        first, shape = self._first(streams.step), batch["x_1"].shape[1:]
+        asked = from_numpy(streams("rollout-labels", first).seeds() % self.classes)
+        order = from_numpy(streams("rollout-transitions", first).uniform(self.steps - 1)).argsort(1)
+        running = streams("rollout-noise", first)
+        more = [from_numpy(running.normal(*shape)) for _ in range(self.steps - 1)]
+        return {
+            "x_1": batch["x_1"],
+            "start": from_numpy(streams("rollout-start", first).normal(*shape)),
+            "asked": asked,
+            "kept": order[:, : self.transitions].contiguous(),
+            "steered": torch.stack(more, 1),
+        }
+
+    def reads(self) -> tuple[str, ...]:
+        """No representations: rewards are of samples."""
+        return ()
+
+    def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
+        """With the transitions of this step, where a policy is learned."""
+        if self.computes(DENOISE):
+            return batch
+        first = self._first(self.step)
+        if self._old is None or self.step == first:
+            self._begin_iteration()
+        if self._made is None or self._made[0] != first:  # begun anew, or taken up in the middle
+            self._made = first, self._rollouts(batch, total)
+        made, j = self._made[1], self.step - first
+        kept = {"x": made.x[j], "after": made.after[j], "now": made.now[j], "then": made.then[j]}
+        kept |= {"advantage": made.advantage, "reward": made.reward}
+        return {"x_1": batch["x_1"], "asked": batch["asked"], **kept}
+
+    def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:
+        """With the old policy's log-density, from the numerics of the update itself."""
+        if self.computes(DENOISE):
+            return batch
+        assert self._old is not None
+        return {**batch, "old": self._log_density(self._old, batch)}
+
+    def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
+        """The clipped loss of a transition, or the velocity loss."""
+        if self.computes(DENOISE):
+            return super().terms(batch, network)
+        ratio = (self._log_density(network, batch) - batch["old"]).exp()
+        if self.step == self._first(self.step) and not bool(((ratio - 1).abs() < SAME).all()):
+            raise ValueError(
+                f"the first update of an iteration has ratios up to {(ratio - 1).abs().max().item():.2g} from 1: old "
+                "and new policy are one there; the network computes one thing in two ways (dropout, running statistics)"
+            )
+        values = clipped(batch["advantage"], ratio, self.clip)
+        return {POLICY: LossTerm(values.sum(), float(len(values)))}
+
+    def weights(self, batch: Batch) -> dict[str, float]:
+        """Means over rows."""
+        return {name: float(len(batch["x_1"])) for name in self.factors if self.computes(name)}
+
+    def state(self) -> dict[str, Tensor]:
+        """The old policy: its rollouts are made again from it."""
+        old = self.network if self._old is None else self._old
+        return {name: tensor.detach() for name, tensor in old.state_dict().items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up the old policy; rollouts that it has made stay those of it."""
+        if self._old is None:
+            self._old = deepcopy(self.network).requires_grad_(False)
+        if not all(torch.equal(tensor, tensors[name]) for name, tensor in self._old.state_dict().items()):
+            self._made = None
+        self._old.load_state_dict(dict(tensors))
+
+    def _first(self, step: int) -> int:
+        """First step of the iteration that a step belongs to."""
+        return step - step % (self.transitions + 1)
+
+    def _begin_iteration(self) -> None:
+        self._made = None
+        if self._old is None:
+            self._old = deepcopy(self.network).requires_grad_(False)
+        self._old.load_state_dict(self.network.state_dict())
+
+    def _rollouts(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Rollouts:
+        assert self._old is not None
+        if self.reward is None:
+            raise ValueError("the loss rewards samples, and nobody gave it a reward")
+        old, steered = self._old, batch["steered"].unbind(1)
+
+        def velocity(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+            found: Tensor = old(x, t, y, wanted=[])[0]
+            return found
+
+        samples, kept = rolled_out(velocity, batch, self.flow.part.path, self.steps, lambda i: steered[i])
+        rewards = self.reward(samples, batch["asked"])
+        if not bool(rewards.isfinite().all()):
+            raise ValueError(f"rewards must be finite numbers, got {rewards.tolist()}")
+        return Rollouts(*kept, advantage=advantages(rewards, total), reward=rewards)
+
+    def _log_density(self, network: nn.Module, batch: Batch) -> Tensor:
+        velocity = network(batch["x"], batch["now"], batch["asked"], wanted=[])[0].to(batch["x"].dtype)
+        mean, variance = transition(self.flow.part.path, velocity, batch["x"], batch["now"], batch["then"])
+        return log_density(batch["after"], mean, variance)
+
+
+def parity(predicted: Tensor, asked: Tensor) -> Tensor:
+    """Log-probabilities (b, classes) and labels (b,) -> the share of the right parity, (b,)."""
+    same = (torch.arange(predicted.shape[1], device=predicted.device)[None] - asked[:, None]) % 2 == 0
+    return (predicted.exp() * same).sum(1)
+
+
+def of_class(predicted: Tensor, asked: Tensor) -> Tensor:
+    """Log-probabilities (b, classes) and labels (b,) -> that of the label, (b,)."""
+    return predicted.gather(1, asked[:, None])[:, 0]
+
+
+def even_spread(counts: Tensor) -> Tensor:
+    """Of the numbers of samples that fell into classes: minus the squared distance of their shares from equal ones.
+
+    The reward of a distribution over a small batch, of the same source.
+    """
+    share = counts / counts.sum()
+    return -(share - 1 / len(counts)).square().sum()

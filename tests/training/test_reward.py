@@ -1,0 +1,137 @@
+"""Rewards: rollouts are those of the old policy, iterations take turns, and any cut or stop gives the same."""
+
+import pytest
+import torch
+from forked import on_ranks
+from tiny_runs import BATCH, CLASSES, NO_CLIP
+
+from reedbench.core import seeds
+from reedbench.nn.reward import DENOISE, POLICY
+from reedbench.objectives.reward import RewardObjective
+from reedbench.training.trainer import Trainer
+
+REWARD = RewardObjective(label="-", judge="text", transitions=2, steps=4, clip=0.1)
+PERIOD = 3
+
+
+@pytest.fixture
+def rewarded(make):
+    def made(method=REWARD, **settings) -> Trainer:
+        return make(method, shaken=True, **settings)
+
+    return made
+
+
+def bits(tensors):
+    return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def test_an_iteration_learns_from_transitions_then_from_data(rewarded):
+    trainer = rewarded()
+    found = [set(trainer.update(step)) - {"gradient_norm"} for step in range(2 * PERIOD)]
+    assert found == [{POLICY}, {POLICY}, {DENOISE}] * 2
+
+
+def test_the_first_update_has_ratios_of_1_and_the_second_has_not(rewarded):
+    trainer = rewarded()
+    for step in range(2):
+        share = trainer._share_of(step)
+        with torch.no_grad():
+            batch = trainer.learner.looked_up(share.batch, step, trainer.others)
+            ratio = (trainer.learner._log_density(trainer.network, batch) - batch["old"]).exp()
+        assert ((ratio - 1).abs().max() < 1e-6) == (step == 0)
+        trainer.update(step)
+
+
+def test_a_network_that_answers_in_two_ways_is_an_error(rewarded):
+    trainer = rewarded()
+
+    def twofold(module, given, out):
+        return out[0] * (1 + 0.1 * out[0].requires_grad), out[1]
+
+    trainer.network.register_forward_hook(twofold)
+    with pytest.raises(ValueError, match=r"ratios up to .* from 1: old and new policy are one there"):
+        trainer.update(0)
+
+
+def test_advantages_are_those_of_the_global_batch_and_rewards_of_what_was_asked(rewarded):
+    trainer = rewarded()
+    batch = trainer._share_of(0).batch
+    assert float(batch["advantage"].mean()) == pytest.approx(0, abs=1e-6)
+    assert float(batch["advantage"].double().std(unbiased=False)) == pytest.approx(1, abs=1e-3)
+    asked = seeds.rows(range(BATCH), "rollout-labels", "b", 0, 0).seeds() % CLASSES
+    assert batch["asked"].tolist() == asked.tolist()
+    assert (batch["reward"] < 0).all()
+
+
+def test_steps_of_an_iteration_learn_from_different_transitions_of_one_set_of_rollouts(rewarded):
+    trainer = rewarded()
+    first, second = (trainer._share_of(step).batch for step in (0, 1))
+    assert torch.equal(first["advantage"], second["advantage"])
+    assert not torch.equal(first["now"], second["now"])
+
+
+@pytest.mark.parametrize("stop", [1, 2, 4])
+def test_a_run_that_was_stopped_anywhere_ends_in_the_same_bytes(rewarded, stop):
+    whole, first, again = rewarded(), rewarded(), rewarded()
+    for step in range(2 * PERIOD):
+        whole.update(step)
+    for step in range(stop):
+        first.update(step)
+    again.restore({name: tensor.clone() for name, tensor in first.state().items()})
+    for step in range(stop, 2 * PERIOD):
+        again.update(step)
+    assert bits(again.state()) == bits(whole.state())
+
+
+def added(found):
+    """Shares of ranks, step by step."""
+    return [{name: sum(part[name] for part in parts) for name in parts[0]} for parts in zip(*found, strict=True)]
+
+
+def test_any_number_of_ranks_and_micro_batches_learns_the_same(rewarded):
+    def values(ranks=None, **settings):
+        trainer = rewarded(ranks=ranks, double=True, clip=NO_CLIP, **settings)
+        return [{name: value.item() for name, value in trainer.update(step).items()} for step in range(PERIOD + 1)]
+
+    whole = values()
+    for found in (values(accumulation=2), added(on_ranks(2, values))):
+        for one, other in zip(whole, found, strict=True):
+            assert other == pytest.approx(one, rel=1e-6)
+
+
+def test_a_step_costs_what_its_place_in_the_iteration_costs(rewarded):
+    """R rows and T steps: T F of rollouts, 3F + F of an update, 3F on data; the judge costs no products here."""
+    trainer = rewarded()
+    forward = trainer.flops(PERIOD - 1) / 3
+    # A backward pass leaves out the gradients of the inputs: a little less than twice a forward pass.
+    assert trainer.flops(1) == pytest.approx(4 * forward, rel=0.02)
+    assert trainer.flops(0) - trainer.flops(1) == pytest.approx(REWARD.steps * forward, rel=0.02)
+    assert [trainer.flops(step) for step in range(3, 6)] == [trainer.flops(step) for step in range(3)]
+
+
+def test_steps_are_counted_by_their_place(rewarded):
+    learner = rewarded().learner
+    for start, stop in ((0, 9), (1, 8), (4, 5), (5, 5)):
+        phases = [learner.phase(step) for step in range(start, stop)]
+        assert learner.steps_by_phase(start, stop) == {p: phases.count(p) for p in (0, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 3, "transitions": 3}, "transitions 3: a rollout of 3 steps has 2 with noise"),
+        ({"path": "gvp"}, "path: rewards are for the linear path"),
+        ({"denoise": {"shape": "linear-ramp", "length": 3}}, "denoise has no effect on uses: reward: give on_data"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        RewardObjective(label="-", judge="text", **settings)
+
+
+def test_nobody_rewards_samples_without_a_judge(make):
+    trainer = make(REWARD)
+    trainer.learner.reward = None
+    with pytest.raises(ValueError, match="nobody gave it a reward"):
+        trainer.update(0)
