@@ -142,6 +142,7 @@ class RewardLearner(FlowLearner):
         steps: of the sampler of rollouts.
         clip: of the ratio.
         classes: that rollouts are asked for.
+        group: consecutive rows whose samples are rewarded together.
     """
 
     def __init__(
@@ -154,8 +155,9 @@ class RewardLearner(FlowLearner):
         steps: int,
         clip: float,
         classes: int,
+        group: int = 1,
     ) -> None:
-        super().__init__(network, flow, Factor())
+        super().__init__(network, flow, Factor(), group=group)
         period = transitions + 1
         self.factors = {
             POLICY: Turn(period=period, counts=range(transitions)),
@@ -299,9 +301,15 @@ def of_class(predicted: Tensor, asked: Tensor) -> Tensor:
 
 
 def even_spread(counts: Tensor) -> Tensor:
-    """Of the numbers of samples that fell into classes: minus the squared distance of their shares from equal ones.
+    """Minus the squared distance of the shares of classes, by the numbers of their samples (..., classes), from equal.
 
-    The reward of a distribution over a small batch, of the same source.
+    The reward of a distribution over a small batch, of the same source: (...,).
     """
-    share = counts / counts.sum()
-    return -(share - 1 / len(counts)).square().sum()
+    share = counts / counts.sum(-1, keepdim=True)
+    return -(share - 1 / counts.shape[-1]).square().sum(-1)
+
+
+def spread_of(predicted: Tensor, group: int) -> Tensor:
+    """Log-probabilities (b, classes) -> how evenly the samples of each row's group fall into classes, (b,)."""
+    found = torch.zeros_like(predicted).scatter_(1, predicted.argmax(1, keepdim=True), 1.0)
+    return even_spread(found.unflatten(0, (-1, group)).sum(1)).repeat_interleave(group)

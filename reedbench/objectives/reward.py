@@ -33,8 +33,11 @@ class RewardObjective(FlowObjective):
 
     judge: str = Field(examples=["reward"])
     """Name of the encoder that rewards: a classifier with probabilities; never an extractor."""
-    reward: Literal["class", "parity"] = "class"
-    """Log-probability of the class that was asked for, or probability of a class of the same parity."""
+    reward: Literal["class", "parity", "spread"] = "class"
+    """Log-probability of the class that was asked for; probability of a class of the same parity; or, the same for all
+    samples of a group, how evenly they fall into classes (the paper's reward of a distribution)."""
+    group: int = Field(16, ge=2)
+    """Samples that `spread` rewards together."""
     transitions: int = Field(5, ge=1)
     """Transitions K of each rollout that an iteration learns from, one per optimizer step."""
     steps: int = Field(50, ge=3)
@@ -52,6 +55,8 @@ class RewardObjective(FlowObjective):
             )
         if self.path != "linear":
             raise ValueError("path: rewards are for the linear path so far")
+        if self.reward != "spread":
+            self.refuse("group", where=f"on reward: {self.reward}")
         self.refuse("denoise", where="on uses: reward", cure="give on_data")
         return self
 
@@ -67,6 +72,10 @@ class RewardObjective(FlowObjective):
         """Where it is named."""
         yield ("judge",), self.judge, ("vector",)
 
+    def rows_per_group(self) -> int:
+        """Those that are rewarded together."""
+        return self.group if self.reward == "spread" else 1
+
     def learner(self, network: Any, flow: Any) -> Any:
         """A learner that still needs its reward, see `rewarded`."""
         from reedbench.nn.reward import RewardLearner
@@ -79,11 +88,13 @@ class RewardObjective(FlowObjective):
             steps=self.steps,
             clip=self.clip,
             classes=flow.null_label,
+            group=self.rows_per_group(),
         )
 
     def rewarded(self, learner: Any, judges: Mapping[str, Any]) -> None:
         """Give the learner its reward: of samples, by the log-probabilities of their classes."""
-        from reedbench.nn.reward import of_class, parity
+        from reedbench.nn.reward import of_class, parity, spread_of
 
-        law, judge = (of_class if self.reward == "class" else parity), judges[self.judge]
+        laws = {"class": of_class, "parity": parity, "spread": lambda found, asked: spread_of(found, self.group)}
+        law, judge = laws[self.reward], judges[self.judge]
         learner.reward = lambda samples, asked: law(judge(samples), asked)

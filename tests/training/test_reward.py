@@ -6,7 +6,8 @@ from forked import on_ranks
 from tiny_runs import BATCH, CLASSES, NO_CLIP
 
 from reedbench.core import seeds
-from reedbench.nn.reward import DENOISE, POLICY
+from reedbench.core.errors import ConfigError
+from reedbench.nn.reward import DENOISE, POLICY, of_class, parity, spread_of
 from reedbench.objectives.reward import RewardObjective
 from reedbench.training.trainer import Trainer
 
@@ -121,6 +122,7 @@ def test_steps_are_counted_by_their_place(rewarded):
     ("settings", "message"),
     [
         ({"steps": 3, "transitions": 3}, "transitions 3: a rollout of 3 steps has 2 with noise"),
+        ({"group": 8}, "group has no effect on reward: class"),
         ({"path": "gvp"}, "path: rewards are for the linear path"),
         ({"denoise": {"shape": "linear-ramp", "length": 3}}, "denoise has no effect on uses: reward: give on_data"),
     ],
@@ -128,6 +130,20 @@ def test_steps_are_counted_by_their_place(rewarded):
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         RewardObjective(label="-", judge="text", **settings)
+
+
+def test_rewards_are_what_they_say():
+    predicted = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]).log()
+    asked = torch.tensor([2, 1])
+    assert of_class(predicted, asked).exp().tolist() == pytest.approx([0.1, 0.8])
+    assert parity(predicted, asked).tolist() == pytest.approx([0.8, 0.8])
+    assert spread_of(predicted.repeat(2, 1), 2).tolist() == pytest.approx([-(2 * (1 / 6) ** 2 + (1 / 3) ** 2)] * 4)
+
+
+def test_samples_that_are_rewarded_together_stay_together(make):
+    with pytest.raises(ConfigError, match="batch of 8 rows cannot be cut into whole groups of 16"):
+        make(RewardObjective(label="-", judge="text", transitions=2, steps=4, reward="spread"))
+    make(RewardObjective(label="-", judge="text", transitions=2, steps=4, reward="spread", group=4)).update(0)
 
 
 def test_nobody_rewards_samples_without_a_judge(make):
