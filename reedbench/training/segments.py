@@ -197,13 +197,17 @@ def _advance(work: Session) -> None:
     ):
         for done in range(work.begin + 1, work.goal + 1):
             faults.reach("before-step", done)
+            counted.phases = trainer.phases
             counted.enter(done - 1, trainer.flops)
             agreed = ranks.agree(interruption.wanted())  # travels while the step is computed
             counted.add(done, trainer.update(done - 1))
             request = agreed()
             try:
                 if segment.logs(done):
-                    track.update(done, **_shown(counted.row(done), trainer.device))
+                    row = counted.row(done)
+                    track.update(done, **_shown(row, trainer.device))
+                    if (remark := counted.remark(trainer.learner.remark(row))) and ranks.first:
+                        say(f"{segment.title}: step {done}: {remark}")
                 if due := segment.keeps(done) or request:
                     counted.settle()
             except Diverged as error:
