@@ -19,6 +19,7 @@ Kind = Literal["loss", "cosine"]  # what a term is, for figures; a cosine is sho
 PARTNERS = "partners"  # (b, entries, k): of a representation of pairs, those of each entry with these are read
 WHOLE = 0  # as `Learner.group`: all rows of a batch belong together
 DENOISE = "denoise"
+REST = 0.01  # of a floor: nearer to it a term rests there
 
 
 class Streams(Protocol):
@@ -67,6 +68,7 @@ class Learner(ABC):
         group: consecutive rows of the global batch that the loss compares with each other. Batches are cut between
             groups alone; a loss over all rows together, `WHOLE`, cannot be cut, and is refused with micro-batches or
             several ranks.
+        floors: of terms that have one: the value at which nothing is left to gain, see `remark`.
         active: terms that are computed now, see `begin`; None means all.
         step: which step that is.
     """
@@ -75,6 +77,7 @@ class Learner(ABC):
     factors: Mapping[str, Factor]
     kinds: Mapping[str, Kind] = {}
     group: int = 1
+    floors: Mapping[str, float] = {}
     active: frozenset[str] | None = None
     step: int = 0
     backbone: ClassVar[str] = "backbone."  # where the network holds what samples are drawn from
@@ -185,6 +188,27 @@ class Learner(ABC):
         a wrapper of it that is called alike and sums gradients over ranks.
         """
 
+    def settled(self, step: int, total: Callable[[Tensor], Tensor]) -> None:  # noqa: B027 - most measure nothing
+        """Called on all ranks together at the end of every update, by a learner whose factors depend on its losses.
+
+        What is kept from here on belongs into `state`, and is the same on all ranks.
+
+        Args:
+            step: that was computed.
+            total: sum of a tensor over ranks.
+        """
+
+    def remark(self, values: Mapping[str, float]) -> str | None:
+        """A line for the person about the means of an interval (terms by name), said once in a run; mostly none."""
+        resting = [name for name, floor in self.floors.items() if name in values and _rests(values[name], floor)]
+        if not resting:
+            return None
+        name = resting[0]
+        return (
+            f"{name} {values[name]:.4g} rests at its floor {self.floors[name]:.4g}, where no two rows are compared any "
+            "more and hidden states only grow: lower its weight or raise its temperature"
+        )
+
     def state(self) -> dict[str, Tensor]:
         """What the learner keeps from step to step outside its network; saved with the state of training."""
         return {}
@@ -204,3 +228,7 @@ class Learner(ABC):
         """
         state = {**self.network.state_dict(), **average}
         return {name.removeprefix(self.backbone): tensor for name, tensor in state.items()}
+
+
+def _rests(value: float, floor: float) -> bool:
+    return value <= floor + REST * abs(floor)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reedbench.nn import unmasking
-from reedbench.nn.alignment import AlignedNetwork, Alignments, Tap, cosine
+from reedbench.nn.alignment import AlignedNetwork, Alignments, Tap, TappedNetwork, cosine
 from reedbench.nn.learner import DENOISE, PARTNERS, Batch, Learner, LossTerm, Streams
 from reedbench.nn.residues import MASK
 from reedbench.nn.schedules import Factor
@@ -64,9 +64,10 @@ class DesignLearner(Learner):
     Batches have what `codecs.residues` makes: coordinates, tokens, mask, residue_index, chain.
     """
 
-    def __init__(self, network: AlignedNetwork, settings: Denoising, denoise: Factor, align: Factor) -> None:
+    def __init__(self, network: TappedNetwork, settings: Denoising, denoise: Factor, align: Factor) -> None:
         self.network: Any = network
-        self.settings, self.alignments = settings, Alignments(network.taps, align)
+        taps = network.taps if isinstance(network, AlignedNetwork) else ()
+        self.settings, self.alignments = settings, Alignments(taps, align)
         self.factors = {DENOISE: denoise, **self.alignments.factors}
         self.kinds = dict.fromkeys(self.alignments.factors, "cosine")
 
@@ -111,16 +112,20 @@ class DesignLearner(Learner):
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass: cross-entropy, and negative cosines."""
-        logits, projections = network(
-            batch["coordinates"], batch["mask"], batch["residue_index"], batch["chain"], batch["noisy"],
-            neighbours=batch[PARTNERS], dropout=batch.get("dropout"), wanted=self.alignments.wanted(self.computes),
-        )  # fmt: skip
+        logits, projections = self.passed(batch, network, self.alignments.wanted(self.computes))
         terms = {DENOISE: self._denoising(logits, batch)} if self.computes(DENOISE) else {}
         for tap, projection in zip(self._taps(), projections, strict=True):
             aligned = self._aligned(tap, batch)
             found = cosine(projection, batch[tap.aligned])
             terms[tap.term] = LossTerm(-(found * aligned).sum(), float(aligned.sum()))
         return terms
+
+    def passed(self, batch: Batch, network: nn.Module, wanted: list[int] | None) -> Any:
+        """The forward pass: logits and hidden states, or projections, of the wanted places."""
+        return network(
+            batch["coordinates"], batch["mask"], batch["residue_index"], batch["chain"], batch["noisy"],
+            neighbours=batch[PARTNERS], dropout=batch.get("dropout"), wanted=wanted,
+        )  # fmt: skip
 
     def _denoising(self, logits: Tensor, batch: Batch) -> LossTerm:
         settings = self.settings

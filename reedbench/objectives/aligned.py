@@ -3,7 +3,7 @@
 Source: SiT arXiv:2401.08740, REPA arXiv:2410.06940, REED arXiv:2507.08980 (loss.py and train.py:363-385 @0a4527e).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -92,17 +92,28 @@ class Aligned(FlowObjective, AligningObjective):
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
         from reedbench.nn.aligned import AlignedLearner
-        from reedbench.nn.alignment import AlignedNetwork
 
-        shapes = {alignment: targets[alignment.encoder] for alignment in self.alignments}
-        for alignment, shape in shapes.items():
-            _check_tokens(alignment.encoder, backbone.tokens, shape)
-        trained = self.network(backbone)
-        trained.initialise(generator)
-        projectors = [a.network(backbone.width, s, generator, layers=3, law="xavier") for a, s in shapes.items()]
-        network = AlignedNetwork(trained, projectors, [a.tap(s) for a, s in shapes.items()])
+        network = aligned_network(self.network(backbone), backbone, self.alignments, targets, generator)
         factors = self.denoise.factor(), self.align.factor()
         return AlignedLearner(network, self.flow(backbone), *factors, mean_over_encoders=self.reduce == "mean")
+
+
+def aligned_network(
+    trained: Any,
+    backbone: Any,
+    alignments: Sequence[Alignment],
+    targets: Mapping[str, tuple[int, ...]],
+    generator: Callable[[str], Any],
+) -> Any:
+    """The `nn.alignment.AlignedNetwork` of what is trained, initialised; arguments as of `build`."""
+    from reedbench.nn.alignment import AlignedNetwork
+
+    shapes = {alignment: targets[alignment.encoder] for alignment in alignments}
+    for alignment, shape in shapes.items():
+        _check_tokens(alignment.encoder, backbone.tokens, shape)
+    trained.initialise(generator)
+    projectors = [a.network(backbone.width, s, generator, layers=3, law="xavier") for a, s in shapes.items()]
+    return AlignedNetwork(trained, projectors, [a.tap(s) for a, s in shapes.items()])
 
 
 def _check_tokens(encoder: str, tokens: int, shape: tuple[int, ...]) -> None:

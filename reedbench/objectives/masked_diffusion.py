@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reedbench.core.constants import LOSS_DIVISOR
 from reedbench.core.errors import ConfigError
 from reedbench.objectives._alignments import AbstractAlignment, AligningObjective
+from reedbench.objectives._masking import Masking
 
 
 class ResidueAlignment(AbstractAlignment):
@@ -54,27 +54,14 @@ class ResidueAlignment(AbstractAlignment):
         return ResidueTap(**self.common(), place=(self.site, self.depth), masked_only=self.masked_only)
 
 
-class MaskedDiffusion(AligningObjective):
+class MaskedDiffusion(Masking, AligningObjective):
     """Denoising of masked residues plus alignments, each with its factor over training."""
 
-    domain: ClassVar[str] = "protein"
     cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "campbell2024multiflow", "wang2025reed")
     uses: Literal["masked-diffusion"] = "masked-diffusion"
 
     alignments: tuple[ResidueAlignment, ...] = ()
     """None for plain discrete diffusion; REED has three: a node, an edge and the structure."""
-    smoothing: float = Field(0.1, ge=0, lt=1)
-    """Label smoothing over the 22 tokens."""
-    least_time: float = Field(0.01, gt=0, lt=0.5)
-    """Times are uniform between this and 1 minus this."""
-    divisor: float | None = Field(LOSS_DIVISOR, gt=0)
-    """The sum over residues is divided by it, as in ProteinMPNN and REED; null takes the mean over residues."""
-    time_weight: Literal["constant", "schedule"] = "constant"
-    """`schedule` divides by 4.605 (1 - t), REED's optional weight."""
-    masked_only: bool = False
-    """The denoising loss counts masked residues only; REED counts all."""
-    coordinate_noise: float = Field(0.1, ge=0)
-    """Standard deviation of the noise on coordinates during training, in Angstrom."""
 
     def depths(self) -> tuple[int, ...]:
         """Tapped decoder layers."""
@@ -83,7 +70,7 @@ class MaskedDiffusion(AligningObjective):
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
         from reedbench.nn.alignment import AlignedNetwork
-        from reedbench.nn.masked_diffusion import Denoising, DesignLearner
+        from reedbench.nn.masked_diffusion import DesignLearner
 
         for alignment in self.alignments:
             _check_kind(alignment, targets[alignment.encoder])
@@ -91,10 +78,7 @@ class MaskedDiffusion(AligningObjective):
         backbone.tapped([(a.site, a.depth) for a in self.alignments if not a.probe])
         projectors = [_projector(a, backbone.width, targets[a.encoder], generator) for a in self.alignments]
         network = AlignedNetwork(backbone, projectors, [alignment.tap() for alignment in self.alignments])
-        settings = Denoising(
-            self.smoothing, self.least_time, self.divisor, self.time_weight, self.masked_only, self.coordinate_noise
-        )
-        return DesignLearner(network, settings, self.denoise.factor(), self.align.factor())
+        return DesignLearner(network, self.denoising(), self.denoise.factor(), self.align.factor())
 
 
 def _check_kind(alignment: ResidueAlignment, shape: tuple[int, ...]) -> None:

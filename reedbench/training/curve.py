@@ -31,7 +31,7 @@ class Journal:
     device time at which that row was closed. Costs are those of all ranks together; `rates` are the floating-point
     operations of the first step of every phase that was entered, by that step. The rate of a row is that of
     one rank, by its device-seconds. Its `mfu` is the share of what its devices could have done at most meanwhile, where
-    that is known; counted are the operations that stand in `flops`.
+    that is known; counted are the operations that stand in `flops`. `remarks` are those that were made.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -39,10 +39,11 @@ class Journal:
     costs: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COSTS, 0.0))
     since: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """For the state's JSON file."""
-        return {name: getattr(self, name) for name in ("rows", "pending", "costs", "since", "rates")}
+        return {name: getattr(self, name) for name in ("rows", "pending", "costs", "since", "rates", "remarks")}
 
 
 class Curve:
@@ -71,6 +72,13 @@ class Curve:
                 self.journal.rates[str(phase)] = flops(step)
             self.entered = phase
             self.watch = self.watch.without(counting)
+
+    def remark(self, text: str | None) -> str | None:
+        """What is to be said of the latest row: nothing where the run has had a remark before."""
+        if text is None or self.journal.remarks:
+            return None
+        self.journal.remarks.append(text)
+        return text
 
     def add(self, step: int, values: dict[str, Tensor]) -> None:
         """Values of a step (counted from 1, as in every file): this rank's share of each."""

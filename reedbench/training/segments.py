@@ -203,7 +203,10 @@ def _advance(work: Session) -> None:
             request = agreed()
             try:
                 if segment.logs(done):
-                    track.update(done, **_shown(counted.row(done), trainer.device))
+                    row = counted.row(done)
+                    track.update(done, **_shown(row, trainer.device))
+                    if (remark := counted.remark(trainer.learner.remark(row))) and ranks.first:
+                        say(f"{segment.title}: step {done}: {remark}")
                 if due := segment.keeps(done) or request:
                     counted.settle()
             except Diverged as error:

@@ -117,7 +117,6 @@ class Trainer:
         self.learner, self.data, self.settings = learner, data, settings
         self.dataset, self.seed, self.ranks, self.device = dataset, seed, ranks, ranks.device
         self.order = self._order()
-        self.phases = learner.phases()
         # A CPU that computes the steps has no time to spare for the next ones.
         self.ahead = Ahead(self._drawn, AHEAD if self.device == "cuda" else 0, self._alike)
         self._check_batch()
@@ -140,6 +139,11 @@ class Trainer:
             fused=True,
         )
 
+    @property
+    def phases(self) -> tuple[int, ...]:
+        """As the learner has them now: one may end a term sooner than it has to."""
+        return self.learner.phases()
+
     def update(self, step: int) -> dict[str, Tensor]:
         """One optimizer step (0 is the first): this rank's share of every loss term, and the gradient norm.
 
@@ -155,6 +159,7 @@ class Trainer:
         self.optimiser.step()
         self.optimiser.zero_grad()
         self._move_average(list(self.average.values()), list(self.parameters.values()), None)
+        self.learner.settled(step, self.ranks.total)
         return values
 
     def _set_rate(self, step: int) -> None:

@@ -59,6 +59,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "small-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "conv-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
+    ("encoders", "whitened"): {"dim": 4},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
     ("encoders", "inception"): {"weights": lambda: str(inception_file.made()), "size": 75},

@@ -44,6 +44,21 @@ CASES = {
         {"label": "-", "alignments": [{"encoder": "e", "depth": 1}], "reduce": "mean"},
         "on fewer than two alignments",
     ),
+    "temperature of a hinge": (
+        plugin("objectives", "dispersive"),
+        {"label": "-", "depth": 1, "variant": "hinge", "margin": 1.0, "temperature": 2.0},
+        "on variant: hinge",
+    ),
+    "margin of no hinge": (
+        plugin("objectives", "protein-dispersive"),
+        {"label": "-", "depth": 1, "margin": 2.0},
+        "on variant: l2",
+    ),
+    "rows without label": (
+        plugin("objectives", "contrastive-flow"),
+        {"label": "-", "label_dropout": 0.0, "null_rows": False},
+        "on label_dropout: 0",
+    ),
     "interval without guidance": (plugin("samplers", "heun"), {"interval": (0.3, 1)}, "at guidance: 1"),
     "channels without guidance": (plugin("samplers", "dopri5"), {"channels": "first-three"}, "at guidance: 1"),
     "length of no last step": (
