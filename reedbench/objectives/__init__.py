@@ -28,6 +28,7 @@ class AbstractMethod(Plugin):
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
     # the scale (`steered`); `built-in`, it was trained for one.
     guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "pair"
+    conditions: ClassVar[Literal["labels", "own"]] = "labels"  # what its network is told of a datum
 
     label: str
     """Name in tables and figures."""
