@@ -84,8 +84,12 @@ class FlowLearner(Learner):
         return self.flow.draw(batch, streams)
 
     def weights(self, batch: Batch) -> dict[str, float]:
-        """Every term is a mean over rows."""
-        return {name: float(len(batch["x_1"])) for name in self.factors if self.computes(name)}
+        """Every term is a mean over the rows that count for it."""
+        return {name: self.counted(name, batch) for name in self.factors if self.computes(name)}
+
+    def counted(self, term: str, batch: Batch) -> float:
+        """Over how many rows of a drawn batch a term is the mean: over all, unless a subclass leaves some out."""
+        return float(len(batch["x_1"]))
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; terms come without their coefficients."""
@@ -94,14 +98,14 @@ class FlowLearner(Learner):
         if self._further():
             found = self.extra(hidden, {**batch, "velocity": velocity})
             per_row |= {name: values for name, values in found.items() if self.computes(name)}
-        return {name: LossTerm(values.sum(), float(len(values))) for name, values in per_row.items()}
+        return {name: LossTerm(values.sum(), self.counted(name, batch)) for name, values in per_row.items()}
 
     def wanted(self) -> list[int] | None:
         """Numbers of the hidden states that active terms need; None: all."""
         return None if self._further() else []
 
     def extra(self, hidden: list[Tensor], batch: Batch) -> Mapping[str, Tensor]:
-        """The further terms, (b,) each, also of terms that are not active."""
+        """The further terms, (b,) each, also of terms that are not active; 0 of rows that do not count."""
         return {} if self._extra is None else self._extra(hidden, batch)
 
     def _further(self) -> bool:

@@ -37,6 +37,10 @@ class Others(Protocol):
         """The network with its averaged parameters (frozen ones and buffers are those of now)."""
         ...
 
+    def online(self, *inputs: Any, **named: Any) -> Any:
+        """The network with the parameters of now."""
+        ...
+
     def teacher(self, *inputs: Any, **named: Any) -> Any:
         """The frozen teacher.
 
