@@ -151,6 +151,13 @@ class Learner(ABC):
         """
         return batch
 
+    def typical(self, batch: Batch) -> Batch:
+        """A rank's completed rows with values of which the operations are those of an average batch.
+
+        They are counted on it; of a loss whose operations do not depend on what is drawn it is the batch itself.
+        """
+        return batch
+
     def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:
         """The micro-batch with what other networks say about it, as tensors with the batch as first axis.
 

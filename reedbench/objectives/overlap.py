@@ -9,7 +9,7 @@ from reedbench.objectives import FlowObjective
 
 
 class Overlap(FlowObjective):
-    """The velocity loss, and a hinge that keeps predictions for different classes apart. Qin et al., arXiv:2402.10821."""
+    """The velocity loss, and a hinge that keeps predictions for different classes apart. arXiv:2402.10821."""
 
     cites: ClassVar[tuple[str, ...]] = ("diffrop2024",)
     tier: ClassVar[str] = "own data"

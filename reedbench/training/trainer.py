@@ -7,7 +7,7 @@ rounding.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -206,6 +206,7 @@ class Trainer:
             with self._untouched():
                 with flops.counter() as counter:
                     share = self._share_of(begin)
+                    share = replace(share, batch=self.learner.typical(share.batch))
                     self._backward(share, begin, self.network, (), self._pieces_of_counting(share))
                 idle = tuple(name for name, parameter in self.parameters.items() if parameter.grad is None)
             total = self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64))

@@ -5,6 +5,8 @@ import torch
 from methods_vectors import GOLDEN, ONLINE, Looked, Toy, agrees, drawn, gradient_norm, values
 
 from reedbench.nn.alignment import TappedNetwork
+from reedbench.nn.backbones.grouped import GroupedSiT, equal_shares, kept_blocks, shares_of
+from reedbench.nn.backbones.sit import SiT
 from reedbench.nn.flow import FlowMatching
 from reedbench.nn.overlap import DISTANCES, OTHER, OVERLAP, Overlapping
 from reedbench.nn.schedules import Factor
@@ -57,3 +59,29 @@ def test_diffrop_leaves_out_rows_without_label():
     kept = torch.tensor([0, 1, 2, 3, 5])
     expected = (2 - torch.tensor(GOLDEN["diffrop_noise"]["distances"], dtype=torch.float64)[kept]).clamp(min=0).mean()
     assert float(found.detach()) == pytest.approx(float(expected), rel=1e-9)
+
+
+# TDC
+
+TDC = GOLDEN["tdc"]
+
+
+def quantiles(times: str):
+    return FlowMatching("linear", times, 0.1, null_label=3).quantiles
+
+
+def test_tdc_shares_depths_and_edges():
+    shares = shares_of(TDC["groups"], TDC["k"])
+    agrees({"relative_flops": shares, "mean_flops": sum(shares) / len(shares)}, "tdc")
+    assert [len(kept_blocks(12, share)) for share in shares] == TDC["depth_of_12"]
+    edges = {name: equal_shares(quantiles(name), TDC["groups"]) for name in ("uniform", "lognormal")}
+    agrees({"edges_uniform": [0.0, *edges["uniform"], 1.0], "edges_lognormal": edges["lognormal"]}, "tdc")
+    t = torch.tensor(edges["uniform"], dtype=torch.float64)
+    agrees({"snr_db_at_edges": 20 * torch.log10(t / (1 - t))}, "tdc")
+
+
+def test_tdc_groups_of_times():
+    sit = SiT(size=4, channels=1, patch=2, width=4, depth=12, heads=1, classes=3)
+    network = GroupedSiT(sit, shares_of(TDC["groups"], TDC["k"]), equal_shares(quantiles("uniform"), TDC["groups"]))
+    assert network.group_of(torch.tensor(TDC["t"], dtype=torch.float64)).tolist() == TDC["group_of_t"]
+    assert [len(group.blocks) for group in network.groups] == TDC["depth_of_12"]

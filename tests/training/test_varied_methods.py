@@ -12,6 +12,7 @@ from torch import Tensor
 
 from reedbench.core.errors import ConfigError
 from reedbench.nn.overlap import CHANCE, ELSEWHERE, OTHER, OVERLAP, another
+from reedbench.objectives.grouped import GroupedByTime
 from reedbench.objectives.overlap import Overlap
 
 DIFFROP = Overlap(label="DiffROP", margin=5.0, label_dropout=0.4, others="empirical")
@@ -108,3 +109,53 @@ def test_the_overlap_needs_classes(make):
     backbone = SiT(size=8, channels=1, patch=2, width=8, depth=1, heads=2, classes=0)
     with pytest.raises(ConfigError, match="fewer than two"):
         DIFFROP.build(backbone, {}, lambda name: np.random.default_rng(0))
+
+
+# TDC
+
+TDC = GroupedByTime(label="TDC", groups=2, least=0.1)  # one block of two, and both
+
+
+@pytest.mark.parametrize(("world", "accumulation"), [(1, 4), (2, 1), (4, 4)])
+def test_networks_by_time_have_the_same_gradient_however_the_batch_is_cut(make, world, accumulation):
+    """Also where a part has no row of a network."""
+    whole = gradient(make(TDC, **WHOLE))
+    for found in on_ranks(world, lambda ranks: gradient(make(TDC, ranks=ranks, accumulation=accumulation, **WHOLE))):
+        assert float((found - whole).norm() / whole.norm()) < 1e-12
+
+
+def test_a_step_of_networks_by_time_costs_their_mean_whatever_its_times(make):
+    trainer = make(TDC)
+    block = (closed_form() - closed_form_of(DEPTH - 1)) / 2
+    assert trainer.flops(0) == pytest.approx(closed_form() - block)
+    t = trainer._share_of(0).batch["t"]
+    assert int((t < 0.5).sum()) != BATCH // 2, "else nothing is shown"
+
+
+def closed_form_of(depth: int) -> float:
+    """`closed_form` of SiT with fewer blocks: three times the forward pass, but attention, and what needs no gradient."""
+    tokens = (SIDE // 2) ** 2
+    blocks = (DEPTH - depth) * (tokens * (3 + 1 + 4 + 4) * WIDTH**2 + 6 * WIDTH**2)
+    return closed_form() - 2.0 * BATCH * (3 * blocks + 3.5 * (DEPTH - depth) * 2 * tokens**2 * WIDTH)
+
+
+def test_networks_by_time_are_published_and_counted_together(make):
+    trainer = make(TDC)
+    names = trainer.published()
+    assert {name.split(".")[1] for name in names} == {"0", "1"}
+    assert trainer.learner.sampling_parameters() == sum(p.numel() for p in trainer.network.parameters())
+
+
+def test_a_sampler_follows_the_network_of_each_step(make):
+    from reedbench.samplers.euler import Euler
+
+    trainer = make(TDC, shaken=True)
+    network = trainer.network.backbone.eval()
+    called: list[tuple[int, float]] = []
+    for number, group in enumerate(network.groups):
+        group.register_forward_pre_hook(lambda _, given, number=number: called.append((number, float(given[1][0]))))
+    x_0, labels = torch.randn(3, 1, SIDE, SIDE), torch.arange(3)
+    condition = {"x_0": x_0, "labels": labels}
+    Euler(steps=4, guidance=1.5).draw(network, condition, lambda name: None, TDC)
+    assert called == [(0, 0.0), (0, 0.25), (1, 0.5), (1, 0.75)]
+    assert Euler(steps=4).nfe(TDC) == 4
