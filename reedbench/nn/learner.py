@@ -174,6 +174,20 @@ class Learner(ABC):
         a wrapper of it that is called alike and sums gradients over ranks.
         """
 
+    def settled(self, step: int, total: Callable[[Tensor], Tensor]) -> None:  # noqa: B027 - most measure nothing
+        """Called on all ranks together at the end of every update, by a learner whose factors depend on its losses.
+
+        What is kept from here on belongs into `state`, and is the same on all ranks.
+
+        Args:
+            step: that was computed.
+            total: sum of a tensor over ranks.
+        """
+
+    def average_restarts(self, step: int) -> bool:
+        """Whether the weight average is the network as it is when a step begins, and forgets what was before."""
+        return False
+
     def state(self) -> dict[str, Tensor]:
         """What the learner keeps from step to step outside its network; saved with the state of training."""
         return {}

@@ -95,8 +95,8 @@ class Overlapping(FlowLearner):
         classes, labels = self.flow.null_label, batch["labels"]
         counts = torch.ones(classes, dtype=torch.float64, device=labels.device)
         if self.law == "empirical":
-            # Sums of ones, in the same order on any device.
-            counts = total((labels[:, None] == torch.arange(classes, device=labels.device)).double().sum(0))
+            own = labels[:, None] == torch.arange(classes, device=labels.device)
+            counts = total(own.double().sum(0)).to(labels.device)
         return {**batch, OTHER: another(labels, batch[CHANCE], counts)}
 
     def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:

@@ -89,6 +89,16 @@ class AbstractMethod(Plugin):
         """
         raise NotImplementedError(f"{type(self).__name__} has no network that reads a scale")
 
+    def conditioned(self, network: Any, condition: Mapping[str, Any], streams: Callable[[str], Any]) -> dict[str, Any]:
+        """What a sampler starts from, given what the codec does: a method that asks for no labels changes these.
+
+        Args:
+            network: as `network` makes it, with its weights.
+            condition: `x_0`, `labels`, ...
+            streams: gives by name one stream per sample.
+        """
+        return dict(condition)
+
     def network(self, backbone: Any) -> Any:
         """What is trained and sampled, beside projectors: the backbone, or a network made around it.
 

@@ -20,6 +20,14 @@ def on_variants(b: Any) -> Iterator[Finding]:
                 )
     if b.dataset.hides_labels:
         yield from _without_labels(b)
+    else:
+        for name, method in b.methods.items():
+            if method.conditions == "own":
+                yield (
+                    ("methods", name),
+                    f"{method.uses} finds conditions of its own, and stands beside methods that see no labels: take a "
+                    "dataset with labelled: false",
+                )
 
 
 def _without_labels(b: Any) -> Iterator[Finding]:

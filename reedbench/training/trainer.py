@@ -133,8 +133,17 @@ class Trainer:
         self._set_rate(step)
         self.optimiser.step()
         self.optimiser.zero_grad()
-        self._move_average(list(self.average.values()), list(self.parameters.values()), None)
+        if self.learner.average_restarts(step + 1):
+            self._restart_average()
+        else:
+            self._move_average(list(self.average.values()), list(self.parameters.values()), None)
+        self.learner.settled(step, self.ranks.total)
         return values
+
+    @torch.no_grad()
+    def _restart_average(self) -> None:
+        for name, parameter in self.parameters.items():
+            self.average[name].copy_(parameter)
 
     def _set_rate(self, step: int) -> None:
         """The learning rate is a function of the step alone, so that no state need hold it."""

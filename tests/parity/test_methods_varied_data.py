@@ -3,13 +3,17 @@
 import pytest
 import torch
 from methods_vectors import GOLDEN, ONLINE, Looked, Toy, agrees, drawn, gradient_norm, values
+from reference_vectors import wave
 
 from reedbench.nn.alignment import TappedNetwork
 from reedbench.nn.backbones.grouped import GroupedSiT, equal_shares, kept_blocks, shares_of
 from reedbench.nn.backbones.sit import SiT
+from reedbench.nn.clustered import EPSILON, ITERATIONS, TEMPERATURE, codes, swav
 from reedbench.nn.flow import FlowMatching
+from reedbench.nn.learner import WHOLE
 from reedbench.nn.overlap import DISTANCES, OTHER, OVERLAP, Overlapping
 from reedbench.nn.schedules import Factor
+from reedbench.objectives.clustered import Clustered
 
 FLOW = FlowMatching("linear", "uniform", 0.1, null_label=3)
 
@@ -85,3 +89,29 @@ def test_tdc_groups_of_times():
     network = GroupedSiT(sit, shares_of(TDC["groups"], TDC["k"]), equal_shares(quantiles("uniform"), TDC["groups"]))
     assert network.group_of(torch.tensor(TDC["t"], dtype=torch.float64)).tolist() == TDC["group_of_t"]
     assert [len(group.blocks) for group in network.groups] == TDC["depth_of_12"]
+
+
+# SGDF
+
+SGDF = GOLDEN["sgdf"]
+
+
+def test_sgdf_codes_and_loss():
+    scores = wave((6, 5), 0.87, 0.15).requires_grad_()
+    found = codes(scores.detach())
+    agrees({"codes": found, "column_sums": found.sum(0), "row_sums": found.sum(1)}, "sgdf")
+    # The script's clusters are those of the codes; a row's own scores, which its condition follows, may say another.
+    assert found.argmax(1).tolist() == SGDF["cluster"]
+    assert (scores.argmax(1) != found.argmax(1)).nonzero().flatten().tolist() == [5]
+    t, window = torch.tensor(GOLDEN["inputs"]["t"], dtype=torch.float64), tuple(SGDF["window"])
+    rows = swav(scores, t, WHOLE, window)
+    assert (rows > 0).tolist() == SGDF["rows_inside"]
+    loss = rows.mean()
+    (gradient,) = torch.autograd.grad(loss, scores)
+    agrees({"loss": loss.detach(), "grad_norm": gradient.norm()}, "sgdf")
+
+
+def test_sgdf_warm_up_and_constants():
+    assert (TEMPERATURE, EPSILON, ITERATIONS) == tuple(SGDF[name] for name in ("temperature", "epsilon", "iterations"))
+    ramp = Clustered(label="-", clusters=5, stage=150_000).learner(None, None).factors["swav"]
+    assert {step: ramp(int(step)) for step in SGDF["warmup"]} == SGDF["warmup"]

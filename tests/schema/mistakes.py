@@ -413,6 +413,27 @@ CASES = {
         "methods.sit.label_dropout",
         ["there is nothing to drop"],
     ),
+    "clusters of data with labels": (
+        put("methods/sit", {"uses": "clustered", "label": "SGDF", "clusters": 4, "stage": 5}),
+        "methods.sit",
+        ["finds conditions of its own", "labelled: false"],
+    ),
+    "more clusters than rows of a batch": (
+        blind(
+            put("metrics/2", ...),
+            put("methods/sgdf", {"uses": "clustered", "label": "SGDF", "clusters": 9, "stage": 5}),
+        ),
+        "methods.sgdf",
+        ["9 clusters cannot be shared by a batch of 8 rows"],
+    ),
+    "more clusters than rows of a group": (
+        blind(
+            put("metrics/2", ...),
+            put("methods/sgdf", {"uses": "clustered", "label": "SGDF", "clusters": 9, "stage": 5, "group": 8}),
+        ),
+        "methods.sgdf",
+        ["9 clusters cannot be shared by a group of 8 rows"],
+    ),
     "a third under an extractor that knows no classes": (
         put("metrics/1", {"uses": "fd", "extractor": "pixels", "classes": "tail"}),
         "metrics.1.classes",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_steps import must, put
 
-from reedbench.core import io, paths
+from reedbench.core import divided, io, paths
 from reedbench.domains import image, rows
 from reedbench.domains.rows import REFERENCE, SPARE, TRAIN
 from reedbench.schema import suite
@@ -42,6 +42,7 @@ BENCHMARK: dict[str, Any] = {
 }
 TAIL = {"uses": "digits", "name": "digits-lt", "imbalance": 20}
 BLIND = {"uses": "digits", "name": "digits-blind", "labelled": False}
+SGDF = {"uses": "clustered", "label": "SGDF", "clusters": 4, "stage": 1}
 OF_TAIL = [{"uses": "fd", "extractor": "clf", "classes": "tail"}, {"uses": "accuracy", "extractor": "clf"}]
 CELL = "--benchmark tiny --method repa --seed 0"
 
@@ -52,8 +53,14 @@ def done(request, make_workspace, tmp_path_factory) -> Iterator[tuple[str, str, 
     folder = make_workspace(tmp_path_factory.mktemp(request.param))
     data = TAIL if request.param == "tail" else BLIND
     with contextlib.chdir(folder):
-        more = OF_TAIL if request.param == "tail" else []
-        put({**BENCHMARK, "dataset": data, "metrics": BENCHMARK["metrics"] + more})
+        benchmark = {**BENCHMARK, "dataset": data}
+        if request.param == "tail":
+            benchmark["metrics"] = [*BENCHMARK["metrics"], *OF_TAIL]
+        else:
+            plain = {name: {**method, "samplers": ["ode"]} for name, method in BENCHMARK["methods"].items()}
+            benchmark["methods"] = {**plain, "sgdf": SGDF}
+            benchmark["samplers"] = {**BENCHMARK["samplers"], "cfg": {"uses": "euler", "steps": 1, "guidance": 1.4}}
+        put(benchmark)
         name = str(data["name"])
         must(f"prepare --dataset {name}")
         for encoder in ("patches", "clf"):
@@ -64,6 +71,10 @@ def done(request, make_workspace, tmp_path_factory) -> Iterator[tuple[str, str, 
         must(f"sample {CELL} --step {STEP} --sampler ode")
         must(f"evaluate {CELL} --step {STEP} --sampler ode")
         must("evaluate --benchmark tiny --floor")
+        if request.param == "blind":
+            for verb in ("train {} --segment 0", f"sample {{}} --step {STEP} --sampler cfg"):
+                must(verb.format(CELL.replace("repa", "sgdf")))
+            must(f"evaluate {CELL.replace('repa', 'sgdf')} --step {STEP} --sampler cfg")
         yield request.param, name, io.read_object(Path(paths.metrics("tiny", "repa", 0, STEP, "ode")))
     suite.load.cache_clear()
 
@@ -99,6 +110,15 @@ def test_samples_are_asked_for_balanced_labels_or_none(done):
     which, _, _ = done
     labels = np.load(Path(paths.samples("tiny", "repa", 0, STEP, "ode")) / "samples.npz")["labels"]
     assert np.bincount(labels).tolist() == ([60] if which == "blind" else [6] * 10)
+
+
+def test_a_method_with_conditions_of_its_own_is_guided_by_them(done):
+    if done[0] == "tail":
+        pytest.skip("of data without labels")
+    found = io.read_object(Path(paths.metrics("tiny", "sgdf", 0, STEP, "cfg")))
+    assert (found["nfe"], found["guidance"]) == (2, 1.4)
+    weights = divided.read(f"{paths.segment('tiny', 'sgdf', 0, 0)}/step-{STEP:07d}.safetensors")
+    assert weights["histogram"].sum() == 8
 
 
 def _codec() -> Any:

@@ -1,7 +1,7 @@
 """Several networks, each for its own stretch of time: what is noisier, or cleaner, is left to a shallower one.
 
-Source: TDC, arXiv:2312.13307 (a summary was read): of N networks the i-th has i/N + (N - i)/N k of the operations of the
-whole one. That blocks are left out evenly is our choice; the paper lets a language model propose what to prune.
+Source: TDC, arXiv:2312.13307 (a summary was read): of N networks the i-th has i/N + (N - i)/N k of the operations of
+the whole one. That blocks are left out evenly is our choice; the paper lets a language model propose what to prune.
 """
 
 import copy
