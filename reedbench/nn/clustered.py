@@ -115,7 +115,8 @@ class Clustered(FlowLearner):
         _, (scores,) = others.average(x_t, t, nothing, wanted=[0], only_taps=True)
         # Of scores, and not of codes, which depend on other rows.
         cluster = scores.argmax(1)
-        self._seen = self._seen.to(cluster.device) + cluster.bincount(minlength=network.clusters)
+        each = cluster[:, None] == torch.arange(network.clusters, device=cluster.device)
+        self._seen = self._seen.to(cluster.device) + each.double().sum(0)
         return {**batch, "y": torch.where(batch[DROPPED], network.clusters, cluster)}
 
     def extra(self, hidden: list[Tensor], batch: Batch) -> Mapping[str, Tensor]:

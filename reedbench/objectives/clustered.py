@@ -17,8 +17,8 @@ class Clustered(FlowObjective):
     cites: ClassVar[tuple[str, ...]] = ("sgdf2023",)
     tier: ClassVar[str] = "own data"
     formula: ClassVar[str] = (
-        "|v(x_t,t,c) - v*|^2 + min(step/stage, 1) 1{.8 < t < .9} H(Sinkhorn(s), softmax(s/.1)), s = scores of the class "
-        "token; c = prototype of argmax s_ema(x_.85) from step `stage` on"
+        "|v(x_t,t,c) - v*|^2 + min(step/stage, 1) 1{.8 < t < .9} H(Sinkhorn(s), softmax(s/.1)), s = scores of the "
+        "class token; c = prototype of argmax s_ema(x_.85) from step `stage` on"
     )
     cost: ClassVar[str] = "3F; from step `stage` on F/2 more: the weight average up to the middle block"
     choices: ClassVar[tuple[str, ...]] = (

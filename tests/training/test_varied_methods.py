@@ -275,6 +275,6 @@ def test_a_sample_draws_its_cluster_from_its_own_stream(make):
 
     whole = asked(list(range(50)))
     assert set(whole) == {0, 1, 3}
-    assert whole[7:9] + [whole[3]] == asked([7, 8, 3])
+    assert [*whole[7:9], whole[3]] == asked([7, 8, 3])
     network.histogram.zero_()
     assert asked([0, 1]) == [network.unconditional] * 2

@@ -39,7 +39,8 @@ def equal_shares(times: Callable[[Tensor], Tensor], groups: int) -> list[float]:
         times: quantiles of their law: shares (n,) -> times (n,), increasing.
         groups: how many.
     """
-    return times(torch.arange(1, groups, dtype=torch.float64) / groups).tolist()
+    # Numbers are needed where networks are built without memory, too.
+    return times(torch.arange(1, groups, dtype=torch.float64, device="cpu") / groups).tolist()
 
 
 class GroupedSiT(nn.Module):
@@ -54,8 +55,6 @@ class GroupedSiT(nn.Module):
         kept: by group, the numbers of the blocks that it has in the whole network, from 0.
     """
 
-    edges: Tensor
-
     def __init__(self, sit: nn.Module, shares: Sequence[float], edges: Sequence[float]) -> None:
         super().__init__()
         if not isinstance(sit, SiT):
@@ -65,12 +64,12 @@ class GroupedSiT(nn.Module):
         self.width, self.null_label, self.tokens = sit.width, sit.null_label, sit.tokens
         self.kept = [kept_blocks(len(sit.blocks), share) for share in shares]
         self.groups = nn.ModuleList(_pruned(sit, kept) for kept in self.kept)
-        # In float32, as training and samplers hand times over: else an edge could fall to either side.
-        self.register_buffer("edges", torch.tensor(edges, dtype=torch.float32), persistent=False)
+        self.edges = tuple(edges)
 
     def group_of(self, t: Tensor) -> Tensor:
         """Number of the group, from 0, of times (b,)."""
-        return torch.bucketize(t.float(), self.edges.float(), right=True)
+        # In float32, as training and samplers hand times over: else an edge could fall to either side.
+        return torch.bucketize(t.float(), torch.tensor(self.edges, dtype=torch.float32, device=t.device), right=True)
 
     def forward(
         self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[Tap] = (), *, only_taps: bool = False
