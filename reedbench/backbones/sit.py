@@ -71,8 +71,7 @@ class SiTBackbone(AbstractBackbone):
 
     def cut(self, network: Any, block: int) -> Any:
         """Without the blocks behind it."""
-        network.blocks = network.blocks[:block]
-        return network
+        return network.cut(block)
 
     @classmethod
     def published(cls, found: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ class AbstractCaptioner(Plugin):
     """Writes one caption per row."""
 
     domain: ClassVar[str]
+    tells_classes: ClassVar[bool] = False  # whether captions say the labels of rows
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
     # Bytes of rows that it is shown at once: in float64, and with what most make of them, many more.
     at_once: ClassVar[int] = BYTES // 8

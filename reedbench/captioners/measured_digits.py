@@ -28,6 +28,7 @@ class MeasuredDigits(AbstractCaptioner):
     """`a handwritten seven, thin stroke, rightward slant, narrow extent, top-heavy ink, tall shape`."""
 
     domain: ClassVar[str] = "image"
+    tells_classes: ClassVar[bool] = True
     uses: Literal["measured-digits"] = "measured-digits"
 
     def captions(self, rows: Rows) -> list[str]:

@@ -49,8 +49,8 @@ class ImageCodec(AbstractCodec):
         }
 
     def asked(self, folder: Path | str, facts: Facts, count: int, streams: int) -> Rows:
-        """Classes in equal shares: sample i is asked for class i mod classes."""
-        labels = np.arange(count) % int(facts["classes"])
+        """Classes in equal shares: sample i is asked for class i mod classes; the null label where there are none."""
+        labels = np.arange(count) % max(1, int(facts["classes"]))
         return Rows([str(i) for i in range(count)], ["asked"] * count, {"labels": labels})
 
     def relabelled(self, asked: Rows, facts: Facts, streams: Streams) -> Rows:

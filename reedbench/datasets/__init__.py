@@ -28,6 +28,16 @@ class AbstractDataset(Plugin):
         """Name used in paths."""
         return self.name or self.uses
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether rows of the reference, with which samples are compared, are left out of training."""
+        return False
+
+    @property
+    def hides_labels(self) -> bool:
+        """Whether methods see no labels, so that samples can be asked for none."""
+        return False
+
     def existing(self, key: str) -> Path:
         """The file or folder that one of its settings names.
 

@@ -17,11 +17,13 @@ from pydantic import Field
 from reedbench.core import paths
 from reedbench.core.console import Track
 from reedbench.core.errors import ConfigError
-from reedbench.datasets import AbstractDataset, _batches
+from reedbench.datasets import _batches
+from reedbench.datasets._variants import VariedDataset
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
+TRAINING = 50_000
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SHOWN = 5  # bad files that a message names
 BATCHES = {TRAIN: [f"data_batch_{i}" for i in range(1, 6)], TEST: ["test_batch"]}
@@ -30,7 +32,7 @@ Split = tuple[list[str], np.ndarray, np.ndarray]  # ids, images, labels
 File = tuple[str, Callable[[], bytes]]  # `airplane/0001.jpg`, and what reads it
 
 
-class Cifar10(AbstractDataset):
+class Cifar10(VariedDataset):
     """The ten classes in their usual order; ids are the files' names, in batches the batch and the row."""
 
     domain: ClassVar[str] = "image"
@@ -49,7 +51,11 @@ class Cifar10(AbstractDataset):
         """Shapes and classes; numbers of rows as far as they are asked for."""
         asked = {TRAIN: self.train_rows, TEST: self.test_rows}
         told = {"shapes": {"images": [3, SIDE, SIDE], "labels": []}, "classes": len(CLASSES)}
-        return told if None in asked.values() else {**told, "splits": asked}
+        return self.told(told if None in asked.values() else {**told, "splits": asked})
+
+    def most_of_a_class(self) -> int:
+        """In equal shares of what is asked for, or of the whole set."""
+        return -(-(self.train_rows or TRAINING) // len(CLASSES))
 
     def rows(self) -> Rows:
         """Training rows, then test rows; `images` (n, 3, 32, 32) uint8 and `labels`.
@@ -62,7 +68,7 @@ class Cifar10(AbstractDataset):
         ids = [name for names, _, _ in splits.values() for name in names]
         labels = [split for split, (names, _, _) in splits.items() for _ in names]
         images, classes = _batches.joined([(images, classes) for _, images, classes in splits.values()])
-        return Rows(ids, labels, {"images": images, "labels": classes})
+        return self.made(Rows(ids, labels, {"images": images, "labels": classes}))
 
     def files(self) -> tuple[Path, ...]:
         """Zips and batches; single images, which are many, have their digests in the manifest."""
@@ -75,7 +81,8 @@ class Cifar10(AbstractDataset):
 
     def facts(self) -> dict[str, Any]:
         """Classes, and the layout."""
-        return {"classes": len(CLASSES), "class_names": list(CLASSES), "source": self.path, "layout": self._found()[1]}
+        told = {"classes": len(CLASSES), "class_names": list(CLASSES), "source": self.path, "layout": self._found()[1]}
+        return {**told, **self.variant(told)}
 
     def _found(self) -> tuple[Path, str]:
         """The folder and its layout: the first that is there, in the order in which `path` names them."""

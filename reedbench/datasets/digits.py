@@ -11,7 +11,7 @@ from pydantic import Field
 
 from reedbench.core import seeds
 from reedbench.core.constants import IMAGE_LEVELS
-from reedbench.datasets import AbstractDataset
+from reedbench.datasets._variants import VariedDataset
 from reedbench.domains.rows import TEST, TRAIN, Rows
 
 CLASSES = 10
@@ -19,7 +19,7 @@ SCANS, SIDE = 1797, 8
 SOURCE_LEVELS = 16  # scikit-learn stores counts of ink pixels, 0..16
 
 
-class Digits(AbstractDataset):
+class Digits(VariedDataset):
     """Stratified split into training and test rows by a named stream."""
 
     domain: ClassVar[str] = "image"
@@ -31,11 +31,16 @@ class Digits(AbstractDataset):
 
     def declared(self) -> dict[str, Any]:
         """Everything that counts: the scans are always the same."""
-        return {
+        whole = {
             "shapes": {"images": [1, SIDE, SIDE], "labels": []},
             "splits": {TRAIN: SCANS - self.test_rows, TEST: self.test_rows},
             "classes": CLASSES,
         }
+        return self.told(whole)
+
+    def most_of_a_class(self) -> int:
+        """Of the smallest class."""
+        return (SCANS - self.test_rows) // CLASSES
 
     def rows(self) -> Rows:
         """All scans in scikit-learn's order; `images` (1797, 1, 8, 8) uint8 0..255."""
@@ -46,13 +51,15 @@ class Digits(AbstractDataset):
         labels = source.target.astype(np.int64)
         images = np.round(source.images * (IMAGE_LEVELS / SOURCE_LEVELS)).astype(np.uint8)[:, None]
         split = np.full(len(labels), TRAIN)
-        state = seeds.of("split", self.id) % 2**32
+        state = seeds.of("split", self.origin) % 2**32
         _, test = train_test_split(
             np.arange(len(labels)), test_size=self.test_rows, stratify=labels, random_state=state
         )
         split[test] = TEST
-        return Rows([f"{i:04d}" for i in range(len(labels))], split.tolist(), {"images": images, "labels": labels})
+        ids = [f"{i:04d}" for i in range(len(labels))]
+        return self.made(Rows(ids, split.tolist(), {"images": images, "labels": labels}))
 
     def facts(self) -> dict[str, Any]:
         """Number of classes, and where the scans come from."""
-        return {"classes": CLASSES, "source": "sklearn.datasets.load_digits"}
+        told = {"classes": CLASSES, "source": "sklearn.datasets.load_digits"}
+        return {**told, **self.variant(told)}

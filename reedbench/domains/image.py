@@ -13,10 +13,12 @@ import numpy as np
 from reedbench.core import archives
 from reedbench.core.archives import Stream
 from reedbench.core.constants import IMAGE_LEVELS
+from reedbench.domains.rows import Rows
 
 PART = 1024  # images that are worked on together
 ROW = 5  # images side by side in a montage
 Rounding = Literal["truncate", "round"]
+KINDS = "kinds"  # (n,) classes of data that hide their labels: for judges alone
 
 
 def to_signed(images: np.ndarray) -> np.ndarray:
@@ -103,3 +105,9 @@ def read_samples(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
     """
     arrays = archives.read(path, ("arr_0", "labels"))
     return arrays["arr_0"].transpose(0, 3, 1, 2), arrays["labels"]
+
+
+def classes_of(rows: Rows) -> np.ndarray:
+    """(n,) what judges take for the classes of rows: their labels, also where methods see none."""
+    found: np.ndarray = rows.arrays[KINDS if KINDS in rows.arrays else "labels"]
+    return found

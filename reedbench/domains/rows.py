@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TRAIN, VALID, TEST = "train", "valid", "test"
+SPARE = "spare"  # left out of training, and still in the reference
+REFERENCE = "reference"  # what samples are compared with: the training split, and what was left out of it
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,7 @@ def index(folder: Path | str) -> dict[str, Any]:
 
 
 def read(folder: Path | str, split: str) -> StoredRows:
-    """The rows of one split; their arrays stay on disk until they are asked for.
+    """The rows of one split, or of the `REFERENCE`; their arrays stay on disk until they are asked for.
 
     Raises:
         MissingArtefact: a file is absent or damaged, or manifest and shards have different numbers of rows.
@@ -263,7 +265,8 @@ def read(folder: Path | str, split: str) -> StoredRows:
     store = shards.Shards(Path(folder) / "shards")
     if len(store) != (rows := len(listed)):
         raise MissingArtefact(f"{folder}: {len(store)} rows in the shards, {rows} in the manifest; prepare it again")
-    places = np.flatnonzero(np.asarray(listed["split"].combine_chunks().to_numpy(zero_copy_only=False) == split))
+    of = listed["split"].combine_chunks().to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(np.asarray((of == TRAIN) | (of == SPARE) if split == REFERENCE else of == split))
     ids = listed["id"].take(places).to_pylist()
     return StoredRows(ids, [split] * len(ids), _Stored(store, places))
 

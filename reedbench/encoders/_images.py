@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from reedbench.core.console import Track
+from reedbench.domains import image
 from reedbench.encoders import Material, Online, PreparedEncoder
 from reedbench.nn.channels import grey_or_coloured
 
@@ -111,7 +112,7 @@ def probed(pooled: np.ndarray, train: Material, of_test: np.ndarray, test: Mater
     """For the card: how much of the labels is to be seen in the mean tokens of both splits."""
     from reedbench.nn.ridge import probe
 
-    labels, test_labels = (part.rows.arrays["labels"] for part in (train, test))
+    labels, test_labels = (image.classes_of(part.rows) for part in (train, test))
     return {
         "probe_accuracy": round(probe(pooled, labels, of_test, test_labels), 4),
         "probe": "ridge regression on the mean token, training split -> test split",

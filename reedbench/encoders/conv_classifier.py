@@ -44,7 +44,7 @@ class ConvClassifier(ImageJudge):
         from reedbench.nn.initialisation import as_torch_does
 
         began = time.process_time()
-        images, labels = train.rows.arrays["images"], torch.from_numpy(train.rows.arrays["labels"])
+        images, labels = train.rows.arrays["images"], torch.from_numpy(image.classes_of(train.rows))
         network = self._network(images.shape[1], int(labels.max()) + 1)
         as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
         draws = seeds.stream(stream, "batches")
@@ -63,7 +63,7 @@ class ConvClassifier(ImageJudge):
         some = train.rows.take(range(0, len(images), -(-len(images) // SCALED)))
         raw = self.represent({**weights, "scale": np.ones(1, np.float32)}, Material(some))
         weights["scale"] = np.sqrt(np.square(raw).mean(keepdims=True)).reshape(1)
-        correct = self.classify(weights, test) == test.rows.arrays["labels"]
+        correct = self.classify(weights, test) == image.classes_of(test.rows)
         card = {
             "objective": "cross-entropy on the training split",
             "images_went_through": self.through,

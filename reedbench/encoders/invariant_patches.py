@@ -121,5 +121,5 @@ class InvariantPatches(AbstractEncoder):
 
         x, x_test = (self.represent(weights, part).mean(1) for part in (train, test))
         scale = x.std(0)
-        probe = LogisticRegression(max_iter=300, C=0.1).fit(x / scale, train.rows.arrays["labels"])
-        return round(float(probe.score(x_test / scale, test.rows.arrays["labels"])), 4)
+        probe = LogisticRegression(max_iter=300, C=0.1).fit(x / scale, image.classes_of(train.rows))
+        return round(float(probe.score(x_test / scale, image.classes_of(test.rows))), 4)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from reedbench.domains import image
 from reedbench.encoders import Material, Pretrained
 from reedbench.encoders._judges import ImageJudge
 
@@ -32,9 +33,9 @@ class LinearProbe(ImageJudge):
         from reedbench.nn import ridge
 
         began = time.process_time()
-        own = ridge.fitted(self._vectors(train), train.rows.arrays["labels"])
+        own = ridge.fitted(self._vectors(train), image.classes_of(train.rows))
         weights = {"weights": own.weights, "bias": own.bias, "classes": own.classes}
-        correct = self.classify(weights, test) == test.rows.arrays["labels"]
+        correct = self.classify(weights, test) == image.classes_of(test.rows)
         card: dict[str, Any] = {
             "objective": f"ridge regression of classes on features of {self.extractor}, training split",
             "images_went_through": self.through,

@@ -53,7 +53,7 @@ class SmallClassifier(AbstractEncoder):
         began = time.process_time()
         begin, stride = HALVES[self.half]
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))[begin::stride]
-        labels = torch.from_numpy(train.rows.arrays["labels"])[begin::stride]
+        labels = torch.from_numpy(image.classes_of(train.rows))[begin::stride]
         network = self._network(images.shape, int(labels.max()) + 1)
         as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
         optimiser = AdamW(network.parameters(), lr=self.lr, weight_decay=0.01)
@@ -70,7 +70,7 @@ class SmallClassifier(AbstractEncoder):
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         raw = self._run({**weights, "scale": np.ones(1, np.float32)}, train.rows, features=True)
         weights["scale"] = np.sqrt(np.square(raw).mean(keepdims=True)).reshape(1)
-        correct = self.classify(weights, test) == test.rows.arrays["labels"]
+        correct = self.classify(weights, test) == image.classes_of(test.rows)
         card = {
             "objective": "cross-entropy on the training split",
             "test_accuracy": round(float(correct.mean()), 4),
@@ -88,8 +88,7 @@ class SmallClassifier(AbstractEncoder):
 
     def classes(self, rows: Rows) -> np.ndarray:
         """The labels."""
-        labels: np.ndarray = rows.arrays["labels"]
-        return labels
+        return image.classes_of(rows)
 
     def classify(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n,) int64 predicted classes."""

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from reedbench.core import checkpoint, numerics, pins, seeds
 from reedbench.core.errors import ConfigError
+from reedbench.domains import image
 from reedbench.encoders import Encode, Kind, Material, Pretrained
 from reedbench.encoders._images import PublishedEncoder, coded, images_of, measured, probed
 
@@ -222,7 +223,7 @@ class TimmModel(PublishedEncoder):
         found = probed(pooled, train, of_test, test)
         if self.imagenet and self.weights != RANDOM:
             logits = np.concatenate(list(self._batches(network, prepare, test, network)))
-            found["top1_accuracy"] = round(float(np.mean(logits.argmax(1) == test.rows.arrays["labels"])), 4)
+            found["top1_accuracy"] = round(float(np.mean(logits.argmax(1) == image.classes_of(test.rows))), 4)
         return found
 
     def _raw(self, network: Any, prepare: Any, material: Material) -> Iterator[np.ndarray]:

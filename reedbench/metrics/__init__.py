@@ -10,7 +10,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -21,6 +21,7 @@ from reedbench.core.errors import MetricError
 from reedbench.core.plugins import Plugin
 from reedbench.domains.rows import Rows
 
+THIRDS = ("head", "medium", "tail")  # of classes, by their numbers: the first ones have most rows in a long tail
 Moments = tuple[np.ndarray, np.ndarray]  # mean (dim,) and covariance (dim, dim) with n - 1, float64
 
 
@@ -137,6 +138,7 @@ class AbstractMetric(Plugin):
         view: which of an extractor's further views of a datum it looks at; none: its features.
         compares: whether the reference has a part in the number.
         of_moments: whether it takes the moments of a published reference, where there are, in place of its rows.
+        of_training: whether the reference means the rows that methods were trained on.
         of_real: whether it can score real data in place of samples, with no network behind them: reports then show what
             real test data score.
         has_values: whether it knows a number of each sample (`values`), whose distribution reports show.
@@ -152,6 +154,7 @@ class AbstractMetric(Plugin):
     view: ClassVar[str] = ""
     compares: ClassVar[bool] = True
     of_moments: ClassVar[bool] = False
+    of_training: ClassVar[bool] = False
     of_real: ClassVar[bool] = False
     has_values: ClassVar[bool] = False
     said: ClassVar[frozenset[str]] = frozenset({"uses"})  # settings that `uses@under` says already
@@ -302,11 +305,18 @@ class FeatureMetric(AbstractMetric):
 
     extractor: str
     """Name of one of the benchmark's extractors."""
+    classes: Literal["all", "head", "medium", "tail"] = "all"
+    """Third of the classes whose samples are compared with reference data of the same classes: those that have most
+    training rows in a long tail, or least. For extractors that are classifiers; `n` stays that of all samples."""
 
     @property
     def under(self) -> str:
         """The extractor."""
         return self.extractor
+
+    def in_words(self, name: str, value: Any) -> str:
+        """`tail classes`."""
+        return f"{value} classes" if name == "classes" else super().in_words(name, value)
 
     @property
     def through(self) -> str:
@@ -317,6 +327,10 @@ class FeatureMetric(AbstractMetric):
         """The extractor."""
         return (self.extractor,)
 
+    def protocol(self) -> dict[str, Any]:
+        """Without a word on classes where it is about all."""
+        return {name: value for name, value in self.plain().items() if (name, value) != ("classes", "all")}
+
     @abstractmethod
     def value(self, generated: Features, reference: Features) -> float:
         """The number itself, float64."""
@@ -325,6 +339,18 @@ class FeatureMetric(AbstractMetric):
         """The value on samples and reference data."""
         return self.checked(*evidence.features(self.extractor))
 
+    def chosen(self, data: Features) -> Features:
+        """The rows of the classes that it is about.
+
+        Raises:
+            MetricError: the extractor knows no classes.
+        """
+        if self.classes == "all":
+            return data
+        if data.labels is None:
+            raise MetricError(f"{self.family}: extractor {self.extractor} says nothing about classes")
+        return _third(data, self.classes)
+
     def checked(self, generated: Features, reference: Features) -> float:
         """`value`, or an error: never NaN, never on too few rows, never without what it needs.
 
@@ -332,6 +358,7 @@ class FeatureMetric(AbstractMetric):
             MetricError: fewer than `least_n` rows, features or a value that are not finite, no classifier's answers, or
                 no such view.
         """
+        generated, reference = (self.chosen(data) for data in (generated, reference))
         if self.view:
             generated, reference = (self._viewed(data) for data in (generated, reference))
         for what, data in (("samples", generated), ("reference rows", reference)):
@@ -347,3 +374,11 @@ class FeatureMetric(AbstractMetric):
         if self.view not in data.views:
             raise MetricError(f"{self.family}: extractor {self.extractor} gives no {self.view}")
         return data.views[self.view]
+
+
+@lru_cache(maxsize=32)  # by identity: metrics of one cell share computations
+def _third(data: Features, name: str) -> Features:
+    """The rows of a third of the classes 0 .. most; where thirds cannot be equal, the first have one more."""
+    assert data.labels is not None
+    classes = np.arange(int(data.labels.max()) + 1)
+    return data.take(np.flatnonzero(np.isin(data.labels, np.array_split(classes, len(THIRDS))[THIRDS.index(name)])))

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reedbench.core import seeds
 from reedbench.core.errors import MetricError
@@ -37,6 +37,12 @@ class ManifoldMetric(FeatureMetric):
     drawn without replacement, always the same; all of them where it is left out. Numbers are comparable between equal
     ones alone."""
 
+    @model_validator(mode="after")
+    def _all_of_a_third(self) -> "ManifoldMetric":
+        if self.classes != "all" and self.reference is not None:
+            raise ValueError(f"reference is for all classes, and classes is {self.classes}: take one of them out")
+        return self
+
     def least_n(self) -> int:
         """Every point needs that many neighbours, and one is itself."""
         return self.neighbours + 2
@@ -48,7 +54,7 @@ class ManifoldMetric(FeatureMetric):
 
     def protocol(self) -> dict[str, Any]:
         """Without a word on the reference where that is whole."""
-        return {name: value for name, value in self.plain().items() if name != "reference" or value is not None}
+        return {name: value for name, value in super().protocol().items() if name != "reference" or value is not None}
 
     def compared_with(self, rows: int) -> int:
         """As many as are asked for."""

@@ -16,6 +16,7 @@ class Copying(FeatureMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Copying rate"
     on_gpu: ClassVar[bool] = True
+    of_training: ClassVar[bool] = True
     uses: Literal["copying"] = "copying"
 
     def value(self, generated: Features, reference: Features) -> float:

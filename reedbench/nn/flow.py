@@ -6,7 +6,7 @@ Source: SiT, arXiv:2401.08740; REPA loss.py @67f7145 (uniform and lognormal time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import Tensor, from_numpy, nn, where
+from torch import Tensor, from_numpy, nn, special, where
 
 from reedbench.nn.interpolants import INTERPOLANTS, TIME_SAMPLERS
 from reedbench.nn.learner import DENOISE, Batch, Learner, LossTerm, Streams
@@ -38,6 +38,12 @@ class FlowMatching:
         x_0 = from_numpy(streams("noise").normal(*x_1.shape[1:])).to(device)
         dropped = from_numpy(streams("label-dropout").uniform() < self.label_dropout).to(device)
         return {**batch, "t": t, "x_0": x_0, "y": where(dropped, self.null_label, labels)}
+
+    def quantiles(self, shares: Tensor) -> Tensor:
+        """The times below which there are these shares (n,) of the training times; they increase with them."""
+        # The other law is one of the noise-to-data ratio, which falls over time.
+        draws = shares if self.times.draw == "uniform" else special.ndtri(1 - shares)
+        return self.times(draws, self.part.path)
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees: x_t, t, y."""

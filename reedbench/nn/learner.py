@@ -48,6 +48,10 @@ class Others(Protocol):
         """The network with its averaged parameters (frozen ones and buffers are those of now)."""
         ...
 
+    def online(self, *inputs: Any, **named: Any) -> Any:
+        """The network with the parameters of now."""
+        ...
+
     def teacher(self, *inputs: Any, **named: Any) -> Any:
         """The frozen teacher.
 
@@ -172,6 +176,13 @@ class Learner(ABC):
         """
         return batch
 
+    def typical(self, batch: Batch) -> Batch:
+        """A rank's completed rows with values of which the operations are those of an average batch.
+
+        They are counted on it; of a loss whose operations do not depend on what is drawn it is the batch itself.
+        """
+        return batch
+
     def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:
         """The micro-batch with what other networks say about it, as tensors with the batch as first axis.
 
@@ -208,6 +219,10 @@ class Learner(ABC):
             f"{name} {values[name]:.4g} rests at its floor {self.floors[name]:.4g}, where no two rows are compared any "
             "more and hidden states only grow: lower its weight or raise its temperature"
         )
+
+    def average_restarts(self, step: int) -> bool:
+        """Whether the weight average is the network as it is when a step begins, and forgets what was before."""
+        return False
 
     def state(self) -> dict[str, Tensor]:
         """What the learner keeps from step to step outside its network; saved with the state of training."""

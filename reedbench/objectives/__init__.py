@@ -28,6 +28,7 @@ class AbstractMethod(Plugin):
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
     # the scale (`steered`); `built-in`, it was trained for one.
     guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "pair"
+    conditions: ClassVar[Literal["labels", "own"]] = "labels"  # what its network is told of a datum
 
     label: str
     """Name in tables and figures."""
@@ -87,6 +88,16 @@ class AbstractMethod(Plugin):
             NotImplementedError: it reads none.
         """
         raise NotImplementedError(f"{type(self).__name__} has no network that reads a scale")
+
+    def conditioned(self, network: Any, condition: Mapping[str, Any], streams: Callable[[str], Any]) -> dict[str, Any]:
+        """What a sampler starts from, given what the codec does: a method that asks for no labels changes these.
+
+        Args:
+            network: as `network` makes it, with its weights.
+            condition: `x_0`, `labels`, ...
+            streams: gives by name one stream per sample.
+        """
+        return dict(condition)
 
     def network(self, backbone: Any) -> Any:
         """What is trained and sampled, beside projectors: the backbone, or a network made around it.

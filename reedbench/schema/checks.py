@@ -10,6 +10,7 @@ from reedbench.encoders import EXTRACTED, Kind
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
+from reedbench.schema.variants import on_variants
 
 Finding = tuple[Key, str]
 RESERVED = "floor"  # what is known without a network, in metric records: real data, or the limits of a law
@@ -35,6 +36,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
         _sampling(benchmark),
         _resources(benchmark),
         _domains(benchmark),
+        on_variants(benchmark),
     )
     return [document.problem(key, message) for key, message in findings]
 
@@ -279,6 +281,9 @@ def _metrics(b: Any) -> Iterator[Finding]:
             extractor, view = b.extractors[name], metric.view
             if metric.needs_classifier and not extractor.classifies:
                 yield (*key, "extractor"), f"{metric.uses} needs an extractor that is a classifier, and {name} is none"
+            if getattr(metric, "classes", "all") != "all" and not extractor.classifies:
+                why = f"needs an extractor that is a classifier, and {name} is none"
+                yield (*key, "classes"), f"{metric.classes} {why}"
             if view and view not in extractor.views:
                 yield (*key, "extractor"), f"{metric.uses} needs an extractor that gives {view}, and {name} does not"
         for depth in metric.blocks():

@@ -84,6 +84,10 @@ class Suite:
             raise ConfigError(f"encoder '{name}': per_seed is {str(found.per_seed).lower()}, its name is {as_it_is}")
         return found
 
+    def is_extractor(self, dataset: str, name: str) -> bool:
+        """Whether metrics of a dataset look through it."""
+        return any(name in benchmark.extractors for benchmark in self.of_dataset(dataset))
+
     def encoder_of(self, dataset: str, name: str, seed: int | None) -> str:
         """How the encoder `name` of a benchmark file is filed for a training seed."""
         known = self._named(dataset, "encoder", name, lambda b: {**b.encoders, **b.extractors})

@@ -12,7 +12,7 @@ import torch
 
 from reedbench.core import paths, provenance, seeds
 from reedbench.core.errors import MetricError
-from reedbench.domains import rows
+from reedbench.domains import image, rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.nn.interpolants import INTERPOLANTS
@@ -57,7 +57,7 @@ class Look:
         chosen = _chosen(self.benchmark, split, count)
         with precise("fp32", self.device, f"{self.benchmark.name}: hidden states"):
             parts = [self._means(chosen, range(i, min(i + BATCH, count)), split) for i in range(0, count, BATCH)]
-        return Features(np.concatenate(parts), chosen.arrays["labels"])
+        return Features(np.concatenate(parts), image.classes_of(chosen))
 
     @torch.no_grad()
     def _means(self, chosen: Rows, index: range, split: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 
 from reedbench.core import devices, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
-from reedbench.domains.rows import TEST, TRAIN
+from reedbench.domains.rows import SPARE, TEST, TRAIN
 from reedbench.schema import fitting, planning
 from reedbench.schema.planning import Job
 from reedbench.schema.runs import Benchmark, Run
@@ -221,7 +221,8 @@ class Outlook:
         if TRAIN not in splits:
             return UNKNOWN
         encoder = self.suite.encoder(self.benchmark.dataset, filed)
-        counted = encoder.pretraining_flops(self.facts, splits[TRAIN], splits.get(TEST, 0))
+        spare = splits.get(SPARE, 0) if self.suite.is_extractor(self.benchmark.dataset, filed) else 0
+        counted = encoder.pretraining_flops(self.facts, splits[TRAIN] + spare, splits.get(TEST, 0))
         return UNKNOWN if counted is None else Amount(counted)
 
     def _encoding(self, filed: str) -> Amount:

@@ -25,7 +25,9 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     encoder, device = suite.encoder(dataset, name), device_of_pretraining(suite, dataset, name)
     torch.set_num_threads(encoder.threads)
     stream = f"pretrain/{dataset}/{name}"
-    train, inputs = gather(suite, dataset, name, rows.TRAIN, studied=True)
+    # Judges are those of the whole reference; what methods align to sees what they are trained on.
+    study = rows.REFERENCE if suite.is_extractor(dataset, name) else rows.TRAIN
+    train, inputs = gather(suite, dataset, name, study, studied=True)
     test, _ = gather(suite, dataset, name, rows.TEST, studied=True)
     if encoder.needs_test and not len(test.rows):
         raise ConfigError(

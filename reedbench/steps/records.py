@@ -84,7 +84,8 @@ def protocol_of(benchmark: Benchmark, metric: AbstractMetric, references: Mappin
     """What a number was measured under; `references` by extractor."""
     protocol, published = metric.protocol(), []
     compared = references if metric.compares else {}
-    for name, reference in compared.items():
+    for name, whole in compared.items():
+        reference = metric.chosen(whole) if isinstance(metric, FeatureMetric) else whole
         of_moments = metric.of_moments and reference.views.get(metric.view, reference).moments is not None
         if isinstance(metric, FeatureMetric) and not of_moments:
             protocol["n_reference"] = metric.compared_with(len(reference))

@@ -147,7 +147,7 @@ def _statistics(suite: Suite, dataset: str, name: str) -> Made | None:
         with timed(ranks.device) as begun:
             require_pinned(suite, suite.encoder(dataset, name))
             published = suite.encoder(dataset, name).published()
-            reference = rows.read(paths.data(dataset), rows.TRAIN) if published is None else published.rows
+            reference = rows.read(paths.data(dataset), rows.REFERENCE) if published is None else published.rows
             seen, inputs = seen_by(suite, dataset, name, reference, ranks.device)
             extraction = Extraction(seen, reference, reference.take)
         files = [data, *inputs, *([] if published is None else [str(published.file)])]

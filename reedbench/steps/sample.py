@@ -113,6 +113,7 @@ class Drawing:
         streams = streams_of(self.cell.run, padded)
         condition = self.codec.condition(self.asked.take(padded), self.facts, streams)
         condition = {name: x.to(self.device) for name, x in condition.items()}
+        condition = self.cell.run.objective.conditioned(self.network, condition, streams)
         drawn = self.cell.drawer.draw(self.network, condition, streams, self.cell.run.objective)
         drawn = {name: x[: len(index)].cpu() for name, x in drawn.items()}
         with precise("fp32", self.device, self.codec.uses):  # a codec's networks have a precision of their own

@@ -1,4 +1,6 @@
-"""The networks beside the trained one that a loss may look up: its weight average, and a frozen teacher."""
+"""The networks that a loss may look up: the weight average, the trained one itself under other conditions, and a frozen
+teacher.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ class LookedUp:
         """The network with its averaged parameters."""
         with _evaluating(self._network):
             return functional_call(self._network, dict(self._averaged), inputs, named)
+
+    def online(self, *inputs: Any, **named: Any) -> Any:
+        """The network with the parameters of now."""
+        with _evaluating(self._network):
+            return self._network(*inputs, **named)
 
     def teacher(self, *inputs: Any, **named: Any) -> Any:
         """The frozen teacher."""

@@ -7,7 +7,7 @@ rounding.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -158,9 +158,17 @@ class Trainer:
         self._set_rate(step)
         self.optimiser.step()
         self.optimiser.zero_grad()
-        self._move_average(list(self.average.values()), list(self.parameters.values()), None)
+        if self.learner.average_restarts(step + 1):
+            self._restart_average()
+        else:
+            self._move_average(list(self.average.values()), list(self.parameters.values()), None)
         self.learner.settled(step, self.ranks.total)
         return values
+
+    @torch.no_grad()
+    def _restart_average(self) -> None:
+        for name, parameter in self.parameters.items():
+            self.average[name].copy_(parameter)
 
     def _set_rate(self, step: int) -> None:
         """The learning rate is a function of the step alone, so that no state need hold it."""
@@ -234,6 +242,7 @@ class Trainer:
                     self._share_of(begin)  # what a step finds made by those before it is not its cost
                 with flops.counter() as counter:
                     share = self._share_of(begin)
+                    share = replace(share, batch=self.learner.typical(share.batch))
                     self._backward(share, begin, self.network, (), self._pieces_of_counting(share))
                 idle = tuple(name for name, parameter in self.parameters.items() if parameter.grad is None)
             total = self.ranks.total(torch.tensor(counter.get_total_flops(), dtype=torch.float64))

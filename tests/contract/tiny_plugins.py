@@ -101,6 +101,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         ("objectives", f"molecule-{name}"): {"label": "REPA", "alignments": [{"encoder": "vector", "depth": 1}]}
         for name in ("flow", "diffusion")
     },
+    ("objectives", "clustered"): {"clusters": 4, "stage": 2, "group": 4},
     ("metrics", "masked-perplexity"): {"at": 0.5},
     ("folders", "command"): {"command": "fold {fasta} {out}"},
     ("folders", "predicted"): {"folder": "x"},

@@ -56,12 +56,16 @@ class ScaledToy(Toy):
 class Looked:
     """What a loss may look up: the networks that are given, called like the learner's own."""
 
-    def __init__(self, average: Any = None, teacher: Any = None) -> None:
-        self._average, self._teacher = average, teacher
+    def __init__(self, average: Any = None, teacher: Any = None, online: Any = None) -> None:
+        self._average, self._teacher, self._online = average, teacher, online
 
     def average(self, *inputs: Any, **named: Any) -> Any:
         """The average."""
         return self._average(*inputs, **named)
+
+    def online(self, *inputs: Any, **named: Any) -> Any:
+        """The learner's own network."""
+        return self._online(*inputs, **named)
 
     def teacher(self, *inputs: Any, **named: Any) -> Any:
         """The teacher."""

@@ -8,6 +8,16 @@ def guided(steps: list[int]):
     return both(put("samplers/sde", {"uses": "euler-maruyama", "steps": 2}), put("only_at", {"sde": steps}))
 
 
+CAPTIONS = {"measured": {"uses": "measured-digits"}}
+
+
+def blind(*edits):
+    """Data without labels, and without what tells them; then the edits, which make the mistake."""
+    hidden = put("dataset", {"uses": "digits", "name": "digits-blind", "labelled": False})
+    told = [put(key, ...) for key in ("methods/reed", "ablations", "encoders/caption", "captioners")]
+    return both(hidden, put("table", ["sit", "repa"]), *told, *edits)
+
+
 # name: edit, file, key path, words of the message
 CASES = {
     "unknown key": (
@@ -42,12 +52,12 @@ CASES = {
     "unknown key of a plugin among several": (
         put("metrics/0/extracter", "clf"),
         "metrics.0.extracter",
-        ["did you mean 'extractor'?", "allowed here: extractor, uses"],
+        ["did you mean 'extractor'?", "allowed here: classes, extractor, uses"],
     ),
     "unknown key of the only plugin": (
         put("dataset/test_row", 360),
         "dataset.test_row",
-        ["did you mean 'test_rows'?", "allowed here: name, test_rows, uses"],
+        ["did you mean 'test_rows'?", "allowed here: imbalance, labelled, name, test_rows, uses"],
     ),
     "unknown key of a list entry": (
         put("methods/repa/alignments/0/wieght", 0.5),
@@ -358,4 +368,83 @@ CASES = {
     "size and width": (put("backbone/size", "S"), "backbone", ["give either size (S, B, L, XL) or all of width"]),
     "width that heads do not divide": (put("backbone/heads", 3), "backbone", ["width 16 must be a multiple of heads"]),
     "no samplers": (put("samplers", {}), "samplers", ["needs at least one sampler"]),
+    "a variant without a name": (
+        put("dataset/imbalance", 20),
+        "dataset",
+        ["imbalance makes other data of digits", "give them a name"],
+    ),
+    "a tail that leaves a class no row": (
+        put("dataset", {"uses": "digits", "name": "digits-lt", "imbalance": 500}),
+        "dataset",
+        ["leaves the last class no row", "at most 143"],
+    ),
+    "an imbalance below 1": (
+        put("dataset", {"uses": "digits", "name": "digits-lt", "imbalance": 0.1}),
+        "dataset.imbalance",
+        ["at least 1"],
+    ),
+    "accuracy without labels": (
+        blind(),
+        "metrics.2",
+        ["accuracy@clf asks for classes", "labelled: false"],
+    ),
+    "a third of the classes without labels": (
+        blind(put("metrics/2", {"uses": "fd", "extractor": "clf", "classes": "tail"})),
+        "metrics.2.classes",
+        ["no sample is asked for a class"],
+    ),
+    "captions that tell hidden labels": (
+        blind(put("metrics/2", ...), put("captioners", CAPTIONS)),
+        "captioners.measured",
+        ["measured-digits tells classes"],
+    ),
+    "guidance without a condition": (
+        blind(put("metrics/2", ...), put("samplers/cfg", {"uses": "euler", "steps": 2, "guidance": 2})),
+        "samplers.cfg.guidance",
+        ["has no condition to be guided by"],
+    ),
+    "random labels of data that have none": (
+        blind(put("metrics/2", ...), put("sampling/labels", "random")),
+        "sampling.labels",
+        ["no sample is asked for a class"],
+    ),
+    "a share of hidden labels that is dropped": (
+        blind(put("metrics/2", ...), put("methods/sit/label_dropout", 0.2)),
+        "methods.sit.label_dropout",
+        ["there is nothing to drop"],
+    ),
+    "clusters of data with labels": (
+        put("methods/sit", {"uses": "clustered", "label": "SGDF", "clusters": 4, "stage": 5}),
+        "methods.sit",
+        ["finds conditions of its own", "labelled: false"],
+    ),
+    "more clusters than rows of a batch": (
+        blind(
+            put("metrics/2", ...),
+            put("methods/sgdf", {"uses": "clustered", "label": "SGDF", "clusters": 9, "stage": 5}),
+        ),
+        "methods.sgdf",
+        ["9 clusters cannot be shared by a batch of 8 rows"],
+    ),
+    "more clusters than rows of a group": (
+        blind(
+            put("metrics/2", ...),
+            put("methods/sgdf", {"uses": "clustered", "label": "SGDF", "clusters": 9, "stage": 5, "group": 8}),
+        ),
+        "methods.sgdf",
+        ["9 clusters cannot be shared by a group of 8 rows"],
+    ),
+    "a third under an extractor that knows no classes": (
+        put("metrics/1", {"uses": "fd", "extractor": "pixels", "classes": "tail"}),
+        "metrics.1.classes",
+        ["tail needs an extractor that is a classifier"],
+    ),
+    "copying of a long tail": (
+        both(
+            put("dataset", {"uses": "digits", "name": "digits-lt", "imbalance": 20}),
+            put("metrics/1", {"uses": "copying", "extractor": "pixels"}),
+        ),
+        "metrics.1",
+        ["copying@pixels compares with the rows of training"],
+    ),
 }

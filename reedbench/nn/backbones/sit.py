@@ -256,6 +256,11 @@ class SiT(nn.Module):
                 tapped[ATTENTION, depth] = logits[0]
         return h, tuple(tapped[tap] for tap in taps)
 
+    def cut(self, block: int) -> "SiT":
+        """The same network without the blocks behind one, 1-based."""
+        self.blocks = self.blocks[:block]
+        return self
+
     def velocity(self, h: Tensor, condition: Tensor) -> Tensor:
         """Tokens (b, tokens, width) behind the last block -> velocity (b, c, s, s)."""
         return unpatchify(self.final_layer(h, condition), self.patch)
