@@ -163,6 +163,13 @@ class Learner(ABC):
         a wrapper of it that is called alike and sums gradients over ranks.
         """
 
+    def rates(self) -> Mapping[str, float]:
+        """Learning rates of parameters by the start of their names, in units of the run's.
+
+        Each such group has its gradient clipped by itself, and so have all other parameters.
+        """
+        return {}
+
     def state(self) -> dict[str, Tensor]:
         """What the learner keeps from step to step outside its network; saved with the state of training."""
         return {}

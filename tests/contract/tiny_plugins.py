@@ -56,9 +56,11 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("datasets", "sdf"): {"file": "x.sdf"},
     ("datasets", "smallmol"): {"max_heavy": 3, "test_share": 0.2},
     ("encoders", "invariant-patches"): {"dim": 8, "steps": 2, "batch": 16},
+    ("encoders", "invariant-attention"): {"dim": 8, "heads": 2, "depth": 1, "steps": 2, "batch": 16},
     ("encoders", "small-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "conv-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
+    ("encoders", "pooled"): {"tokens": "patches"},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
     ("encoders", "inception"): {"weights": lambda: str(inception_file.made()), "size": 75},
@@ -91,6 +93,10 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         "label": "REPA",
         "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
     },
+    ("objectives", "entangled"): {
+        "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
+    },
+    ("objectives", "structural"): {"group": 4, "psi_dim": 8},
     ("objectives", "masked-diffusion"): {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],
