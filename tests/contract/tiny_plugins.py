@@ -61,6 +61,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("encoders", "conv-classifier"): {"dim": 4, "steps": 3, "batch": 16},
     ("encoders", "caption-and-image"): {"captioner": "measured", "image": "patches", "dim": 4},
     ("encoders", "pooled"): {"tokens": "patches"},
+    ("encoders", "pca"): {"tokens": "patches", "components": 4},
     ("encoders", "af3-export"): {"folder": "x"},
     ("encoders", "mpnn-structure"): {"weights": "x.pt"},
     ("encoders", "inception"): {"weights": lambda: str(inception_file.made()), "size": 75},
@@ -96,6 +97,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("objectives", "entangled"): {
         "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
     },
+    ("objectives", "redi"): {"components": 6},
     ("objectives", "structural"): {"group": 4, "psi_dim": 8},
     ("objectives", "masked-diffusion"): {
         "label": "REPA",

@@ -13,17 +13,20 @@ from torch import Tensor
 from reedbench.core import plugins, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.nn.alignment import TappedNetwork
-from reedbench.nn.backbones.joint_sit import JointSiT
+from reedbench.nn.backbones.joint_sit import FeatureSiT, JointSiT
 from reedbench.nn.backbones.sit import SiT
+from reedbench.nn.joint_features import as_map
 from reedbench.objectives import Schedule
 from reedbench.objectives.entangled import Entangled
 from reedbench.objectives.haste import AttentionOf, Haste
+from reedbench.objectives.joint_features import JointFeatures
 from reedbench.objectives.structural import Structural
 
 STOP, TOKENS, DIM = 3, (SIDE // 2) ** 2, 6
 PAIRS = (AttentionOf(encoder="attention", depth=1, layer=2), AttentionOf(encoder="attention", depth=2, layer=1))
 HASTE = Haste(label="HASTE", alignments=(PATCHES,), attention=PAIRS, align=Schedule(shape="stop", start=STOP))
 REG = Entangled(label="REG", token="token", dim=DIM, alignments=(PATCHES,))
+REDI = JointFeatures(label="ReDi", features="patches", components=DIM)
 SADM = Structural(label="SADM", group=4, weight=0.5, after=0.0)
 BARE = SiT(size=SIDE, channels=1, patch=2, width=WIDTH, depth=DEPTH, heads=2, classes=3)
 
@@ -34,7 +37,7 @@ def gradients(trainer) -> dict[str, Tensor]:
     return {n.removeprefix(start): m.clone() for n, m in trainer.state().items() if n.startswith(start)}
 
 
-@pytest.mark.parametrize("method", [HASTE, REG, SADM], ids=["haste", "reg", "sadm"])
+@pytest.mark.parametrize("method", [HASTE, REG, SADM, REDI], ids=["haste", "reg", "sadm", "redi"])
 @pytest.mark.parametrize(("world", "accumulation"), [(1, 2), (2, 1), (4, 1), (2, 2)])
 def test_the_gradient_is_the_same_however_the_batch_is_cut(make, method, world, accumulation):
     settings = {"batch": 16, "clip": NO_CLIP, "shaken": True, "double": True}
@@ -240,6 +243,66 @@ def test_only_taps_leave_out_what_is_behind_them():
     _, (found,) = network(*inputs, taps=[1])
     assert nothing.numel() == 0
     assert torch.equal(only, found)
+
+
+# ReDi
+
+
+def test_redi_costs_its_channels(make):
+    """Patches of the map in, to which no gradient goes back, and out."""
+    channels = 2.0 * BATCH * TOKENS * 4 * DIM * WIDTH
+    assert make(REDI).flops(0) == closed_form() + (2 + 3) * channels
+
+
+def test_the_map_is_dropped_for_all_rows_of_a_step_or_for_none_on_any_number_of_ranks(make):
+    def kept(ranks: Any = None) -> list[float]:
+        trainer, found = make(REDI.model_copy(update={"drop": 0.5}), ranks=ranks), []
+        for step in range(12):
+            batch = trainer._share_of(step).batch
+            (one,) = set(batch["features-kept"].tolist())
+            assert bool(batch["clean/features"].any()) == bool(one)
+            found.append(one)
+            terms = trainer.learner.terms(batch, trainer.network)
+            assert (float(terms["features"].sum.detach()) > 0) == bool(one)
+            assert terms["features"].weight == len(batch["t"])
+        return found
+
+    alone = kept()
+    assert 2 < sum(alone) < 10
+    assert on_ranks(4, kept) == [alone] * 4
+
+
+def test_a_map_lies_on_the_grid_of_the_latents():
+    tokens = torch.arange(2 * 9 * 5.0).view(2, 9, 5)
+    assert torch.equal(as_map(tokens, 3)[1, 4], tokens[1, :, 4].view(3, 3))
+    assert as_map(tokens, 6).shape == (2, 5, 6, 6)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_draws_from_redi_and_throws_the_map_away(name):
+    network = shaken(FeatureSiT(BARE, DIM))
+    assert drawn(name, REDI, network, range(4), guidance=2.0, **SAMPLERS[name]).shape == (4, 1, SIDE, SIDE)
+
+
+def test_guidance_leaves_the_map_alone():
+    """Under a field whose map moves by the label alone, the guided map is that of the label."""
+    ends = []
+
+    def network(x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor]:
+        ends.append(x)
+        return (torch.ones_like(x) * y[:, None],)
+
+    network.null_label = 3
+    drawn("euler", REDI, network, range(3), guidance=2.0, steps=2)
+    (first, second), labels = ends, torch.arange(3.0)
+    moved = ((second - first)[:3] / 0.5).unflatten(1, (1 + DIM, SIDE**2)).mean(2)
+    torch.testing.assert_close(moved[:, 0], 3 + 2 * (labels - 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(moved[:, 1:], labels[:, None].expand(3, DIM), atol=1e-4, rtol=0)
+
+
+def test_a_map_of_other_channels_is_one_line(make):
+    with pytest.raises(ConfigError, match="encoder 'patches' has 6 dimensions, and the method says components: 8"):
+        make(JointFeatures(label="-", features="patches"))
 
 
 # SADM
