@@ -49,10 +49,10 @@ class JointFeaturesLearner(FlowLearner):
 
     def completed(self, batch: Batch, total: Callable[[Tensor], Tensor]) -> Batch:
         """Adds the clean map, or 0, and whether it counts. Sums of these numbers are exact in float64."""
-        drawn = float(total(batch[DROPPED].double().sum()[None])) % 1.0
-        kept = float(drawn >= self.drop)
+        drawn = total(batch[DROPPED].double().sum()[None]).to(batch["t"].device).remainder(1.0)
+        kept = (drawn >= self.drop).to(batch["t"].dtype)
         found = as_map(batch[f"target/{self.encoder}"], batch["x_1"].shape[-1])
-        return {**batch, clean(FEATURES): found * kept, KEPT: batch["t"].new_full((len(batch["t"]),), kept)}
+        return {**batch, clean(FEATURES): found * kept, KEPT: kept.expand_as(batch["t"])}
 
     def extra(self, hidden: list[Tensor], batch: Batch) -> Mapping[str, Tensor]:
         """The error of the map's velocity."""

@@ -293,7 +293,10 @@ def test_attention_costs_no_block_behind_the_last_layer(file):
         ({"layers": (1,)}, "layers has no effect on output: tokens"),
         ({"output": "attention"}, "output: attention needs `layers`, each once"),
         ({"output": "attention", "layers": (3,)}, "must lie between 1 and the depth 2"),
-        ({"output": "attention", "layers": (1,), "standardise": True}, "standardise has no effect on output: attention"),
+        (
+            {"output": "attention", "layers": (1,), "standardise": True},
+            "standardise has no effect on output: attention",
+        ),
     ],
 )
 def test_layers_of_the_attention_are_checked(file, settings, words):
