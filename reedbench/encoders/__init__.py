@@ -20,7 +20,8 @@ from reedbench.domains.rows import Rows
 
 # tokens: (n, tokens, dim). vector: (n, dim). residues: `Ragged` rows (L, dim) for chains of L residues.
 # pairs: `Ragged` rows (L * L, dim), the pair of residues (i, j) of a chain at i * L + j.
-Kind = Literal["tokens", "vector", "residues", "pairs"]
+# attention: (n, layers, heads, tokens, tokens), what the softmax of each head is taken of, between patch tokens alone.
+Kind = Literal["tokens", "vector", "residues", "pairs", "attention"]
 EXTRACTED: tuple[Kind, ...] = ("tokens", "vector")  # kinds that make features of a sample, for metrics
 # Shapes by kind where the width is known only once something is represented; `tokens` have an unknown number, too.
 WIDTH = 8

@@ -108,6 +108,23 @@ def measured(found: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.concatenate(pooled), mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
 
 
+def attention_quality(found: Iterable[np.ndarray]) -> dict[str, Any]:
+    """For the card, of logits (n, layers, heads, tokens, tokens) part by part: how far attention is from even.
+
+    0 where a head looks everywhere alike and has nothing to teach, 1 where each query looks at one token.
+    """
+    count, total = 0, np.zeros(())
+    for x in found:
+        shifted = x.astype(np.float64) - x.max(-1, keepdims=True)
+        share = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
+        entropy = -(share * np.log(np.maximum(share, 1e-300))).sum(-1)
+        count, total = count + len(x), total + (1 - entropy / np.log(x.shape[-1])).mean((2, 3)).sum(0)
+    return {
+        "focus": [round(float(layer), 4) for layer in total / count],
+        "focus_is": "1 - entropy / log(tokens) of each layer's attention, mean over training images, heads and queries",
+    }
+
+
 def probed(pooled: np.ndarray, train: Material, of_test: np.ndarray, test: Material) -> dict[str, Any]:
     """For the card: how much of the labels is to be seen in the mean tokens of both splits."""
     from reedbench.nn.ridge import probe

@@ -95,12 +95,11 @@ class InvariantPatches(AbstractEncoder):
         return PatchEncoder(channels, self.dim)
 
     def _train(self, network: Any, images: Any, stream: str) -> list[float]:
-        import torch
         from torch import nn
 
         from reedbench.nn.draws import integers
         from reedbench.nn.initialisation import as_torch_does
-        from reedbench.nn.invariance import random_view, vicreg
+        from reedbench.nn.invariance import two_views
 
         expander = nn.Sequential(
             nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
@@ -110,8 +109,7 @@ class InvariantPatches(AbstractEncoder):
 
         def loss() -> Any:
             chosen = images[integers(draws, len(images), self.batch)]
-            views = torch.cat([random_view(chosen, draws), random_view(chosen, draws)])
-            return vicreg(*expander(network(views).mean(1)).chunk(2))
+            return two_views(lambda views: expander(network(views).mean(1)), chosen, draws)
 
         parameters = [*network.parameters(), *expander.parameters()]
         return descend(parameters, loss, title=stream, steps=self.steps, lr=self.lr, weight_decay=0.01, clip=5.0)

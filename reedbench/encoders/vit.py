@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from reedbench.core import checkpoint, numerics, pins, seeds
 from reedbench.core.errors import ConfigError
 from reedbench.encoders import Encode, Kind, Material, Pretrained
-from reedbench.encoders._images import PublishedEncoder, coded, measured, probed
+from reedbench.encoders._images import PublishedEncoder, attention_quality, coded, measured, probed
 from reedbench.nn.vision_models import MODELS, Model
 
 if TYPE_CHECKING:
@@ -45,9 +45,12 @@ class Vit(PublishedEncoder):
     """A name of config/weights.yaml, or a file (.pth, .pt, .safetensors; from the working directory or
     $REEDBENCH_DATA): that of its authors, or the same network by the names of timm or transformers; of CLIP by those of
     transformers or open_clip, as OpenAI's own file is TorchScript. A message tells where a missing one is."""
-    output: Literal["tokens", "vector"] = "tokens"
-    """Patch tokens (after the final norm; for MAE and CLIP before it), or one vector: the class token after the final
-    norm, or, of I-JEPA, which has none, the mean of its normalised tokens."""
+    output: Literal["tokens", "vector", "attention"] = "tokens"
+    """Patch tokens (after the final norm; for MAE and CLIP before it); one vector: the class token after the final
+    norm, or, of I-JEPA, which has none, the mean of its normalised tokens; or the logits of `layers`' attention between
+    patches, of which an image has millions: `mode: online` keeps none."""
+    layers: tuple[int, ...] = ()
+    """For output: attention: blocks whose logits are given, 1-based, in this order."""
     grid: int = Field(16, ge=1)
     """Tokens of a side, to which images and position table are brought: 16 for images of 256 pixels, 32 for 512."""
     protocol: Literal["repa", "fd-dinov2"] = "repa"
@@ -74,6 +77,18 @@ class Vit(PublishedEncoder):
         return self
 
     @model_validator(mode="after")
+    def _layers_of_the_attention(self) -> "Vit":
+        if self.output != "attention":
+            self.refuse("layers", where=f"on output: {self.output}")
+            return self
+        self.refuse("standardise", where="on output: attention")
+        if not self.layers or len(set(self.layers)) < len(self.layers):
+            raise ValueError("output: attention needs `layers`, each once")
+        if not 1 <= min(self.layers) <= max(self.layers) <= self.network.depth:
+            raise ValueError(f"layers {list(self.layers)} must lie between 1 and the depth {self.network.depth}")
+        return self
+
+    @model_validator(mode="after")
     def _protocol_has_an_effect(self) -> "Vit":
         if self.protocol == "fd-dinov2" and not (self.model.startswith("dinov2-") and self.output == "vector"):
             raise ValueError("protocol: fd-dinov2 is for output: vector of a model dinov2-...")
@@ -96,6 +111,8 @@ class Vit(PublishedEncoder):
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
         """From the settings."""
+        if self.output == "attention":
+            return (len(self.layers), self.network.heads, self.grid**2, self.grid**2)
         return (self.grid**2, self.network.width) if self.output == "tokens" else (self.network.width,)
 
     def flops(self, facts: Mapping[str, Any]) -> float | None:
@@ -109,8 +126,12 @@ class Vit(PublishedEncoder):
         from reedbench.nn import flops
 
         network = vision_transformers.PublishedTransformer(self.network, self.grid, self.protocol)
+        image = torch.zeros(1, 3, network.size, network.size, device="meta")
         with flops.counter() as counter, torch.no_grad():
-            network.trunk.forward_features(torch.zeros(1, 3, network.size, network.size, device="meta"))
+            if self.output == "attention":
+                network.to("meta").attention(image, self.layers)
+            else:
+                network.trunk.forward_features(image)
         return float(counter.get_total_flops())
 
     def transformer(self, device: str = "cpu") -> "PublishedTransformer":
@@ -148,9 +169,7 @@ class Vit(PublishedEncoder):
         began = time.process_time()
         transformer = self.transformer(self._device)
         train, test = self._some(train, stream), self._some(test, stream)
-        pooled, mean, std = measured(self._raw(transformer, train))
-        flat = np.zeros_like(mean), np.ones_like(std)
-        weights = dict(zip(("mean", "std"), (mean, std) if self.standardise else flat, strict=True))
+        quality, weights = self._measured(transformer, train, test)
         family = self.network.family
         card: dict[str, Any] = {
             "objective": f"published weights {self.weights}",
@@ -162,9 +181,20 @@ class Vit(PublishedEncoder):
             "precision": numerics.computes_in(self.precision, self._device),
             "measured_on": len(train.rows),
         }
-        if "labels" in train.rows.arrays and len(test.rows):
-            card |= probed(pooled, train, measured(self._raw(transformer, test))[0], test)
-        return Pretrained(weights, card | {"cpu_seconds": round(time.process_time() - began, 1)})
+        return Pretrained(weights, card | quality | {"cpu_seconds": round(time.process_time() - began, 1)})
+
+    def _measured(
+        self, transformer: "PublishedTransformer", train: Material, test: Material
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """For the card, and the moments by which it standardises."""
+        if self.output == "attention":
+            nothing = {"mean": np.zeros(1, np.float32), "std": np.ones(1, np.float32)}
+            return attention_quality(self._raw(transformer, train)), nothing
+        pooled, mean, std = measured(self._raw(transformer, train))
+        flat = np.zeros_like(mean), np.ones_like(std)
+        weights = dict(zip(("mean", "std"), (mean, std) if self.standardise else flat, strict=True))
+        labelled = "labels" in train.rows.arrays and len(test.rows)
+        return probed(pooled, train, measured(self._raw(transformer, test))[0], test) if labelled else {}, weights
 
     def prepared(self, weights: Mapping[str, np.ndarray], material: Material, device: str = "cpu") -> Encode:
         """Read the weights; it gives (n, tokens, width) or (n, width) float32.
@@ -182,10 +212,12 @@ class Vit(PublishedEncoder):
         return encode
 
     def function(self, weights: Mapping[str, np.ndarray], device: str) -> Callable[[Any], Any]:
-        """Tokens or vector, as `output` says."""
+        """As `output` says."""
         return self._what(self.transformer(device))
 
     def _what(self, transformer: "PublishedTransformer") -> Callable[[Any], Any]:
+        if self.output == "attention":
+            return lambda images: transformer.attention(images, self.layers)
         return transformer.tokens if self.output == "tokens" else transformer.vector
 
     def _raw(self, transformer: "PublishedTransformer", material: Material) -> Iterator[np.ndarray]:

@@ -4,7 +4,7 @@ compiler, which takes a short job longer than all of its steps' updates.
 Source: Loshchilov and Hutter 2019, arXiv:1711.05101; the update is torch's function of the same name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ class AdamW:
 
     Attributes:
         lr: learning rate of the next step.
+        factors: of it, of parameters that have another one.
         state: by parameter, the tensors that torch's AdamW keeps.
     """
 
@@ -30,8 +31,9 @@ class AdamW:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         fused: bool | None = None,
+        factors: Mapping[Tensor, float] | None = None,
     ) -> None:
-        self.parameters = list(parameters)
+        self.parameters, self.factors = list(parameters), dict(factors or {})
         self.lr, self.weight_decay, self.betas, self.eps, self.fused = lr, weight_decay, betas, eps, fused
         self.state: dict[Tensor, dict[str, Tensor]] = {parameter: {} for parameter in self.parameters}
 
@@ -39,6 +41,10 @@ class AdamW:
     def step(self) -> None:
         """One update."""
         moved = [parameter for parameter in self.parameters if parameter.grad is not None]
+        for factor in dict.fromkeys(self.factors.get(parameter, 1.0) for parameter in moved):
+            self._step([one for one in moved if self.factors.get(one, 1.0) == factor], self.lr * factor)
+
+    def _step(self, moved: list[Tensor], lr: float) -> None:
         states = [self.state[parameter] or self._begun(parameter) for parameter in moved]
         adamw(
             moved,
@@ -52,7 +58,7 @@ class AdamW:
             maximize=False,
             beta1=self.betas[0],
             beta2=self.betas[1],
-            lr=self.lr,
+            lr=lr,
             weight_decay=self.weight_decay,
             eps=self.eps,
         )

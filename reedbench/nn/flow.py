@@ -99,12 +99,17 @@ class FlowLearner(Learner):
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; terms come without their coefficients."""
-        velocity, hidden = network(*self.flow.inputs(batch), wanted=self.wanted())
+        velocity, hidden = self.called(batch, network)
         per_row = {DENOISE: self.flow.error(velocity, batch)} if self.computes(DENOISE) else {}
         if self._further():
             found = self.extra(hidden, {**batch, "velocity": velocity})
             per_row |= {name: values for name, values in found.items() if self.computes(name)}
         return {name: LossTerm(values.sum(), self.counted(name, batch)) for name, values in per_row.items()}
+
+    def called(self, batch: Batch, network: nn.Module) -> tuple[Tensor, list[Tensor]]:
+        """The velocity of a micro-batch, and what further terms need of the pass."""
+        found: tuple[Tensor, list[Tensor]] = network(*self.flow.inputs(batch), wanted=self.wanted())
+        return found
 
     def wanted(self) -> list[int] | None:
         """Numbers of the hidden states that active terms need; None: all."""

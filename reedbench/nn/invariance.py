@@ -56,3 +56,9 @@ def vicreg(a: Tensor, b: Tensor) -> Tensor:
         off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
         loss = loss + VARIANCE * F.relu(TARGET_STD - spread).mean() / 2 + COVARIANCE * off_diagonal / z.shape[1]
     return loss
+
+
+def two_views(embed: Callable[[Tensor], Tensor], images: Tensor, generator: np.random.Generator) -> Tensor:
+    """The loss between the embeddings (n, d) of two random views of images, embedded together."""
+    views = torch.cat([random_view(images, generator), random_view(images, generator)])
+    return vicreg(*embed(views).chunk(2))

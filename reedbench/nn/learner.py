@@ -224,6 +224,13 @@ class Learner(ABC):
         """Whether the weight average is the network as it is when a step begins, and forgets what was before."""
         return False
 
+    def rates(self) -> Mapping[str, float]:
+        """Learning rates of parameters by the start of their names, in units of the run's.
+
+        Each such group has its gradient clipped by itself, and so have all other parameters.
+        """
+        return {}
+
     def state(self) -> dict[str, Tensor]:
         """What the learner keeps from step to step outside its network; saved with the state of training."""
         return {}

@@ -6,8 +6,11 @@ too small for those or no weights are at hand.
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from reedbench.nn.backbones.sit import Attention, Mlp, PatchEmbedding, position_table
 
 
 class ResidualUnit(nn.Module):
@@ -39,6 +42,39 @@ class PatchEncoder(nn.Module):
         h = self.unit(self.patch(F.gelu(self.stem(images))))
         tokens: Tensor = self.norm(h.flatten(2).transpose(1, 2))
         return tokens
+
+
+class PatchTransformer(nn.Module):
+    """A small vision transformer without a class token: square images -> one token per patch, layer-normalised.
+
+    Its blocks are those of arXiv:2010.11929, with fixed positions.
+    """
+
+    positions: Tensor
+
+    def __init__(self, channels: int, size: int, patch: int, dim: int, heads: int, depth: int) -> None:
+        super().__init__()
+        self.embed = PatchEmbedding(channels, patch, dim)
+        self.attentions = nn.ModuleList(Attention(dim, heads, qk_norm=False) for _ in range(depth))
+        self.mlps = nn.ModuleList(Mlp(dim, 4 * dim) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim)
+        self.register_buffer("positions", position_table(dim, size // patch)[None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Tokens (b, n, dim) of images (b, c, s, s)."""
+        return self._through(images)[0]
+
+    def attention(self, images: Tensor) -> Tensor:
+        """What the softmax of every block is taken of, (b, depth, heads, n, n)."""
+        return torch.stack(self._through(images)[1], 1)
+
+    def _through(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        h, logits = self.embed(images) + self.positions, list[Tensor]()
+        for attention, mlp in zip(self.attentions, self.mlps, strict=True):
+            h = h + attention(F.layer_norm(h, h.shape[-1:]), logits)
+            h = h + mlp(F.layer_norm(h, h.shape[-1:]))
+        tokens: Tensor = self.norm(h)
+        return tokens, logits
 
 
 class Classifier(nn.Module):

@@ -6,7 +6,7 @@ DINOv2's own vision_transformer.py @027a9ac.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -89,6 +89,26 @@ class PublishedTransformer(nn.Module):
         its projection; without a class token (I-JEPA) the mean of the normalised patches."""
         out = self.hidden(images)
         return self.norm(out[:, 0]).float() if self.model.family.class_token else self.norm(out).mean(1).float()
+
+    def attention(self, images: Tensor, layers: Sequence[int]) -> Tensor:
+        """(n, layers, heads, patches, patches) float32: what the softmax of some blocks (1-based) is taken of, between
+        patches alone: class token and registers are left out before any softmax. What comes behind is not computed."""
+        h, prefix = self.prepared(images).to(self.norm.weight.dtype), self.model.family.prefix
+        h = self.trunk.norm_pre(self.trunk._pos_embed(self.trunk.patch_embed(h)))
+        found: dict[int, Tensor] = {}
+        for number, block in enumerate(self.trunk.blocks[: max(layers)], start=1):
+            if number in layers:
+                found[number] = _logits(block.attn, block.norm1(h))[:, :, prefix:, prefix:]
+            if number < max(layers):
+                h = block(h)
+        return torch.stack([found[layer] for layer in layers], 1)
+
+
+def _logits(attention: Any, h: Tensor) -> Tensor:
+    """(n, heads, tokens, tokens) of timm's attention, in float32."""
+    q, k, _ = attention.qkv(h).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+    q, k = attention.q_norm(q), attention.k_norm(k)
+    return attention.scale * q.float() @ k.float().transpose(-2, -1)
 
 
 def _trunk(model: Model, size: int) -> VisionTransformer:

@@ -16,6 +16,12 @@ from reedbench.objectives._schedule import Schedule
 
 Place = tuple[str | int, ...]  # keys from the method's entry down
 LAST_STEP = 9_999_999  # what a path can say
+Tap = int | tuple[str, int]  # what is tapped of a block, as backbones take it: its output, or what it is called
+
+
+def block_of(tap: Tap) -> int:
+    """The block, 1-based."""
+    return tap if isinstance(tap, int) else tap[1]
 
 
 class AbstractMethod(Plugin):
@@ -29,6 +35,8 @@ class AbstractMethod(Plugin):
     # the scale (`steered`); `built-in`, it was trained for one.
     guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "pair"
     conditions: ClassVar[Literal["labels", "own"]] = "labels"  # what its network is told of a datum
+    joint: ClassVar[bool] = False  # whether its network generates something along with the data, see `companions`
+    guides_companions: ClassVar[bool] = True  # whether guidance by a pair steers that, too
 
     label: str
     """Name in tables and figures."""
@@ -49,8 +57,8 @@ class AbstractMethod(Plugin):
         """Names of the encoders whose representations it reads."""
         return ()
 
-    def depths(self) -> tuple[int, ...]:
-        """Blocks that it taps, 1-based."""
+    def depths(self) -> tuple[Tap, ...]:
+        """What it taps of blocks, 1-based."""
         return ()
 
     def reads(self) -> Iterator[tuple[Place, str, tuple[str, ...]]]:
@@ -64,8 +72,8 @@ class AbstractMethod(Plugin):
         if not entries:
             yield from (((), name, ()) for name in self.encoders())
 
-    def taps(self) -> Iterator[tuple[Place, int]]:
-        """Where its settings name a block, and which one, as far as that has a meaning there."""
+    def taps(self) -> Iterator[tuple[Place, Tap]]:
+        """Where its settings name a block, and what is tapped of it, as far as that has a meaning there."""
         entries = getattr(self, "alignments", ())
         for i, entry in enumerate(entries):
             if entry.depth in self.depths():
@@ -98,6 +106,13 @@ class AbstractMethod(Plugin):
             streams: gives by name one stream per sample.
         """
         return dict(condition)
+
+    def companions(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
+        """What is generated along with data of a shape, and thrown away: by name the shape of each, in order.
+
+        If there are any, the network reads and predicts flat states, see `nn.joint.Layout`.
+        """
+        return {}
 
     def network(self, backbone: Any) -> Any:
         """What is trained and sampled, beside projectors: the backbone, or a network made around it.
@@ -191,7 +206,7 @@ class FlowObjective(AbstractObjective):
         """The further terms of a micro-batch.
 
         Args:
-            hidden: (b, tokens, width) after each of the `depths`, in their order.
+            hidden: what is tapped at `depths`, in their order: of a block's output (b, tokens, width).
             batch: what `nn.flow.FlowMatching.draw` gives: x_1, x_0, t, y, labels; and `velocity`, the prediction.
 
         Returns:

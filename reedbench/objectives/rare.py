@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reedbench.objectives import FlowObjective, Place
-from reedbench.objectives.aligned import Alignment, aligned_network
+from reedbench.objectives._aligned_flow import Alignment, aligned_parts
 
 
 class Rare(FlowObjective):
@@ -77,9 +77,10 @@ class Rare(FlowObjective):
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
+        from reedbench.nn.alignment import AlignedNetwork
         from reedbench.nn.rare import RareLearner, Release
 
         one = Alignment(encoder=self.encoder, depth=self.depth, weight=self.weight, projector=self.projector)
-        network = aligned_network(self.network(backbone), backbone, (one,), targets, generator)
+        network = AlignedNetwork(*aligned_parts(self.network(backbone), backbone, (one,), targets, generator))
         release = Release(self.fast, self.slow, self.margin, self.ramp, self.latest)
         return RareLearner(network, self.flow(backbone), self.denoise.factor(), release, self.clip)

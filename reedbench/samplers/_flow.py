@@ -38,6 +38,8 @@ class GuidedSampler(AbstractSampler):
 
     def unfit(self, objective: Any) -> str | None:
         """A network that is guided by itself takes its guidance whole, and only as much as it was trained for."""
+        if objective.joint and self.channels != "all":
+            return "it generates more than the image, whose channels are not counted: take out channels"
         if objective.guided_by == "pair":
             return None
         low, high = objective.scales()
@@ -55,13 +57,16 @@ class GuidedSampler(AbstractSampler):
         """The scale of the guidance that takes a second evaluation of the network."""
         return self.guidance if objective.guided_by == "pair" else 1.0
 
-    def velocity(self, network: Any, labels: Any, objective: Any) -> Any:
-        """What is followed, `nn.samplers.Velocity`: the network's answer for these labels, guided."""
+    def velocity(self, network: Any, labels: Any, objective: Any, leading: int | None = None) -> Any:
+        """What is followed, `nn.samplers.Velocity`: the network's answer for these labels, guided.
+
+        `leading`: how many entries of a flat state are guided; None: all, or the `channels`.
+        """
         from reedbench.nn.guidance import guided
 
         if objective.guided_by == "input":
             return lambda x, t, at: objective.steered(network, x, t, labels, self.guidance)
-        guided_channels = None if self.channels == "all" else 3
+        guided_channels = leading if self.channels == "all" else 3
         field = guided(
             lambda x, t, y: network(x, t, y)[0],
             network.null_label,
@@ -95,15 +100,59 @@ class FlowSampler(GuidedSampler):
 
     def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """`x_1`, from `x_0` and `labels`."""
-        import torch
-
         from reedbench.nn.interpolants import INTERPOLANTS
 
-        x_0, running = condition["x_0"], streams("transitions")
+        state = Sampled(objective, condition["x_0"], streams)
+        velocity = self.velocity(network, condition["labels"], objective, state.guided)
+        path = INTERPOLANTS[objective.interpolant()]
+        return {"x_1": state.data(self.run(velocity, state.begun, path=path, noise=state.noise()))}
+
+
+class Sampled:
+    """What a sampler follows: the data alone, or one flat state of them and what is generated along.
+
+    The data have the noise that they would have alone; every companion has its own streams.
+
+    Attributes:
+        begun: at t = 0.
+        guided: how many leading entries guidance steers; None: all.
+    """
+
+    def __init__(self, objective: Any, x_0: Any, streams: Streams) -> None:
+        shape = tuple(x_0.shape[1:])
+        self._streams, self._companions = streams, objective.companions(shape) if objective.joint else {}
+        self._shapes, self._device = {"": shape, **self._companions}, x_0.device
+        self.begun, self.guided = x_0, None
+        if self._companions:
+            running = {name: streams(f"{name}-noise") for name in self._companions}
+            self.begun = self._joined([x_0, *(self._normal(running[name], name) for name in running)])
+            self.guided = None if objective.guides_companions else self._layout.entries
+
+    def noise(self) -> Any:
+        """`noise(i)` of noisy step i: samplers ask in order, so that each sample's streams run on."""
+        names = ["transitions", *(f"{name}-transitions" for name in self._companions)]
+        running = dict(zip(self._shapes, map(self._streams, names), strict=True))
 
         def noise(i: int) -> Any:
-            # Samplers ask in order, so that each sample's stream runs on.
-            return torch.from_numpy(running.normal(*x_0.shape[1:], dtype="float64")).to(x_0.device)
+            drawn = [self._normal(stream, name, "float64") for name, stream in running.items()]
+            return self._joined(drawn) if self._companions else drawn[0]
 
-        path = INTERPOLANTS[objective.interpolant()]
-        return {"x_1": self.run(self.velocity(network, condition["labels"], objective), x_0, path=path, noise=noise)}
+        return noise
+
+    def data(self, state: Any) -> Any:
+        """Of a state; what was generated along is thrown away."""
+        return self._layout.split(state)[0] if self._companions else state
+
+    @property
+    def _layout(self) -> Any:
+        from reedbench.nn.joint import Layout
+
+        return Layout(self._shapes[""], self._companions)
+
+    def _joined(self, parts: Any) -> Any:
+        return self._layout.joined(parts)
+
+    def _normal(self, stream: Any, name: str, dtype: str = "float32") -> Any:
+        import torch
+
+        return torch.from_numpy(stream.normal(*self._shapes[name], dtype=dtype)).to(self._device)

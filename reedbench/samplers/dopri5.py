@@ -7,7 +7,7 @@ from pydantic import Field
 
 from reedbench.core.errors import ConfigError
 from reedbench.samplers import EVALUATIONS, Streams
-from reedbench.samplers._flow import GuidedSampler
+from reedbench.samplers._flow import GuidedSampler, Sampled
 
 
 class Dopri5(GuidedSampler):
@@ -38,9 +38,10 @@ class Dopri5(GuidedSampler):
 
     def draw(self, network: Any, condition: Mapping[str, Any], streams: Streams, objective: Any) -> dict[str, Any]:
         """`x_1` and `evaluations`, a guided one counting twice, from `x_0` and `labels`."""
-        velocity = self.velocity(network, condition["labels"], objective)
-        x_1, made = self._followed(velocity, condition["x_0"], self.doubling(objective))
-        return {"x_1": x_1, EVALUATIONS: made}
+        state = Sampled(objective, condition["x_0"], streams)
+        velocity = self.velocity(network, condition["labels"], objective, state.guided)
+        end, made = self._followed(velocity, state.begun, self.doubling(objective))
+        return {"x_1": state.data(end), EVALUATIONS: made}
 
     def run(self, velocity: Any, x_0: Any, *, path: Any, noise: Any) -> Any:
         """x_0 (noise) -> x_1 (data); neither the path's schedule nor further noise is needed."""

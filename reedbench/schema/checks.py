@@ -7,6 +7,7 @@ from typing import Any, get_args
 from reedbench.core import pins
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import EXTRACTED, Kind
+from reedbench.objectives import Tap, block_of
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
@@ -208,8 +209,8 @@ def _target(b: Any, key: Key, encoder: str, kinds: Sequence[str] = KINDS) -> Ite
         yield key, f"'{encoder}' gives {kind}, and this alignment takes {' or '.join(kinds)}"
 
 
-def _depth(b: Any, key: Key, depth: int) -> Iterator[Finding]:
-    if depth > b.backbone.blocks():
+def _depth(b: Any, key: Key, tap: Tap) -> Iterator[Finding]:
+    if (depth := block_of(tap)) > b.backbone.blocks():
         yield key, f"{depth} is beyond the backbone, which has {b.backbone.blocks()} blocks"
 
 
@@ -288,6 +289,12 @@ def _metrics(b: Any) -> Iterator[Finding]:
                 yield (*key, "extractor"), f"{metric.uses} needs an extractor that gives {view}, and {name} does not"
         for depth in metric.blocks():
             yield from _depth(b, (*key, "depth"), depth)
+        if metric.blocks() and (joint := [name for name, method in b.methods.items() if method.joint]):
+            yield (
+                key,
+                f"{metric.family} looks at noised images alone, and the network of method '{joint[0]}' also reads what "
+                "it generates along with them: put that method into a benchmark of its own, or take the metric out",
+            )
         for name in metric.folders():
             if name not in b.folders:
                 yield (*key, "folder"), unknown("folder", name, b.folders)

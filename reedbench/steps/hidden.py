@@ -16,6 +16,7 @@ from reedbench.domains import image, rows
 from reedbench.domains.rows import TEST, TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.nn.interpolants import INTERPOLANTS
+from reedbench.objectives import block_of
 from reedbench.schema.runs import Benchmark, Cell
 from reedbench.steps.features import in_passes, seen_by
 from reedbench.steps.material import require_pinned
@@ -82,7 +83,7 @@ def of_checkpoint(cell: Cell, tapped: Tapped, device: str) -> tuple[Hidden, list
     check_weights(cell)
     read = _codec_files(benchmark)
     network = network_of(cell, _facts(benchmark), device)
-    block = min(objective.depths(), default=tapped.depth) if tapped.first else tapped.depth
+    block = min(map(block_of, objective.depths()), default=tapped.depth) if tapped.first else tapped.depth
     network = benchmark.spec.backbone.cut(network, block)
     look = Look(benchmark, tapped, network, block, objective.interpolant(), device)
     return look.hidden(), [cell.receipt, cell.weights, *read]

@@ -163,7 +163,7 @@ class Outlook:
             found |= dict.fromkeys(run.receipts, Amount())
         for cell in self.benchmark.cells(self.benchmark.shown()):
             calls = cell.drawer.nfe(cell.run.objective)  # None: as many as its steps turn out to need
-            each = UNKNOWN if calls is None else self._evaluation.times(calls)
+            each = UNKNOWN if calls is None else self._evaluation_of(cell.run.objective).times(calls)
             found[cell.samples] = each.times(self.spec.sampling.count)
         for name in self._kept_encoders():
             folder = paths.representation(self.benchmark.dataset, name)
@@ -179,9 +179,16 @@ class Outlook:
             return UNKNOWN
         total = Amount(complete=self._known(run.method))
         for begin, steps in self._built[run.method][0].steps_by_phase(start, stop).items():
-            total += Amount(phases[begin]).times(steps)
-        online = added(self._encoding(name) for name in run.online.values())
-        return total + online.times(self.spec.train.batch * (stop - start))
+            asked = added(self._encoding(filed) for n, filed in run.online.items() if self._asks(run.method, n, begin))
+            total += (Amount(phases[begin]) + asked.times(self.spec.train.batch)).times(steps)
+        return total
+
+    def _asks(self, method: str, encoder: str, step: int) -> bool:
+        """Whether the loss needs an encoder's representations at a step."""
+        learner = self._built[method][0]
+        learner.begin(step)
+        names = learner.reads()
+        return names is None or encoder in names
 
     @cached_property
     def _built(self) -> dict[str, Any]:
@@ -202,11 +209,22 @@ class Outlook:
     @cached_property
     def _evaluation(self) -> Amount:
         """Of the network, for one sample."""
+        return self._evaluation_by(lambda backbone: backbone, {})
+
+    def _evaluation_of(self, objective: Any) -> Amount:
+        """Of what an objective trains: other than the backbone where it generates something along."""
+        if not objective.joint or self.shape is None:
+            return self._evaluation
+        return self._evaluation_by(objective.network, objective.companions(self.shape))
+
+    def _evaluation_by(self, around: Callable[[Any], Any], companions: Mapping[str, tuple[int, ...]]) -> Amount:
         if self.shape is None:
             return UNKNOWN
+        more = sum(math.prod(shape) for shape in companions.values())
+        given = (math.prod(self.shape) + more,) if companions else self.shape
         try:
             backbone = fitting.network(self.spec.backbone, self.shape, self._backbone_facts)
-            return Amount(outline.evaluation(backbone, self.shape))
+            return Amount(outline.evaluation(around(backbone), given))
         except (fitting.Untold, fitting.NeedsValues, ConfigError, RuntimeError, TypeError, ValueError):
             return UNKNOWN
 

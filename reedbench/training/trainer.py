@@ -5,13 +5,14 @@ rounding.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from reedbench.core import seeds
@@ -97,6 +98,14 @@ class Phase:
     idle: tuple[str, ...]
 
 
+def _grouped(parameters: Mapping[str, Tensor], starts: Collection[str]) -> dict[str, list[Tensor]]:
+    """Parameters by the start of their names, those that start otherwise under the empty one; no group is empty."""
+    groups: dict[str, list[Tensor]] = {"": []}
+    for name, parameter in parameters.items():
+        groups.setdefault(next(filter(name.startswith, starts), ""), []).append(parameter)
+    return {start: members for start, members in groups.items() if members}
+
+
 class Trainer:
     """Trains a learner on data; every random number comes from a stream of (dataset, seed, step, row).
 
@@ -129,7 +138,8 @@ class Trainer:
         self.others = LookedUp(self.network, self.average, None if teacher is None else teacher.to(self.device))
         self._known: dict[int, Phase] = {}
         self._move_average: Callable[..., Any] = get_ema_multi_avg_fn(settings.ema_decay)
-        optimiser = settings.optimiser
+        optimiser, factors = settings.optimiser, learner.rates()
+        self.groups = _grouped(self.parameters, factors)
         self.optimiser = AdamW(
             self.parameters.values(),
             lr=optimiser.lr,
@@ -137,6 +147,7 @@ class Trainer:
             eps=optimiser.eps,
             weight_decay=optimiser.weight_decay,
             fused=True,
+            factors={p: factor for start, factor in factors.items() for p in self.groups.get(start, ())},
         )
 
     @property
@@ -152,7 +163,8 @@ class Trainer:
         self.learner.begin(step)
         share = self._share(self.ahead.take(step))
         values = self._backward(share, step, self.shared, self._idle(step))
-        norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.optimiser.clip).detach()
+        norms = [clip_grad_norm_(one, self.settings.optimiser.clip).detach() for one in self.groups.values()]
+        norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
         values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
         self._set_rate(step)

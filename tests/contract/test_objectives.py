@@ -18,7 +18,8 @@ from reedbench.objectives import AbstractObjective
 from reedbench.training.ahead import Ahead
 from reedbench.training.trainer import AHEAD, Trainer
 
-FOR_IMAGES = {"patches": "patches", "text": "text"}  # encoders that objectives may name here, and where they are
+# Encoders that objectives may name here, and where they are.
+FOR_IMAGES = {name: name for name in ("patches", "text", "token", "attention")}
 FOR_CHAINS = {"residues": "one", "pairs": "two"}
 FOR_MOLECULES = {"vector": "vector"}
 DOMAINS = {

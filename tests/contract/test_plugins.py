@@ -216,7 +216,7 @@ def test_an_encoder_gives_finite_float32_of_its_kind(name, pretrained):
     encoder, weights, whole = pretrained(name)
     out = encoder.represent(weights, whole)
     assert out.dtype == np.float32
-    assert out.ndim == {"tokens": 3, "vector": 2}[encoder.kind]
+    assert out.ndim == {"tokens": 3, "vector": 2, "attention": 5}[encoder.kind]
     assert len(out) == len(whole.rows)
     assert np.isfinite(out).all()
     assert np.ptp(out, axis=0).max() > 0  # not the same for every row
@@ -373,7 +373,7 @@ class Network(PointMass):
 class Flow:
     """What samplers ask of an objective."""
 
-    guided_by = "pair"
+    guided_by, joint = "pair", False
 
     def interpolant(self) -> str:
         return "linear"

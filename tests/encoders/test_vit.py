@@ -256,3 +256,49 @@ def test_images_of_two_channels_are_refused(file):
     found, weights, _ = made(file)
     with pytest.raises(ConfigError, match="encoder vit takes images of 1 or 3 channels, and these have 2"):
         found.represent(weights, material(2, channels=2))
+
+
+def test_the_attention_is_that_of_the_network_between_patches(file):
+    """With values and the class token back in place its softmax gives what the block itself adds."""
+    found, weights, card = made(file, output="attention", layers=(2, 1))
+    assert found.kind == "attention"
+    assert found.shape({}, {}) == (2, 2, 4, 4)
+    logits = found.represent(weights, material(3))
+    assert logits.shape == (3, 2, 2, 4, 4)
+    assert len(card["focus"]) == 2
+    assert all(0 <= focus <= 1 for focus in card["focus"])
+    network = found.transformer()
+    images = torch.from_numpy(material(3).rows.arrays["images"])
+    taken: dict[int, torch.Tensor] = {}
+    for layer, block in enumerate(network.trunk.blocks, start=1):
+        block.attn.qkv.register_forward_hook(lambda _, given, out, layer=layer: taken.__setitem__(layer, out))
+    network.hidden(images)
+    for i, layer in enumerate((2, 1)):
+        q, k, _ = taken[layer].unflatten(-1, (3, 2, 16)).permute(2, 0, 3, 1, 4)
+        expected = (q @ k.transpose(-2, -1) / 4)[:, :, 1:, 1:]
+        np.testing.assert_allclose(logits[:, i], expected.numpy(), atol=1e-5)
+    online = found.online(weights, {}, "cpu")
+    np.testing.assert_allclose(online.encode(images).numpy(), logits, atol=1e-5)
+    assert online.shape == (2, 2, 4, 4)
+
+
+def test_attention_costs_no_block_behind_the_last_layer(file):
+    shallow, deep = (encoder(file, output="attention", layers=(layer,)).flops({}) for layer in (1, 2))
+    assert shallow < deep < encoder(file).flops({}) * 1.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"layers": (1,)}, "layers has no effect on output: tokens"),
+        ({"output": "attention"}, "output: attention needs `layers`, each once"),
+        ({"output": "attention", "layers": (3,)}, "must lie between 1 and the depth 2"),
+        (
+            {"output": "attention", "layers": (1,), "standardise": True},
+            "standardise has no effect on output: attention",
+        ),
+    ],
+)
+def test_layers_of_the_attention_are_checked(file, settings, words):
+    with pytest.raises(ValidationError, match=words):
+        encoder(file, **settings)

@@ -96,6 +96,7 @@ CASES = {
     "rate of no chains": (plugin("encoders", "masked-residues"), {"steps": 0, "lr": 0.1}, "on steps: 0"),
     "batch of no images": (plugin("encoders", "invariant-patches"), {"steps": 0, "batch": 7}, "on steps: 0"),
     "rate of no images": (plugin("encoders", "invariant-patches"), {"steps": 0, "lr": 0.1}, "on steps: 0"),
+    "batch of no attention": (plugin("encoders", "invariant-attention"), {"steps": 0, "batch": 7}, "on steps: 0"),
     "seeds of no training": (plugin("encoders", "pixel-vector"), {"per_seed": True}, "on pixel-vector"),
 }
 

@@ -34,14 +34,23 @@ NO_CLIP = 1e9
 
 
 def write_data(folder: Path) -> None:
-    """40 random images, one representation per patch and one per image."""
+    """40 random images, a representation per patch, two per image, and one of attention between patches."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (ROWS, 1, SIDE, SIDE), dtype=np.uint8)
     labels = np.arange(ROWS) % CLASSES
     made = Rows([f"{i:02d}" for i in range(ROWS)], [TRAIN] * ROWS, {"images": images, "labels": labels})
     rows.write(folder / "data", made, {"classes": CLASSES})
-    for name, shape in (("patches", (ROWS, (SIDE // 2) ** 2, 6)), ("text", (ROWS, 5))):
-        shards.write(folder / name / "shards", {"representation": rng.standard_normal(shape).astype(np.float16)})
+    patches = (SIDE // 2) ** 2
+    shapes = {
+        "patches": (patches, 6),
+        "text": (5,),
+        "token": (6,),
+        "attention": (2, 2, patches, patches),
+    }
+    for name, shape in shapes.items():
+        shards.write(
+            folder / name / "shards", {"representation": rng.standard_normal((ROWS, *shape)).astype(np.float16)}
+        )
         io.write_json(folder / name / "index.json", {"train_ids": rows.ids_digest(made.ids)})
 
 

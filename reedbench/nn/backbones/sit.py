@@ -151,8 +151,12 @@ class FinalLayer(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Tokens (b, n, d) and condition (b, d) -> patches (b, n, p * p * c), channel fastest."""
+        return self.linear(self.modulated(x, condition))
+
+    def modulated(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Tokens as the linear layer reads them."""
         shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
-        return self.linear(modulate(x, shift, scale))
+        return modulate(x, shift, scale)
 
 
 def unpatchify(patches: Tensor, patch: int) -> Tensor:
@@ -181,6 +185,9 @@ class SiT(nn.Module):
 
     Attributes:
         width: width of the hidden states that `forward` hands out.
+        heads: attention heads of a block.
+        channels: of images.
+        size: side of an image.
         null_label: label that means "no class".
         tokens: tokens per image.
     """
@@ -204,6 +211,7 @@ class SiT(nn.Module):
         if width % heads or width % 4:
             raise ValueError(f"width {width} must be a multiple of 4 and of heads {heads}")
         self.patch, self.width, self.null_label = patch, width, classes
+        self.heads, self.channels, self.size = heads, channels, size
         self.tokens = (size // patch) ** 2
         self.x_embedder = PatchEmbedding(channels, patch, width)
         self.t_embedder = TimeEmbedding(width)
