@@ -12,10 +12,10 @@ from pydantic import Field
 from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
+from reedbench.objectives._own import LAST_STEP, OwnTraining, Teacher
 from reedbench.objectives._schedule import Schedule
 
 Place = tuple[str | int, ...]  # keys from the method's entry down
-LAST_STEP = 9_999_999  # what a path can say
 
 
 class AbstractMethod(Plugin):
@@ -42,6 +42,22 @@ class AbstractMethod(Plugin):
 
     def own_step(self) -> int | None:
         """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""
+        return None
+
+    def taught_by(self) -> Teacher | None:
+        """The run whose weights it starts from or compares itself with."""
+        return None
+
+    def length(self) -> int | None:
+        """Steps that it is trained, where the benchmark does not say it."""
+        return None
+
+    def own_training(self, shared: Any) -> Any:
+        """The benchmark's settings of training as they are for this method."""
+        return shared
+
+    def few_steps(self) -> int | None:
+        """The number of Euler steps that its network was trained for; None: any number, and any sampler."""
         return None
 
     def encoders(self) -> tuple[str, ...]:
@@ -128,7 +144,7 @@ class ImportedMethod(AbstractMethod):
         return {**super().words(), "step": self.step, "batch": self.batch}
 
 
-class AbstractObjective(AbstractMethod):
+class AbstractObjective(OwnTraining, AbstractMethod):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
     @abstractmethod

@@ -87,8 +87,12 @@ def with_baseline(benchmark: Benchmark, ablation: str | None = None) -> tuple[st
 
 
 def inputs(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
-    """Metric files and receipts of every cell of a table or an ablation, with the baseline's, and the floor."""
+    """Metric files and receipts of every cell of a table or an ablation, with the baseline's, and the floor.
+
+    And receipts of what its runs learn from, which counts among their costs.
+    """
     methods = with_baseline(benchmark, ablation)
     files = [cell.metrics for cell in benchmark.cells(methods)]
     files += [receipt for run in benchmark.runs(methods) for receipt in run.receipts]
-    return [*files, paths.floor(benchmark.name)]
+    files += [teacher.receipt for run in benchmark.runs(methods) for teacher in run.lineage]
+    return [*dict.fromkeys(files), paths.floor(benchmark.name)]

@@ -13,15 +13,15 @@ class LayerSync(FlowObjective):
     cites: ClassVar[tuple[str, ...]] = ("layersync2025",)
     uses: Literal["layersync"] = "layersync"
 
-    student: int = Field(1, ge=1)
+    shallow: int = Field(1, ge=1)
     """Block that is pulled, 1-based."""
-    teacher: int = Field(2, ge=2)
+    deep: int = Field(2, ge=2)
     """Block that it is pulled to."""
     weight: float = Field(0.2, ge=0)
     """Coefficient of the term."""
 
     def depths(self):
-        return (self.student, self.teacher)
+        return (self.shallow, self.deep)
 
     def further(self):
         return {"layersync": self.weight}
