@@ -84,7 +84,9 @@ def _each(name: str, rounds: Mapping[Any, Any], evaluate: Any) -> Iterator[dict[
 
 def _last(evaluate: Any) -> Any:
     """The last evaluation, of a file that may still be faulty."""
-    return max((step for step in evaluate if isinstance(step, int)), default=None) if isinstance(evaluate, list) else None
+    return (
+        max((step for step in evaluate if isinstance(step, int)), default=None) if isinstance(evaluate, list) else None
+    )
 
 
 def _note(document: Document, written: Key, stands: Key) -> None:

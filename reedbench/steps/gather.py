@@ -120,7 +120,7 @@ def _curve(run: Run) -> pd.DataFrame:
     read = [stores.receipt(receipt) for receipt in run.receipts]
     constants = {
         "benchmark": run.benchmark.name, "method": run.method, "seed": run.seed,
-        "params": read[0]["parameters"], **_one_off(run),
+        "params": read[0]["parameters"], **_one_off(run), **_base(run),
     }  # fmt: skip
     if not run.trained:
         return _of_elsewhere(run, read[0], constants)
@@ -156,6 +156,22 @@ def _one_off(run: Run) -> dict[str, float]:
     return {f"oneoff_{n}": provenance.total(marks, n) + sum(costs[n] for costs in trainings) for n in names}
 
 
+def _base(run: Run) -> dict[str, Any]:
+    """What a run learns from, in words, and the costs of training that; nothing of one that has no teacher."""
+    if not (lineage := run.lineage):
+        return {}
+    trainings = [_training(teacher) for teacher in lineage]
+    names = [
+        one.run.method if one.run.benchmark == run.benchmark else f"{one.run.benchmark.name}/{one.run.method}"
+        for one in lineage
+    ]
+    said = [f"{name} at step {one.step}" for name, one in zip(names, lineage, strict=True)]
+    return {
+        costs.TAUGHT: ", then ".join(said),
+        **{column: sum(training[name] for training in trainings) for name, column in costs.BASE.items()},
+    }
+
+
 def _training(teacher: Checkpoint) -> dict[str, float]:
     """What a run had cost up to a step: a row of its curve ends at every save point; of weights from outside nothing is
     known.
@@ -165,7 +181,8 @@ def _training(teacher: Checkpoint) -> dict[str, float]:
     """
     run = teacher.run
     if not run.trained:
-        return dict.fromkeys(sources.CURVE, np.nan)
+        known = {"step": float(teacher.step), "samples_seen": float(run.objective.samples_seen())}
+        return {**dict.fromkeys(sources.CURVE, np.nan), **known}
     provenance.require(teacher.receipt, run.key)
     curve = sources.curve_of({f"{teacher.folder}/curve.csv": stores.receipt(teacher.receipt)["stop"]}, {})
     (row,) = curve[curve["step"] == teacher.step].to_dict("records")
