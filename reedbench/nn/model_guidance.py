@@ -123,10 +123,9 @@ class GuidedByInput(Guided):
         batch = super().draw(batch, streams)
         low, high = self.between
         labelled = batch["y"] != self.flow.null_label
-        chosen = from_numpy(streams("guided").uniform() < self.share / (1 - self.flow.label_dropout)).to(
-            labelled.device
-        )
-        drawn = from_numpy(streams("scale").uniform()).to(labelled.device) * (high - low) + low
+        share = self.share / (1 - self.flow.label_dropout)  # among rows with a label
+        chosen = from_numpy(streams("guided").uniform() < share).to(labelled.device)
+        drawn = low + (high - low) * from_numpy(streams("scale").uniform()).to(labelled.device)
         return {**batch, SCALE: torch.where(labelled & chosen, drawn, labelled.to(drawn.dtype))}
 
     def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:

@@ -16,7 +16,7 @@ class Schedule(Frozen):
     start: int = Field(0, ge=0)
     """Step at which the ramp, decay or stop begins."""
     length: int = Field(0, ge=0)
-    """Steps from one end of the ramp or decay to the other; of `exponential-decay`, those in which it falls to a tenth."""
+    """Steps from one end of the ramp or decay to the other, or in which `exponential-decay` falls to a tenth."""
 
     @model_validator(mode="after")
     def _only_what_has_an_effect(self) -> "Schedule":

@@ -108,10 +108,8 @@ def test_ranks_and_micro_batches_change_the_gradient_by_rounding_only(make, name
     whole = gradient(make(AT_ONCE[name], **settings))
     assert float(whole.norm()) > 0
     for world, accumulation in ((1, 2), (2, 2), (4, 1)):
-        cut = on_ranks(
-            world, lambda ranks, n=accumulation: gradient(make(AT_ONCE[name], ranks=ranks, accumulation=n, **settings))
-        )
-        for found in cut:
+        cut = {**settings, "accumulation": accumulation}
+        for found in on_ranks(world, lambda ranks, cut=cut: gradient(make(AT_ONCE[name], ranks=ranks, **cut))):
             assert float((found - whole).norm() / whole.norm()) < 1e-12
 
 
@@ -134,7 +132,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(make, name, stop):
 
 
 def test_before_its_start_model_guidance_is_sit_to_the_byte(make):
-    guided, plain = make(MG), make(SIT)
+    guided, plain = make(MG, shaken=True), make(SIT, shaken=True)
     for step in range(START):
         guided.update(step), plain.update(step)
     assert bits(guided) == bits(plain)
@@ -193,9 +191,7 @@ def test_the_teachers_time_is_later_and_never_beyond_the_data():
 
 def test_the_teacher_sees_the_same_data_noise_and_dropped_labels(make):
     trainer, seen = make(AT_ONCE["sra"], shaken=True), []
-    trainer.others.average = lambda *inputs, **named: (
-        seen.append((inputs, named)) or (None, [torch.zeros(BATCH, TOKENS, WIDTH)])
-    )
+    trainer.others.average = lambda *inputs, **named: seen.append((inputs, named)) or (None, [torch.zeros(1)])
     batch = drawn(trainer)
     trainer.learner.looked_up(batch, 0, trainer.others)
     (((x, t, y), named),) = seen
