@@ -89,12 +89,20 @@ class FlowLearner(Learner):
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; terms come without their coefficients."""
-        velocity, hidden = network(*self.flow.inputs(batch), wanted=self.wanted())
-        per_row = {DENOISE: self.flow.error(velocity, batch)} if self.computes(DENOISE) else {}
+        velocity, hidden = network(*self.flow.inputs(batch), wanted=self.wanted(), **self.named(batch))
+        per_row = {DENOISE: self.error(velocity, batch)} if self.computes(DENOISE) else {}
         if self._further():
             found = self.extra(hidden, {**batch, "velocity": velocity})
             per_row |= {name: values for name, values in found.items() if self.computes(name)}
         return {name: LossTerm(values.sum(), float(len(values))) for name, values in per_row.items()}
+
+    def named(self, batch: Batch) -> dict[str, Tensor]:
+        """What the network reads of a micro-batch beside x_t, t and y, by the names of its arguments."""
+        return {}
+
+    def error(self, velocity: Tensor, batch: Batch) -> Tensor:
+        """The velocity loss, (b,), of a prediction (b, ...)."""
+        return self.flow.error(velocity, batch)
 
     def wanted(self) -> list[int] | None:
         """Numbers of the hidden states that active terms need; None: all."""

@@ -28,6 +28,11 @@ class AbstractMethod(Plugin):
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
     # the scale (`steered`); `built-in`, it was trained for one.
     guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "pair"
+    # What a card says of a method beside its settings; `tier` is `faithful`, `adaptation` or `own data`.
+    tier: ClassVar[str] = ""
+    formula: ClassVar[str] = ""  # one line, in our time
+    cost: ClassVar[str] = ""  # one line, per step of training; F is a forward pass of the backbone
+    choices: ClassVar[tuple[str, ...]] = ()  # declared choices of ours, where papers say nothing or several things
 
     label: str
     """Name in tables and figures."""
