@@ -98,7 +98,7 @@ class OwnTraining(Frozen):
     teacher: Teacher | None = None
     """The run that it starts from, or that its loss asks. That one is trained first, and what it cost is one-off cost
     here."""
-    start: Literal["scratch", "teacher"] = "scratch"
+    init: Literal["scratch", "teacher"] = "scratch"
     """Weights and average at step 0: `scratch` as every network starts, or the teacher's; what that lacks (a head)
     starts as ever."""
     optimiser: OwnOptimiser | None = None
@@ -113,10 +113,10 @@ class OwnTraining(Frozen):
     def _a_teacher_for_something(self) -> "OwnTraining":
         if self.teacher is None and self.asks_teacher:
             raise ValueError("needs a teacher: {method: <name>, step: <saved step>}, and benchmark where it is another")
-        if self.teacher is None and self.start == "teacher":
-            raise ValueError("start: teacher needs a teacher: {method: <name>, step: <saved step>}")
-        if self.teacher is not None and not self.asks_teacher and self.start == "scratch":
-            raise ValueError("teacher has no effect: the loss asks none; say start: teacher, or take it out")
+        if self.teacher is None and self.init == "teacher":
+            raise ValueError("init: teacher needs a teacher: {method: <name>, step: <saved step>}")
+        if self.teacher is not None and not self.asks_teacher and self.init == "scratch":
+            raise ValueError("teacher has no effect: the loss asks none; say init: teacher, or take it out")
         return self
 
     def taught_by(self) -> Teacher | None:

@@ -26,9 +26,9 @@ class SelfAligned(FlowObjective):
     )
     uses: Literal["self-aligned"] = "self-aligned"
 
-    student: int = Field(ge=1, examples=[1])
+    student_depth: int = Field(ge=1, examples=[1])
     """Block that is pulled, 1-based."""
-    teacher: int = Field(ge=1, examples=[2])
+    teacher_depth: int = Field(ge=1, examples=[2])
     """Block of the average that it is pulled to."""
     weight: float = Field(0.5, gt=0)
     """Coefficient of the distance."""
@@ -48,18 +48,19 @@ class SelfAligned(FlowObjective):
     def _only_what_has_an_effect(self) -> "SelfAligned":
         idle = {"cosine": ("beta",), "smooth-l1": ("axis",)}
         self.refuse(*idle[self.distance], where=f"on distance: {self.distance}")
-        if self.student > self.teacher:
-            raise ValueError(f"student {self.student} lies behind teacher {self.teacher}: the deeper one teaches")
+        if self.student_depth > self.teacher_depth:
+            one, other = self.student_depth, self.teacher_depth
+            raise ValueError(f"student {one} lies behind teacher {other}: the deeper one teaches")
         return self
 
     @property
     def term(self) -> str:
         """Name of its loss term."""
-        return f"self@{self.student}"
+        return f"self@{self.student_depth}"
 
     def depths(self) -> tuple[int, ...]:
         """Student and teacher."""
-        return self.student, self.teacher
+        return self.student_depth, self.teacher_depth
 
     def further(self) -> Mapping[str, Any]:
         """The distance."""

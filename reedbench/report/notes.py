@@ -104,7 +104,7 @@ def _elsewhere(of: Comparison) -> Iterator[str]:
 
 
 def _prepared(curves: pd.DataFrame) -> pd.Series:
-    """Device-seconds of what is not counted, by method: of one-off costs all but the training of what it learns from."""
+    """Device-seconds of what is not counted, by method: of one-off costs all but the training of its teachers."""
     base = curves[BASE["device_seconds"]].fillna(0.0) if BASE["device_seconds"] in curves else 0.0
     return (curves["oneoff_device_seconds"] - base).groupby(curves["method"]).mean().dropna()
 

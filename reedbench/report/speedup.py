@@ -131,7 +131,7 @@ def speedups(
 ) -> list[Speedup]:
     """Per sampler, method and axis the speed-up on a metric; `source` holds the baseline too.
 
-    The baseline has a ratio of 1, and no `to_final`. `lengths` are the last steps of methods with a length of their own.
+    The baseline has a ratio of 1, and no `to_final`. `lengths` are last steps of methods with a length of their own.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     costs, found = Costs(source), list[Speedup]()

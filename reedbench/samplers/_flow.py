@@ -38,6 +38,12 @@ class GuidedSampler(AbstractSampler):
 
     def unfit(self, objective: Any) -> str | None:
         """A network that is guided by itself takes its guidance whole, and only as much as it was trained for."""
+        steps = objective.few_steps()
+        if steps is not None and (self.uses, getattr(self, "steps", None)) != ("euler", steps):
+            return (
+                f"its network is trained for {steps} steps of euler: take `uses: euler, steps: {steps}`, and name the "
+                "samplers that may draw from it in the method's `samplers`"
+            )
         if objective.guided_by == "pair":
             return None
         low, high = objective.scales()

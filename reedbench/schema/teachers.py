@@ -90,9 +90,9 @@ def _off(there: Any, teacher: Any, said: Any) -> str | None:
 def _unfit(own: Any, there: Any, method: Any, teacher: Any) -> Iterator[Finding]:
     if teacher.domain != method.domain:
         return  # is said of the method that is of another domain than the data
-    if method.start == "teacher" and there.backbone.identity() != own.backbone.identity():
+    if method.init == "teacher" and there.backbone.identity() != own.backbone.identity():
         one, other = there.backbone.name(), own.backbone.name()
         how = f"{one} and {other}" if one != other else f"{one}, with other settings"
-        yield ("start",), f"teacher: student and teacher must have one backbone, and have {how}"
+        yield ("init",), f"teacher: student and teacher must have one backbone, and have {how}"
     elif (why := method.untaught(teacher)) is not None:
         yield ("teacher",), why

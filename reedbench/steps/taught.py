@@ -26,7 +26,7 @@ def prepared(run: Run, learner: Learner, facts: dict[str, Any]) -> tuple[Any, li
     if teacher is None:
         return None, []
     check_weights(teacher)
-    if run.objective.start == "teacher":
+    if run.objective.init == "teacher":
         begin(learner, weights_of(teacher), run)
     network = network_of(teacher, facts, "cpu") if run.objective.asks_teacher else None
     return network, [teacher.receipt, *map(str, divided.files(teacher.weights))]

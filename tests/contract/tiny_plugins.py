@@ -91,6 +91,9 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         "label": "REPA",
         "alignments": [{"encoder": "patches", "depth": 1, "projector_width": 8}],
     },
+    ("objectives", "guide"): {"teacher": {"method": "sit", "step": 1}},
+    ("objectives", "guided-distillation"): {"teacher": {"method": "sit", "step": 1}},
+    ("objectives", "progressive-distillation"): {"teacher": {"method": "guided", "step": 1}},
     ("objectives", "masked-diffusion"): {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],

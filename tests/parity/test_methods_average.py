@@ -106,6 +106,6 @@ def test_self_alignment(vector, distance, weight):
 
 def test_the_weight_of_the_papers_runs():
     align = {"shape": "exponential-decay", "start": 149, "length": 1000}
-    factor = SelfAligned(label="SRA", student=1, teacher=2, weight=0.2, align=align).factors()["self@1"]
+    factor = SelfAligned(label="SRA", student_depth=1, teacher_depth=2, weight=0.2, align=align).factors()["self@1"]
     for epoch, value in GOLDEN["sra_smooth_l1"]["weight_at_epoch"].items():
         assert factor(int(epoch)) == pytest.approx(value, rel=1e-9)

@@ -21,15 +21,15 @@ START = 3
 MG = ModelGuidance(label="MG", start=START)
 SCALED = ScaledModelGuidance(label="MG, any scale", start=START, share=0.5)
 GFT = GuidanceFreeTraining(label="GFT")
-SRA = SelfAligned(label="SRA", student=1, teacher=1)
+SRA = SelfAligned(label="SRA", student_depth=1, teacher_depth=1)
 AT_ONCE = {
     "mg": MG.model_copy(update={"start": 0}),
     "contrastive": ModelGuidance(label="-", start=0, away_from="another-class"),
     "mg-scaled": SCALED.model_copy(update={"start": 0}),
     "gft": GFT,
-    "sra": SelfAligned(label="SRA", student=1, teacher=2),
-    "sra-reference": SelfAligned(label="SRA", student=1, teacher=2, axis="reference"),
-    "sra-paper": SelfAligned(label="SRA", student=1, teacher=2, distance="smooth-l1", weight=0.2),
+    "sra": SelfAligned(label="SRA", student_depth=1, teacher_depth=2),
+    "sra-reference": SelfAligned(label="SRA", student_depth=1, teacher_depth=2, axis="reference"),
+    "sra-paper": SelfAligned(label="SRA", student_depth=1, teacher_depth=2, distance="smooth-l1", weight=0.2),
 }
 
 TOKENS, VALUES = (SIDE // 2) ** 2, 4
@@ -84,7 +84,7 @@ def test_guidance_free_training_costs_one_forward_pass_of_rows_with_a_label(make
 
 @pytest.mark.parametrize("teacher", [1, 2])
 def test_self_alignment_costs_its_head_and_a_forward_pass_up_to_the_block_of_the_teacher(make, teacher):
-    trainer = make(SRA.model_copy(update={"teacher": teacher}))
+    trainer = make(SRA.model_copy(update={"teacher_depth": teacher}))
     head = 3 * 2.0 * BATCH * TOKENS * 4 * WIDTH**2
     assert trainer.flops(0) == make(SIT).flops(0) + head + forward(BATCH, teacher, whole=False)
 
@@ -215,11 +215,15 @@ def test_what_is_published_has_no_head(make, name):
         (ModelGuidance, {}, "start"),
         (ScaledModelGuidance, {"start": 0, "between": (1.5, 1.5)}, "1 <= low < high; of one scale, use model-guidance"),
         (ScaledModelGuidance, {"start": 0, "share": 0.95}, "more than all rows"),
-        (SelfAligned, {"student": 2, "teacher": 1}, "student 2 lies behind teacher 1: the deeper one teaches"),
-        (SelfAligned, {"student": 1, "teacher": 2, "beta": 0.1}, "beta has no effect on distance: cosine"),
         (
             SelfAligned,
-            {"student": 1, "teacher": 2, "distance": "smooth-l1", "axis": "reference"},
+            {"student_depth": 2, "teacher_depth": 1},
+            "student 2 lies behind teacher 1: the deeper one teaches",
+        ),
+        (SelfAligned, {"student_depth": 1, "teacher_depth": 2, "beta": 0.1}, "beta has no effect on distance: cosine"),
+        (
+            SelfAligned,
+            {"student_depth": 1, "teacher_depth": 2, "distance": "smooth-l1", "axis": "reference"},
             "axis has no effect on distance: smooth-l1",
         ),
     ],

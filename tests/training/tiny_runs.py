@@ -71,6 +71,15 @@ def trainer(
     return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"), teacher)
 
 
+def teacher(method: Any, *, double: bool = False) -> Any:
+    """What is sampled of a method, with weights of which none is zero."""
+    backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build((1, SIDE, SIDE), {"classes": CLASSES})
+    network = method.network(backbone)
+    for name, parameter in network.named_parameters():
+        initialisation.normal(parameter, 0.2, seeds.stream("teacher", name))
+    return network.double() if double else network
+
+
 def _double(learner: Any, data: TrainingData) -> None:
     """Make network and data float64; what is drawn keeps its values."""
     draw, targets = learner.draw, data.targets
