@@ -102,11 +102,12 @@ def _lacks(plugin: type[Any]) -> str:
 
 
 def _taken(plugin: type[Any]) -> str:
-    """A field of a base class that keys leave out, and that a class below says anew: keys would leave out its own."""
+    """A field of a base class that keys leave out, and that a class below gives another type: keys would leave out its own."""
     bases = plugin.__mro__
     for i, base in enumerate(bases):
         for name in sorted(vars(base).get("unkeyed", ())):
-            if any(name in _annotations(heir) for heir in bases[:i]) and name in _annotations(base):
+            own = _annotations(base).get(name)
+            if own is not None and any(_annotations(heir).get(name, own) != own for heir in bases[:i]):
                 return name
     return ""
 
