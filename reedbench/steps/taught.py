@@ -1,5 +1,6 @@
 """A teacher as training needs it: the network that a loss looks up, and the weights that a student starts from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def prepared(run: Run, learner: Learner, facts: dict[str, Any]) -> tuple[Any, li
         return None, []
     check_weights(teacher)
     if run.objective.init == "teacher":
-        begin(learner, weights_of(teacher), run)
+        begin(learner, weights_of(teacher), run.objective, run.title)
     network = network_of(teacher, facts, "cpu") if run.objective.asks_teacher else None
     return network, [teacher.receipt, *map(str, divided.files(teacher.weights))]
 
@@ -38,7 +39,7 @@ def weights_of(teacher: Checkpoint) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def begin(learner: Learner, weights: dict[str, Tensor], run: Run) -> None:
+def begin(learner: Learner, weights: Mapping[str, Tensor], objective: Any, title: str) -> None:
     """Give a student its teacher's weights; what the teacher lacks stays as it is, and heads the student lacks go.
 
     Raises:
@@ -46,12 +47,12 @@ def begin(learner: Learner, weights: dict[str, Tensor], run: Run) -> None:
     """
     own = learner.network.state_dict()  # shares memory with the network
     for name, found in weights.items():
-        inside = learner.backbone + run.objective.inherited(name)
+        inside = learner.backbone + objective.inherited(name)
         place = inside if inside in own else name
         if place not in own and name.startswith(HEADS):
             continue
         if place not in own or own[place].shape != found.shape:
             what = f"'{name}' of shape {tuple(found.shape)}"
             has = f", but one of shape {tuple(own[place].shape)}" if place in own else ""
-            raise ConfigError(f"{run.title}: cannot start from its teacher: its network has no {what}{has}")
+            raise ConfigError(f"{title}: cannot start from its teacher: its network has no {what}{has}")
         own[place].copy_(found)

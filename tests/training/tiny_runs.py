@@ -18,6 +18,7 @@ from reedbench.nn import initialisation
 from reedbench.objectives import Schedule
 from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.schema.benchmark import Optimiser, Training
+from reedbench.steps import taught
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
@@ -63,6 +64,8 @@ def trainer(
     data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Pixels())
     backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
     learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
+    if teacher is not None and method.init == "teacher":
+        taught.begin(learner, teacher.state_dict(), method, "tiny")
     if shaken:
         for name, parameter in learner.network.named_parameters():
             initialisation.normal(parameter, 0.2, seeds.stream("shaken", name))
