@@ -102,7 +102,7 @@ def _lacks(plugin: type[Any]) -> str:
 
 
 def _taken(plugin: type[Any]) -> str:
-    """A field of a base class that keys leave out, and to which a class below gives another type: it would be in no key."""
+    """A field that a base class keeps out of keys, and to which a class below gives another type and meaning."""
     bases = plugin.__mro__
     for i, base in enumerate(bases):
         for name in sorted(vars(base).get("unkeyed", ())):
