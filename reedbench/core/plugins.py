@@ -108,7 +108,7 @@ def _taken(plugin: type[Any]) -> str:
         for name in sorted(vars(base).get("unkeyed", ())):
             own = _annotations(base).get(name)
             if own is not None and any(_annotations(heir).get(name, own) != own for heir in bases[:i]):
-                return name
+                return str(name)
     return ""
 
 
