@@ -91,11 +91,24 @@ def _lacks(plugin: type[Any]) -> str:
         return f"does not say its {' and '.join(absent)} ({examples})"
     if absent := [name for name in plugin.stated if name not in plugin.model_fields and not hasattr(plugin, name)]:
         return f"does not say its {' and '.join(absent)}, a field or a constant"
+    if taken := _taken(plugin):
+        return f"calls a setting {taken}, which all of its kind have, with another meaning; rename it"
     if absent := sorted(plugin.__abstractmethods__):
         return f"lacks what every plugin of this kind must define: {', '.join(absent)}"
     for name, allowed in words.items():
         if isinstance(value := getattr(plugin, name), str) and allowed and value not in allowed:
             return f"says {name} '{value}'{did_you_mean(value, allowed)} (allowed: {', '.join(allowed)})"
+    return ""
+
+
+def _taken(plugin: type[Any]) -> str:
+    """A field that a base class keeps out of keys, and to which a class below gives another type and meaning."""
+    bases = plugin.__mro__
+    for i, base in enumerate(bases):
+        for name in sorted(vars(base).get("unkeyed", ())):
+            own = _annotations(base).get(name)
+            if own is not None and any(_annotations(heir).get(name, own) != own for heir in bases[:i]):
+                return str(name)
     return ""
 
 

@@ -116,8 +116,12 @@ def age_words(seconds: float) -> str:
 
 
 def _configured(suite: Suite) -> Runs:
-    """Every run that a file names."""
-    return {b: {m: frozenset(benchmark.seeds) for m in benchmark.methods} for b, benchmark in suite.benchmarks.items()}
+    """Every run that a file names, with those that others learn from under seeds of their own."""
+    found = {b: {m: set(spec.seeds) for m in spec.methods} for b, spec in suite.benchmarks.items()}
+    for b, spec in suite.benchmarks.items():
+        for one in runs.with_teachers(runs.benchmark(suite, b).runs(spec.methods)):
+            found[one.benchmark.name][one.method].add(one.seed)
+    return {b: {m: frozenset(seeds) for m, seeds in methods.items()} for b, methods in found.items()}
 
 
 def _written(kept: stores.Kept) -> float:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reedbench.core import paths
+from reedbench.launch import leftovers
 from reedbench.launch.jobs import DONE, FAILED, LOST, QUEUED, REQUEUED, RUNNING, STOPPED, WAITING, Job, Jobs
-from reedbench.launch.leftovers import other_stores, size_words, total, unfinished
+from reedbench.launch.leftovers import other_stores, size_words, unfinished
 from reedbench.launch.progress import Progress, held, log_of, look
 from reedbench.launch.tail import last_line, written
 from reedbench.launch.ticket import comment_of
@@ -73,16 +74,18 @@ class Status:
     def __init__(self, suite: Suite, benchmark: str = "") -> None:
         chosen = [runs.benchmark(suite, b) for b in ([benchmark] if benchmark else suite.benchmarks)]
         self.topics = {name for one in chosen for name in (one.name, one.dataset)} if benchmark else set()
-        # Whether a table asks for them: an ablation is asked for by its name alone.
-        self.runs = {run: run.method in one.spec.table for one in chosen for run in one.runs(one.methods)}
+        # With those that they learn from, and how many segments are wanted.
+        self.runs = runs.with_teachers(run for one in chosen for run in one.runs(one.methods))
+        # An ablation is asked for by its name alone.
+        self.tabled = runs.with_teachers(run for one in chosen for run in one.runs(one.spec.table))
         self.jobs, self.suite = Jobs(), suite
 
     def now(self) -> Report:
         """Look at every run and job."""
         jobs, note = self.jobs.now()
-        rows = {run: _of_run(run, jobs) for run in self.runs}
-        shown = [row for run, row in rows.items() if self.runs[run] or row.state != WAITING]
-        segments = {_key(run, i) for run in self.runs for i in range(run.course.segments)}
+        rows = {run: _of_run(run, segments, jobs) for run, segments in self.runs.items()}
+        shown = [row for run, row in rows.items() if run in self.tabled or row.state != WAITING]
+        segments = {_key(run, i) for run, wanted in self.runs.items() for i in range(wanted)}
         cells = self._cells if any(key.startswith(CELLS) for key in jobs) else {}
         others = [
             _of_job(job, cells.get(key)) for key, job in jobs.items() if key not in segments and self._concerns(key)
@@ -105,7 +108,7 @@ class Status:
     def _kept(self) -> str:
         kept = [("store", "of other recipes", other_stores(self.suite)), ("step", "kept in parts", unfinished())]
         words = [
-            f"{len(found)} {what}{'' if len(found) == 1 else 's'} {how}: {size_words(total(found))}"
+            f"{len(found)} {what}{'' if len(found) == 1 else 's'} {how}: {size_words(leftovers.total(found))}"
             for what, how, found in kept
             if found
         ]
@@ -116,10 +119,11 @@ class Status:
         return not self.topics or not self.topics.isdisjoint(key.split("/"))
 
 
-def _of_run(run: Run, jobs: Mapping[str, Job]) -> Row:
-    progress = look(run)
-    row = Row("run", run.title, DONE, min(progress.kept, run.course.total), run.course.total)
-    if progress.published == run.course.total:
+def _of_run(run: Run, segments: int, jobs: Mapping[str, Job]) -> Row:
+    """Up to the last of the segments that are wanted."""
+    progress, (_, total) = look(run), run.course.span(segments - 1)
+    row = Row("run", run.title, DONE, min(progress.kept, total), total)
+    if progress.published >= total:
         return row
     segment = progress.published // run.course.segment
     if job := _live(run, jobs):

@@ -100,7 +100,7 @@ class FlowLearner(Learner):
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass; terms come without their coefficients."""
         velocity, hidden = self.called(batch, network)
-        per_row = {DENOISE: self.flow.error(velocity, batch)} if self.computes(DENOISE) else {}
+        per_row = {DENOISE: self.error(velocity, batch)} if self.computes(DENOISE) else {}
         if self._further():
             found = self.extra(hidden, {**batch, "velocity": velocity})
             per_row |= {name: values for name, values in found.items() if self.computes(name)}
@@ -108,8 +108,18 @@ class FlowLearner(Learner):
 
     def called(self, batch: Batch, network: nn.Module) -> tuple[Tensor, list[Tensor]]:
         """The velocity of a micro-batch, and what further terms need of the pass."""
-        found: tuple[Tensor, list[Tensor]] = network(*self.flow.inputs(batch), wanted=self.wanted())
+        found: tuple[Tensor, list[Tensor]] = network(
+            *self.flow.inputs(batch), wanted=self.wanted(), **self.named(batch)
+        )
         return found
+
+    def named(self, batch: Batch) -> dict[str, Tensor]:
+        """What the network reads of a micro-batch beside x_t, t and y, by the names of its arguments."""
+        return {}
+
+    def error(self, velocity: Tensor, batch: Batch) -> Tensor:
+        """The velocity loss, (b,), of a prediction (b, ...)."""
+        return self.flow.error(velocity, batch)
 
     def wanted(self) -> list[int] | None:
         """Numbers of the hidden states that active terms need; None: all."""

@@ -71,6 +71,11 @@ def cosine_decay(step: int, start: int, length: int) -> float:
     return (1.0 + math.cos(math.pi * _progress(step, start, length))) / 2.0
 
 
+def exponential_decay(step: int, start: int, length: int) -> float:
+    """1 up to `start`, then ten times less every `length` steps; it never ends. SRA, arXiv:2505.02831."""
+    return 0.1 ** (max(0, step - start) / length)
+
+
 def drop_after(step: int, start: int) -> float:
     """1 before `start` and 0 from `start` on: a term that is switched off once it has served."""
     return 1.0 if step < start else 0.0
@@ -81,6 +86,7 @@ SCHEDULES: dict[str, Schedule] = {
     "linear-ramp": linear_ramp,
     "linear-decay": linear_decay,
     "cosine-decay": cosine_decay,
+    "exponential-decay": exponential_decay,
     "stop": lambda step, start, length: drop_after(step, start),
 }
 

@@ -12,10 +12,10 @@ from pydantic import Field
 from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
+from reedbench.objectives._own import LAST_STEP, OwnTraining, Teacher
 from reedbench.objectives._schedule import Schedule
 
 Place = tuple[str | int, ...]  # keys from the method's entry down
-LAST_STEP = 9_999_999  # what a path can say
 Tap = int | tuple[str, int]  # what is tapped of a block, as backbones take it: its output, or what it is called
 
 
@@ -37,6 +37,11 @@ class AbstractMethod(Plugin):
     conditions: ClassVar[Literal["labels", "own"]] = "labels"  # what its network is told of a datum
     joint: ClassVar[bool] = False  # whether its network generates something along with the data, see `companions`
     guides_companions: ClassVar[bool] = True  # whether guidance by a pair steers that, too
+    # What a card says of a method beside its settings; `tier` is `faithful`, `adaptation` or `own data`.
+    tier: ClassVar[str] = ""
+    formula: ClassVar[str] = ""  # one line, in our time
+    cost: ClassVar[str] = ""  # one line, per step of training; F is a forward pass of the backbone
+    choices: ClassVar[tuple[str, ...]] = ()  # declared choices of ours, where papers say nothing or several things
 
     label: str
     """Name in tables and figures."""
@@ -51,6 +56,22 @@ class AbstractMethod(Plugin):
 
     def own_step(self) -> int | None:
         """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""
+        return None
+
+    def taught_by(self) -> Teacher | None:
+        """The run whose weights it starts from or compares itself with."""
+        return None
+
+    def length(self) -> int | None:
+        """Steps that it is trained, where the benchmark does not say it."""
+        return None
+
+    def own_training(self, shared: Any) -> Any:
+        """The benchmark's settings of training as they are for this method."""
+        return shared
+
+    def few_steps(self) -> int | None:
+        """The number of Euler steps that its network was trained for; None: any number, and any sampler."""
         return None
 
     def encoders(self) -> tuple[str, ...]:
@@ -154,7 +175,7 @@ class ImportedMethod(AbstractMethod):
         return {**super().words(), "step": self.step, "batch": self.batch}
 
 
-class AbstractObjective(AbstractMethod):
+class AbstractObjective(OwnTraining, AbstractMethod):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
     def judges(self) -> tuple[str, ...]:

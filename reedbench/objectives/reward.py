@@ -40,7 +40,7 @@ class RewardObjective(FlowObjective):
     """Samples that `spread` rewards together."""
     transitions: int = Field(5, ge=1)
     """Transitions K of each rollout that an iteration learns from, one per optimizer step."""
-    steps: int = Field(50, ge=3)
+    rollout: int = Field(50, ge=3)
     """Steps of Euler-Maruyama; the last one is without noise, and nothing is learned from it."""
     clip: float = Field(1.0e-4, gt=0, lt=1)
     """How far from 1 the ratio of densities counts."""
@@ -49,9 +49,9 @@ class RewardObjective(FlowObjective):
 
     @model_validator(mode="after")
     def _noisy_transitions(self) -> "RewardObjective":
-        if self.transitions > self.steps - 1:
+        if self.transitions > self.rollout - 1:
             raise ValueError(
-                f"transitions {self.transitions}: a rollout of {self.steps} steps has {self.steps - 1} with noise"
+                f"transitions {self.transitions}: a rollout of {self.rollout} steps has {self.rollout - 1} with noise"
             )
         if self.path != "linear":
             raise ValueError("path: rewards are for the linear path so far")
@@ -85,7 +85,7 @@ class RewardObjective(FlowObjective):
             flow,
             self.on_data,
             transitions=self.transitions,
-            steps=self.steps,
+            steps=self.rollout,
             clip=self.clip,
             classes=flow.null_label,
             group=self.rows_per_group(),

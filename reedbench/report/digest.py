@@ -96,7 +96,9 @@ def _best(of: Comparison, last: pd.DataFrame, name: str) -> list[int]:
         first, second = (last.loc[i] for i in order[:2])
         if {first["method"], second["method"]} & of.source.elsewhere.keys():
             continue  # their seeds say nothing of another training
-        pair = difference(of.source, name, first["method"], second["method"], int(first["step"]), str(sampler))
+        pair = difference(
+            of.source, name, first["method"], second["method"], int(first["step"]), str(sampler), int(second["step"])
+        )
         if pair.shown and pair.better:
             found.append(int(order[0]))
     return found

@@ -8,6 +8,7 @@ import pandas as pd
 from reedbench.core.constants import HALVES
 from reedbench.core.numerics import THEN
 from reedbench.report import clusters
+from reedbench.report.costs import BASE, TAUGHT
 from reedbench.report.intervals import kind_of
 from reedbench.report.source import Source
 from reedbench.report.tables import Comparison
@@ -39,7 +40,8 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield from _speedups(of)
     yield from _floors(source.floor)
     yield from _elsewhere(of)
-    once = source.curves.groupby("method")["oneoff_device_seconds"].mean().dropna()
+    yield from _taught(of)
+    once = _prepared(source.curves)
     shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
     if shown:
         yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
@@ -99,6 +101,26 @@ def _elsewhere(of: Comparison) -> Iterator[str]:
                 "took is not known. All seeds have the same weights: its bounds, and those of its differences, hold no "
                 "noise of its training, and nothing is bold by them. Differences are given at steps that both have."
             )
+
+
+def _prepared(curves: pd.DataFrame) -> pd.Series:
+    """Device-seconds of what is not counted, by method: of one-off costs all but the training of its teachers."""
+    base = curves[BASE["device_seconds"]].fillna(0.0) if BASE["device_seconds"] in curves else 0.0
+    return (curves["oneoff_device_seconds"] - base).groupby(curves["method"]).mean().dropna()
+
+
+def _taught(of: Comparison) -> Iterator[str]:
+    """Which rows go on from other runs, and what of these is in their costs."""
+    curves = of.source.curves
+    known = curves.dropna(subset=TAUGHT) if TAUGHT in curves else curves[:0]
+    for method, said in (known.groupby("method", sort=False)[TAUGHT].first() if len(known) else pd.Series()).items():
+        if method in of.facts["methods"]:
+            yield (
+                f"{of.label(str(method))}: learns from {said}; its costs and speed-ups include that training, its step "
+                "and samples do not."
+            )
+    if ends := [of.label(name) for name in of.facts.get("ends", {})]:
+        yield f"Lengths of their own: {', '.join(ends)}; differences are those of the last steps."
 
 
 def _target(value: float) -> str:

@@ -5,7 +5,7 @@ over seeds do. Mean and interval are those of any value over seeds (report/inter
 t test for three or more common seeds, the range for two, which is no confidence interval and shows nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,7 +18,10 @@ NOT_SHOWN = "no difference shown"
 
 @dataclass(frozen=True)
 class Difference:
-    """A method's metric minus another method's, at the same step and sampler, over the `seeds` that both have."""
+    """A method's metric minus another method's, at the same sampler, over the `seeds` that both have.
+
+    The step is the method's; the other one's is the same, or its last one where one of them has a length of its own.
+    """
 
     metric: str
     family: str
@@ -56,31 +59,46 @@ class Difference:
         return f"{head}: {self.text}{few}, {verdict}"
 
 
-def difference(source: Source, metric: str, method: str, against: str, step: int, sampler: str) -> Difference:
-    """Of two methods in one metric (an id); a mean of NaN where there is no common seed or no value."""
+def difference(
+    source: Source, metric: str, method: str, against: str, step: int, sampler: str, to: int | None = None
+) -> Difference:
+    """Of two methods in one metric (an id); a mean of NaN where there is no common seed or no value.
+
+    `step` is the first one's, and the other one's too unless `to` is given.
+    """
     rows = source.metrics
-    own = rows[(rows["metric"] == metric) & (rows["step"] == step) & (rows["sampler"] == sampler)]
-    first = rows[rows["metric"] == metric].iloc[0]
-    ours, theirs = (own[own["method"] == name].set_index("seed")["value"] for name in (method, against))
+    own = rows[(rows["metric"] == metric) & (rows["sampler"] == sampler)]
+    first = own.iloc[0] if len(own) else rows[rows["metric"] == metric].iloc[0]
+    wanted = ((method, step), (against, step if to is None else to))
+    ours, theirs = (own[(own["method"] == m) & (own["step"] == s)].set_index("seed")["value"] for m, s in wanted)
     both = sorted(set(ours.index) & set(theirs.index))
     over = interval((ours[both] - theirs[both]).tolist()) if both else Interval(float("nan"), None, None, "none")
     seeds = tuple(int(seed) for seed in both)
     return Difference(metric, first["family"], first["direction"], method, against, step, sampler, seeds, over)
 
 
-def differences(source: Source, metrics: Sequence[str], methods: Sequence[str], baseline: str) -> list[Difference]:
-    """Of every method but the baseline against it, per metric (an id), sampler and step that both have."""
+def differences(
+    source: Source, metrics: Sequence[str], methods: Sequence[str], baseline: str, ends: Collection[str] = ()
+) -> list[Difference]:
+    """Of every method but the baseline against it, per metric (an id), sampler and step that both have.
+
+    Methods of `ends` are trained for a length of their own, and compared at their last step with the baseline's last.
+    """
     generated = source.metrics[source.metrics["step"] >= 0]
-    shared = generated.loc[generated["method"] == baseline, "step"].unique()
-    generated = generated[generated["step"].isin(shared)]
     cells: pd.DataFrame = generated[["method", "sampler", "step"]].drop_duplicates().sort_values(["sampler", "step"])
-    return [
-        difference(source, metric, method, baseline, int(step), str(sampler))
-        for metric in metrics
-        for method in methods
-        if method != baseline
-        for _, sampler, step in cells[cells["method"] == method].itertuples(index=False)
-    ]
+    theirs = generated.loc[generated["method"] == baseline, "step"]
+    shared, to = set(theirs), int(theirs.max()) if len(theirs) else 0
+    lasts = cells.groupby("method")["step"].max()
+    found = []
+    for metric in metrics:
+        for method in methods:
+            own = cells[cells["method"] == method] if method != baseline else cells[:0]
+            apart = method in ends or baseline in ends
+            for _, sampler, step in own.itertuples(index=False):
+                if (step == lasts[method]) if apart else (step in shared):
+                    other = to if apart else None
+                    found.append(difference(source, metric, method, baseline, int(step), str(sampler), other))
+    return found
 
 
 def _holds_zero(over: Interval) -> bool:

@@ -18,8 +18,9 @@ An evaluation that was not measured is one point less of a curve; a seed in whic
 left out, and so is said.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from reedbench.report.intervals import ratio_interval
 from reedbench.report.progress import Array, Progress, Scale, common_targets, natural_scale
 from reedbench.report.source import Source
 
+NONE: Mapping[str, int] = MappingProxyType({})
 # axis -> what there is less of, what more (where the ratio is below 1)
 WORDS = {
     "steps": ("fewer steps", "more steps"),
@@ -124,25 +126,29 @@ class _Pair:
     final: float
 
 
-def speedups(source: Source, family: str, baseline: str, methods: Sequence[str]) -> list[Speedup]:
+def speedups(
+    source: Source, family: str, baseline: str, methods: Sequence[str], lengths: Mapping[str, int] = NONE
+) -> list[Speedup]:
     """Per sampler, method and axis the speed-up on a metric; `source` holds the baseline too.
 
-    The baseline has a ratio of 1, and no `to_final`.
+    The baseline has a ratio of 1, and no `to_final`. `lengths` are last steps of methods with a length of their own.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     costs, found = Costs(source), list[Speedup]()
     for sampler, every in records.groupby("sampler", sort=False):
         own = every[~every["method"].isin(list(source.elsewhere))]
-        last = int(own["step"].max()) if len(own) else 0
-        theirs = _Runs.of(own[own["method"] == baseline], last)
+        common = own[~own["method"].isin(list(lengths))]
+        last = int(common["step"].max()) if len(common) else 0
+        theirs = _Runs.of(own[own["method"] == baseline], lengths.get(baseline, last))
         ends = [curve["value"].iloc[-1] for curve in theirs.measured.values()]
         target = float(np.mean(ends)) if ends else float("nan")
         for method in methods:
-            ours = _Runs.of(own[own["method"] == method], last)
+            known = own if not costs.unknown(method) else own[:0]
+            ours = _Runs.of(known[known["method"] == method], lengths.get(method, last))
             both = [seed for seed in ours.measured if seed in theirs.measured]
             lost = _left_out(ours, theirs)
             if not both:
-                why = _without_cost(source, method, baseline) or lost or "no seed in common with the baseline"
+                why = _without_cost(source, costs, method, baseline) or lost or "no seed in common with the baseline"
                 none = Ratio(None, None, None, "missing", 0)
                 found += [Speedup(method, str(sampler), axis, none, none, target, reason=why) for axis in costs.axes]
                 continue
@@ -153,8 +159,10 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
     return found
 
 
-def _without_cost(source: Source, method: str, baseline: str) -> str:
-    """Why there can be no speed-up, where one of the two was trained elsewhere."""
+def _without_cost(source: Source, costs: Costs, method: str, baseline: str) -> str:
+    """Why there can be no speed-up, where one of the two, or what it learned from, was trained elsewhere."""
+    if costs.unknown(method):
+        return "learns from imported weights: what their training took is not known"
     if method in source.elsewhere:
         return "imported: what its training took is not known"
     return "the baseline is imported: what its training took is not known" if baseline in source.elsewhere else ""

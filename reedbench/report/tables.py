@@ -64,8 +64,9 @@ def compare(source: Source, facts: Mapping[str, Any]) -> Comparison:
     methods, baseline = list(facts["methods"]), facts["speedup"]["baseline"]
     against = baseline if baseline in methods else methods[0]
     ids = metric_ids(source, facts["metrics"])
-    gains = tuple(speedups(source, facts["speedup"]["metric"], baseline, methods))
-    paired = tuple(differences(source, ids, methods, against))
+    ends = facts.get("ends", {})
+    gains = tuple(speedups(source, facts["speedup"]["metric"], baseline, methods, ends))
+    paired = tuple(differences(source, ids, methods, against, ends))
     table = _tidy(source, facts, ids, gains, paired)
     return Comparison(source, facts, tuple(ids), against, gains, paired, table)
 
@@ -130,7 +131,7 @@ def _tidy(
             {
                 **_head(facts, key, cell, source, costs),
                 **metrics,
-                **{name: _mean_cost(costs, cell, name) for name in COSTS},
+                **{name: _mean_cost(costs, cell, name, with_base=True) for name in COSTS},
                 **gain,
                 "reason": "; ".join(part for part in reasons if part),
             }
@@ -167,11 +168,13 @@ def _whole(value: float) -> float | int:
     return int(value) if value == int(value) else float(value)
 
 
-def _mean_cost(costs: Costs, cell: pd.DataFrame, column: str) -> float:
+def _mean_cost(costs: Costs, cell: pd.DataFrame, column: str, *, with_base: bool = False) -> float:
     """Mean over the cell's seeds; an evaluation may lie between two rows of the curve."""
-    first = cell.iloc[0]
-    at = np.asarray([first["step"]], np.float64)
-    return float(np.mean([costs.of(column, first["method"], int(seed), at) for seed in cell["seed"].unique()]))
+    method, seeds = cell.iloc[0]["method"], [int(seed) for seed in cell["seed"].unique()]
+    at = np.asarray([cell.iloc[0]["step"]], np.float64)
+    base = [costs.base(column, method, seed) if with_base else 0.0 for seed in seeds]
+    own = [costs.of(column, method, seed, at) for seed in seeds]
+    return float(np.mean([a + b for a, b in zip(own, base, strict=True)]))
 
 
 def _over_seeds(cell: pd.DataFrame, name: str, key: tuple[str, int, str]) -> Interval:

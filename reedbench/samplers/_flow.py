@@ -40,6 +40,12 @@ class GuidedSampler(AbstractSampler):
         """A network that is guided by itself takes its guidance whole, and only as much as it was trained for."""
         if objective.joint and self.channels != "all":
             return "it generates more than the image, whose channels are not counted: take out channels"
+        steps = objective.few_steps()
+        if steps is not None and (self.uses, getattr(self, "steps", None)) != ("euler", steps):
+            return (
+                f"its network is trained for {steps} steps of euler: take `uses: euler, steps: {steps}`, and name the "
+                "samplers that may draw from it in the method's `samplers`"
+            )
         if objective.guided_by == "pair":
             return None
         low, high = objective.scales()

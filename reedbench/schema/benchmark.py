@@ -8,11 +8,11 @@ from pydantic import Field, create_model
 
 from reedbench.core import plugins
 from reedbench.core.frozen import Frozen
+from reedbench.objectives._own import Optimiser
 
 Name = Annotated[str, Field(pattern=f"^{plugins.NAME}$")]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-Decay = Annotated[float, Field(ge=0, lt=1)]
 HeavyStep = Literal["prepare", "caption", "pretrain", "compress", "represent", "train", "sample", "evaluate"]
 
 
@@ -31,23 +31,6 @@ class Resources(Frozen):
     """Memory in MB."""
     runtime: int = Field(60, ge=1, le=1_000_000)
     """Time limit in minutes."""
-
-
-class Optimiser(Frozen):
-    """AdamW with a constant learning rate, as SiT, REPA and REED train, after a warm-up if one is asked for."""
-
-    lr: float = Field(1.0e-4, gt=0)
-    """Learning rate."""
-    warmup: int = Field(0, ge=0)
-    """Steps over which the learning rate rises linearly: step i of them, from 1, takes lr * i / warmup."""
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
-    """Decay of the moments."""
-    eps: float = Field(1.0e-8, gt=0)
-    """Added to the root of the second moment."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Decoupled weight decay."""
-    clip: float = Field(1.0, gt=0)
-    """Largest global gradient norm."""
 
 
 class Training(Frozen):
@@ -226,5 +209,17 @@ def json_schema() -> dict[str, Any]:
             section["additionalProperties"] = False  # a name that does not fit the pattern is no name
     base = {"type": "object", "required": ["base"], "properties": {"base": {"type": "string"}}}
     named = schema["properties"]["methods"]["patternProperties"]
-    named |= {pattern: {"anyOf": [objective, base]} for pattern, objective in named.items()}
+    teacher = {key: {"type": "string"} for key in ("benchmark", "method")} | {"step": {"type": "integer"}}
+    each = {"type": "object", "additionalProperties": {"type": "array"}}
+    for pattern, objective in named.items():
+        entry = {"anyOf": [objective, base]}
+        of_rounds = {
+            "times": {"type": "integer", "minimum": 1},
+            "of": {"type": "object"},
+            "first": {"type": "object", "required": ["method", "step"], "properties": teacher},
+            "each": each,
+        }
+        inside = {"type": "object", "required": ["times", "of", "first"], "properties": of_rounds}
+        rounds = {"type": "object", "required": ["rounds"], "properties": {"rounds": inside}}
+        named[pattern] = {"anyOf": [*entry["anyOf"], {**rounds, "additionalProperties": False}]}
     return schema

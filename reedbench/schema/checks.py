@@ -27,6 +27,7 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
         _sizes(benchmark),
         _words(benchmark),
         _grid(benchmark),
+        _own_training(benchmark),
         _only_at(benchmark),
         _selections(benchmark),
         _alignments(benchmark),
@@ -152,6 +153,30 @@ def _grid(b: Any) -> Iterator[Finding]:
         yield ("train", "batch"), "has no effect beside train.tokens; leave one of them out"
     if b.train.tokens is None and b.train.batch % b.train.accumulation:
         yield ("train", "accumulation"), f"must divide the batch ({b.train.batch})"
+
+
+def _own_training(b: Any) -> Iterator[Finding]:
+    """Of every method: its own length lies on the grid, its optimiser says something, and does not end before it."""
+    every = b.train.save_every
+    for name, method in b.methods.items():
+        if method.own_step() is not None:
+            continue
+        if (length := method.length()) is not None and length % every:
+            yield ("methods", name, "steps"), f"{length} is off the grid: not a multiple of train.save_every ({every})"
+        own: Key = ("methods", name, "optimiser") if method.optimiser else ("train", "optimiser")
+        try:
+            train = method.own_training(b.train)
+        except ValueError as error:
+            yield own, str(error)
+            continue
+        if method.ema_decay == b.train.ema_decay:
+            yield ("methods", name, "ema_decay"), "train.ema_decay says the same; take it out"
+        if method.optimiser is not None and train.optimiser == b.train.optimiser:
+            yield own, "train.optimiser says the same; take it out"
+        last, end = length or max(b.evaluate), train.optimiser.decay_over
+        if end and last > end:
+            why = f"{end}: the learning rate is 0 from there on, and {name} is evaluated at step {last}"
+            yield (*own, "decay_over"), f"{why}; raise it, or train less"
 
 
 def _only_at(b: Any) -> Iterator[Finding]:

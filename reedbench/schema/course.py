@@ -1,7 +1,7 @@
 """How a run is cut: its segments, the steps at which weights are saved, and those that are evaluated."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reedbench.core import stores
 from reedbench.core.errors import ConfigError
@@ -15,7 +15,8 @@ class Course:
         segment: steps of a job.
         every: grid of saved weights.
         evaluated: steps at which samples are drawn and scored.
-        closed: whether the last of them is all there is, as with weights from outside; else a run can be extended.
+        closed: whether the last of them is the end, as with weights from outside and methods of their own length; else
+            a run can be extended, and goes on to the end of a segment.
     """
 
     segment: int
@@ -28,6 +29,10 @@ class Course:
         """Of weights of one step, made in one go."""
         return cls(step, step, (step,), closed=True)
 
+    def ending(self, step: int) -> "Course":
+        """The same up to a step, which is the last, and evaluated."""
+        return replace(self, evaluated=(*(one for one in self.evaluated if one < step), step), closed=True)
+
     @property
     def segments(self) -> int:
         """Number of segments: the last evaluation step, rounded up to whole segments."""
@@ -35,8 +40,8 @@ class Course:
 
     @property
     def total(self) -> int:
-        """Steps in all: the last evaluation, rounded up to a whole segment."""
-        return self.span(self.segments)[0]
+        """Steps in all: the last evaluation, rounded up to a whole segment where it is not the end."""
+        return max(self.evaluated) if self.closed else self.segments * self.segment
 
     def saves(self, step: int) -> bool:
         """Whether weights are saved at a step."""
@@ -55,7 +60,9 @@ class Course:
         if not self.saves(step):
             there = (
                 f"there are weights of step {self.total} alone"
-                if self.closed
+                if self.closed and self.every == self.total
+                else f"the run ends at step {self.total}"
+                if self.closed and step > self.total
                 else f"weights are saved at multiples of train.save_every ({self.every})"
             )
             raise ConfigError(f"step {step} is off the grid: {there}")
@@ -63,7 +70,8 @@ class Course:
 
     def span(self, i: int) -> tuple[int, int]:
         """First and last step (exclusive start, inclusive stop) of a segment."""
-        return i * self.segment, (i + 1) * self.segment
+        stop = (i + 1) * self.segment
+        return i * self.segment, min(stop, self.total) if self.closed else stop
 
     def save_points(self, i: int) -> list[int]:
         """Steps at which a segment's weights are saved and published."""

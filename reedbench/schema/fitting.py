@@ -145,6 +145,12 @@ def network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
         return backbone.build(shape, facts)
 
 
+def around(objective: Any, backbone: Any) -> Any:
+    """The network that an objective makes around a backbone, likewise."""
+    with _without_memory():
+        return objective.network(backbone)
+
+
 def _misfit(benchmark: Benchmark, learner: Any) -> str | None:
     """What the learner has against the batches of the benchmark."""
     train, asked = benchmark.spec.train, benchmark.resources("train")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import reports, words
+from reedbench.schema import reports, runs, words
 from reedbench.schema.runs import Benchmark, Run
 
 
@@ -33,7 +33,7 @@ def encoders(benchmark: Benchmark) -> tuple[list[str], list[str], list[str]]:
     all with those that judge; what others read comes first.
     """
     suite, d = benchmark.suite, benchmark.dataset
-    used = list(dict.fromkeys(name for run in benchmark.runs(benchmark.shown()) for name in run.encoders.values()))
+    used = list(dict.fromkeys(name for run in _trained(benchmark) for name in run.encoders.values()))
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     ordered = list(dict.fromkeys([*read, *used]))
     seeing = list(dict.fromkeys([*benchmark.scoring.extractors, *benchmark.scoring.witnesses]))
@@ -41,19 +41,28 @@ def encoders(benchmark: Benchmark) -> tuple[list[str], list[str], list[str]]:
     return used, ordered, list(dict.fromkeys([*ordered, *judges, *seeing]))
 
 
+def _trained(benchmark: Benchmark) -> dict[Run, int]:
+    """Runs of a benchmark's table, and those that they learn from, with the segments that are wanted of each."""
+    return runs.with_teachers(benchmark.runs(benchmark.shown()))
+
+
 def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     suite, d, spec = benchmark.suite, benchmark.dataset, benchmark.spec
     used, ordered, every = encoders(benchmark)
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     folders = [spec.folders[name] for name in benchmark.scoring.folders]
-    methods = [spec.methods[name] for name in benchmark.shown()]
-    readers = [*methods, spec.codec, *(suite.captioner(d, name) for name in captioners), *folders]
+    readers = [
+        *(run.objective for run in _trained(benchmark)),
+        spec.codec,
+        *(suite.captioner(d, name) for name in captioners),
+        *folders,
+    ]
     for weights in pins.names(*readers, *(suite.encoder(d, name) for name in every)):
         yield Job("fetch", f"--weights {weights}", paths.card(paths.pinned(weights)))
     yield Job("prepare", f"--dataset {d}", paths.index(benchmark.data))
     for captioner in captioners:
         yield Job("caption", f"--dataset {d} --captioner {captioner}", paths.captions(d, captioner))
-    if latents := next((run.latents for run in benchmark.runs(benchmark.shown()) if run.latents), None):
+    if latents := next((run.latents for run in _trained(benchmark) if run.latents), None):
         yield Job("compress", f"--dataset {d} --codec {spec.codec.filed()}", paths.index(latents))
     for name in every:
         if suite.encoder(d, name).pretrained:
@@ -66,9 +75,9 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
 
 
 def _runs(benchmark: Benchmark) -> Iterator[Job]:
-    for run in benchmark.runs(benchmark.shown()):
-        for i, receipt in enumerate(run.receipts):
-            yield Job("train", words.segment(*run.names, i), receipt)
+    for run, segments in _trained(benchmark).items():
+        for i in range(segments):
+            yield Job("train", words.segment(*run.names, i), run.receipt(i))
     for cell in benchmark.cells(benchmark.shown()):
         arguments = words.cell(*cell.run.names, cell.step, cell.sampler)
         yield Job("sample", arguments, cell.samples)
@@ -85,15 +94,16 @@ def _reports(benchmark: Benchmark) -> Iterator[Job]:
 def walk_backs(benchmark: Benchmark) -> list[str]:
     """One line per run that must train again what it has trained before, because its resumable state is gone."""
     lines = []
-    for run in benchmark.runs(benchmark.shown()):
-        for i in range(run.course.segments):
+    for run, segments in _trained(benchmark).items():
+        for i in range(segments):
             if is_published(run, i):
                 continue
             if missing := run.store.missing(run.course.save_points(i)):
                 start, _ = run.course.span(i)
+                name = run.method if run.benchmark == benchmark else f"{run.benchmark.name}/{run.method}"
                 if (newest := run.store.begin(missing)) < start:
                     lines.append(
-                        f"{run.method}, seed {run.seed}: the state of step {start} is gone, training walks back to "
+                        f"{name}, seed {run.seed}: the state of step {start} is gone, training walks back to "
                         f"step {newest}"
                     )
                 break

@@ -13,6 +13,11 @@ def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
     spec, methods = benchmark.spec, benchmark.shown(ablation)
     baseline = spec.speedup.baseline
     title = spec.title if ablation is None else f"{spec.title}: {spec.ablations[ablation].title}"
+    ends = {
+        name: length
+        for name in dict.fromkeys((*methods, baseline))
+        if (length := spec.methods[name].length()) is not None
+    }
     return {
         "step": {verb: VERSIONS[verb] for verb in ("tabulate", "plot")},
         "title": title,
@@ -21,6 +26,7 @@ def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
         "methods": {name: spec.methods[name].words() for name in methods},
         "seeds": list(spec.seeds),
         "steps": list(spec.evaluate),
+        **({"ends": ends} if ends else {}),
         **({"only_at": {name: list(steps) for name, steps in spec.only_at.items()}} if spec.only_at else {}),
         "metrics": [metric.family for metric in spec.metrics],
         "columns": list(spec.columns),
@@ -68,7 +74,7 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     nothing = {
         "levels": not several,
         "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
-        "differences": not any(own & against for own in steps.values()),
+        "differences": not any(own & against or runs[name].objective.length() for name, own in steps.items()),
         "speedup": untrained,
         "alignment": untrained,
     }
@@ -87,8 +93,12 @@ def with_baseline(benchmark: Benchmark, ablation: str | None = None) -> tuple[st
 
 
 def inputs(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
-    """Metric files and receipts of every cell of a table or an ablation, with the baseline's, and the floor."""
+    """Metric files and receipts of every cell of a table or an ablation, with the baseline's, and the floor.
+
+    And receipts of what its runs learn from, which counts among their costs.
+    """
     methods = with_baseline(benchmark, ablation)
     files = [cell.metrics for cell in benchmark.cells(methods)]
     files += [receipt for run in benchmark.runs(methods) for receipt in run.receipts]
-    return [*files, paths.floor(benchmark.name)]
+    files += [teacher.receipt for run in benchmark.runs(methods) for teacher in run.lineage]
+    return [*dict.fromkeys(files), paths.floor(benchmark.name)]

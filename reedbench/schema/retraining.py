@@ -11,6 +11,7 @@ from typing import Any
 
 from reedbench.core import io, provenance, stores
 from reedbench.core.errors import MissingArtefact
+from reedbench.schema import runs
 from reedbench.schema.runs import Benchmark, Run
 
 COSTS = ("device_seconds", "flops")
@@ -35,8 +36,9 @@ class Retrained:
 
 
 def retrained(benchmark: Benchmark) -> list[Retrained]:
-    """Runs of a benchmark that an edit voids, in file order."""
-    return [found for run in benchmark.runs(benchmark.methods) if (found := of_run(run))]
+    """Runs of a benchmark that an edit voids, in file order, with those of its own that they learn from."""
+    every = runs.with_teachers(benchmark.runs(benchmark.methods))
+    return [found for run in every if run.benchmark == benchmark and (found := of_run(run))]
 
 
 def of_run(run: Run) -> Retrained | None:
@@ -59,7 +61,7 @@ def lines(benchmark: Benchmark) -> list[str]:
     groups: dict[tuple[tuple[str, ...], bool], list[Retrained]] = {}
     for one in retrained(benchmark):
         groups.setdefault((one.changes, one.kept >= one.steps), []).append(one)
-    return [_line(benchmark.name, reasons, kept, runs) for (reasons, kept), runs in groups.items()]
+    return [_line(benchmark.name, reasons, kept, found) for (reasons, kept), found in groups.items()]
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -103,18 +105,18 @@ def _costs(receipts: Iterable[Path]) -> dict[str, float]:
     return {name: max(costs.get(name, 0.0) for costs in known) for name in COSTS} if known else {}
 
 
-def _line(b: str, reasons: tuple[str, ...], kept: bool, runs: list[Retrained]) -> str:
+def _line(b: str, reasons: tuple[str, ...], kept: bool, found: list[Retrained]) -> str:
     by_method: dict[str, list[str]] = {}
-    for one in runs:
+    for one in found:
         by_method.setdefault(one.method, []).append(str(one.seed))
     names = ", ".join(f"{m} (seed {', '.join(seeds)})" for m, seeds in by_method.items())
     more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
     why = "; ".join(reasons[:SHOWN]) + more
-    count = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    count = f"{len(found)} run{'' if len(found) == 1 else 's'}"
     if kept:
-        back = "goes" if len(runs) == 1 else "go"
+        back = "goes" if len(found) == 1 else "go"
         return f"{b}: {count} {back} back to a recipe that is kept, nothing is trained twice: {names}: {why}"
-    spent = [one.costs for one in runs if one.costs]
+    spent = [one.costs for one in found if one.costs]
     cost = f"; that had cost {_amount(spent)}" if spent else ""
     return f"{b}: an edit trains {count} anew: {names}: {why}{cost} (the old states are kept)"
 

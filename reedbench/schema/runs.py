@@ -12,7 +12,7 @@ from typing import Any
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema import settings
-from reedbench.schema.benchmark import Resources
+from reedbench.schema.benchmark import Resources, Training
 from reedbench.schema.course import Course
 from reedbench.schema.scoring import Scoring
 from reedbench.schema.settings import Settings
@@ -190,15 +190,38 @@ class Run:
     @property
     def course(self) -> Course:
         """How it is cut."""
-        own = self.objective.own_step()
-        return self.benchmark.course if own is None else Course.at(own)
+        own, length = self.objective.own_step(), self.objective.length()
+        if own is not None:
+            return Course.at(own)
+        return self.benchmark.course if length is None else self.benchmark.course.ending(length)
 
     def drawn_at(self, sampler: str) -> tuple[int, ...]:
         """Evaluated steps at which a sampler draws."""
         chosen, every = self.objective.samplers, self.course.evaluated
         if chosen is not None and sampler not in chosen:
             return ()
-        return tuple(self.benchmark.spec.only_at.get(sampler, every)) if self.trained else every
+        chosen_steps = self.benchmark.spec.only_at.get(sampler) if self.trained else None
+        return every if chosen_steps is None else tuple(s for s in every if s in chosen_steps or s == every[-1])
+
+    @property
+    def training(self) -> Training:
+        """How it is trained: as its benchmark says, and its method in place of that."""
+        found: Training = self.objective.own_training(self.benchmark.spec.train)
+        return found
+
+    @property
+    def teacher(self) -> "Checkpoint | None":
+        """The weights from which it starts, or which its loss asks: of the same seed."""
+        if (said := self.objective.taught_by()) is None:
+            return None
+        own = benchmark(self.benchmark.suite, said.benchmark) if said.benchmark else self.benchmark
+        return Checkpoint(own.run(said.method, self.seed), said.step)
+
+    @property
+    def lineage(self) -> list["Checkpoint"]:
+        """Its teacher, that one's teacher, and so on: the first one of them comes first."""
+        teacher = self.teacher
+        return [] if teacher is None else [*teacher.run.lineage, teacher]
 
     @property
     def resources(self) -> Resources:
@@ -249,13 +272,16 @@ class Run:
         }
         if not self.trained:  # data and seed change nothing in weights from outside
             return always
+        teacher = self.teacher
+        taught = {} if teacher is None else {"teacher": {"recipe": teacher.run.key, "step": teacher.step}}
         return {
             **always,
+            **taught,
             "seed": self.seed,
             "dataset": settings.dataset(suite, dataset),
             "codec": settings.codec(suite, spec.codec),
             "encoders": {name: settings.encoder(suite, dataset, filed) for name, filed in self.encoders.items()},
-            "train": spec.train.identity(),
+            "train": self.training.identity(),
         }
 
     @cached_property
@@ -311,11 +337,46 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A run's weights of a step, sampled with a sampler and scored."""
+class Checkpoint:
+    """A run's weights of a step."""
 
     run: Run
     step: int
+
+    @property
+    def title(self) -> str:
+        """`digits/reed/seed0/400`."""
+        return f"{self.run.title}/{self.step}"
+
+    @property
+    def segment(self) -> int:
+        """The segment that they belong to.
+
+        Raises:
+            ConfigError: no weights are saved at its step.
+        """
+        return self.run.course.segment_of(self.step)
+
+    @property
+    def folder(self) -> str:
+        """Where that segment's weights lie."""
+        return self.run.segment(self.segment)
+
+    @property
+    def receipt(self) -> str:
+        """The receipt that vouches for them."""
+        return self.run.receipt(self.segment)
+
+    @property
+    def weights(self) -> str:
+        """Their file."""
+        return f"{self.folder}/{paths.step_name(self.step)}.safetensors"
+
+
+@dataclass(frozen=True)
+class Cell(Checkpoint):
+    """A run's weights of a step, sampled with a sampler and scored."""
+
     sampler: str
 
     @property
@@ -363,25 +424,6 @@ class Cell:
                 )
 
     @property
-    def segment(self) -> int:
-        """The segment whose weights it samples.
-
-        Raises:
-            ConfigError: no weights are saved at its step.
-        """
-        return self.run.course.segment_of(self.step)
-
-    @property
-    def receipt(self) -> str:
-        """The receipt that vouches for its weights."""
-        return self.run.receipt(self.segment)
-
-    @property
-    def weights(self) -> str:
-        """The weights that it samples."""
-        return f"{self.run.segment(self.segment)}/{paths.step_name(self.step)}.safetensors"
-
-    @property
     def samples(self) -> str:
         """Folder of its samples."""
         return paths.samples(self.run.benchmark.name, *self.place)
@@ -422,6 +464,16 @@ def cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Cell:
         ConfigError: there is no such benchmark, method or sampler.
     """
     return benchmark(suite, b).cell(m, k, step, s)
+
+
+def with_teachers(wanted: Iterable[Run]) -> dict[Run, int]:
+    """Runs with those that they learn from, which come first; and how many segments are wanted of each."""
+    found: dict[Run, int] = {}
+    for run in wanted:
+        for one in run.lineage:
+            found[one.run] = max(found.get(one.run, 0), one.segment + 1)
+        found[run] = run.course.segments
+    return found
 
 
 def first_on(suite: Suite, dataset: str) -> Benchmark:

@@ -18,6 +18,8 @@ from reedbench.schema import weights as pinned
 from reedbench.schema.checks import check_benchmark, check_pins, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document, merge_bases
 from reedbench.schema.problems import MUST_BE, blamed, explain
+from reedbench.schema.rounds import expand_rounds
+from reedbench.schema.teachers import check_teachers
 from reedbench.schema.weights import Weight
 
 
@@ -186,6 +188,7 @@ def read(files: Mapping[str, Path], config_file: str) -> Reading:
         except ConfigError as error:
             problems += error.problems or [Problem(str(file), "", str(error))]
     problems += check_shared_names(loaded, documents) + check_shared_steps(loaded, documents)
+    problems += check_teachers(loaded, documents)
     weights: dict[str, Weight] = {}
     try:
         weights = _weights(config_file)
@@ -208,7 +211,7 @@ def read_benchmark(document: Document) -> Any:
     Raises:
         ConfigError: with every problem of the file.
     """
-    unresolved = merge_bases(document, "methods")
+    unresolved = [*expand_rounds(document, "methods"), *merge_bases(document, "methods")]
     problems = document.problems + unresolved
     with blamed(document):
         try:

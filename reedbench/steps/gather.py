@@ -14,7 +14,7 @@ from reedbench.report import costs
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 from reedbench.schema import reports
-from reedbench.schema.runs import Benchmark, Cell, Run
+from reedbench.schema.runs import Benchmark, Cell, Checkpoint, Run
 from reedbench.schema.suite import Suite
 from reedbench.steps.asked import asked_of
 
@@ -69,7 +69,10 @@ def from_runs(benchmark: Benchmark, cells: Sequence[Cell], *, previews: bool) ->
     source = Source(metrics, curves, preview)
     check_settings(benchmark, source, "sample and evaluate it again (snakemake does)")
     receipts, its_curves = [r for run in runs for r in run.receipts], [c for run in runs for c in run.curves]
-    return source, [*metric_files, *receipts, *its_curves, *files]
+    for teacher in dict.fromkeys(teacher for run in runs for teacher in run.lineage):
+        receipts.append(teacher.receipt)
+        its_curves += [f"{teacher.folder}/curve.csv"] if teacher.run.trained else []
+    return source, [*dict.fromkeys([*metric_files, *receipts, *its_curves, *files])]
 
 
 def _real(benchmark: Benchmark) -> dict[str, np.ndarray]:
@@ -117,7 +120,7 @@ def _curve(run: Run) -> pd.DataFrame:
     read = [stores.receipt(receipt) for receipt in run.receipts]
     constants = {
         "benchmark": run.benchmark.name, "method": run.method, "seed": run.seed,
-        "params": read[0]["parameters"], **_one_off(run),
+        "params": read[0]["parameters"], **_one_off(run), **_base(run),
     }  # fmt: skip
     if not run.trained:
         return _of_elsewhere(run, read[0], constants)
@@ -136,18 +139,54 @@ def _of_elsewhere(run: Run, receipt: Mapping[str, Any], constants: Mapping[str, 
 
 
 def _one_off(run: Run) -> dict[str, float]:
-    """Cost of what a run needs prepared once: captions, encoders and representations, from their sidecars.
+    """Cost of what a run needs once before it: captions, encoders and representations, from their sidecars, and the
+    training of its teacher up to the step that it takes, with all that this one needed; what both need counts once.
 
     Raises:
         MissingArtefact: a sidecar is absent; what is not known does not cost nothing.
     """
-    suite, dataset = run.benchmark.suite, run.benchmark.dataset
-    files = dict.fromkeys(file for name in run.encoders.values() for file in _preparation(suite, dataset, name))
-    if run.latents is not None:
-        files[paths.index(run.latents)] = None
+    suite, dataset, lineage = run.benchmark.suite, run.benchmark.dataset, run.lineage
+    every = [run, *(teacher.run for teacher in lineage)]
+    files = dict.fromkeys(file for one in every for name in one.encoders.values()
+                          for file in _preparation(suite, dataset, name))  # fmt: skip
+    files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
+    trainings = [_training(teacher) for teacher in lineage]
     names = ("device_seconds", "cpu_seconds", "flops")
-    return {f"oneoff_{name}": provenance.total(marks, name) for name in names}
+    return {f"oneoff_{n}": provenance.total(marks, n) + sum(costs[n] for costs in trainings) for n in names}
+
+
+def _base(run: Run) -> dict[str, Any]:
+    """What a run learns from, in words, and the costs of training that; nothing of one that has no teacher."""
+    if not (lineage := run.lineage):
+        return {}
+    trainings = [_training(teacher) for teacher in lineage]
+    names = [
+        one.run.method if one.run.benchmark == run.benchmark else f"{one.run.benchmark.name}/{one.run.method}"
+        for one in lineage
+    ]
+    said = [f"{name} at step {one.step}" for name, one in zip(names, lineage, strict=True)]
+    return {
+        costs.TAUGHT: ", then ".join(said),
+        **{column: sum(training[name] for training in trainings) for name, column in costs.BASE.items()},
+    }
+
+
+def _training(teacher: Checkpoint) -> dict[str, float]:
+    """What a run had cost up to a step: a row of its curve ends at every save point; of weights from outside nothing is
+    known.
+
+    Raises:
+        MissingArtefact: it has not been trained, or was trained under another recipe.
+    """
+    run = teacher.run
+    if not run.trained:
+        known = {"step": float(teacher.step), "samples_seen": float(run.objective.samples_seen())}
+        return {**dict.fromkeys(sources.CURVE, np.nan), **known}
+    provenance.require(teacher.receipt, run.key)
+    curve = sources.curve_of({f"{teacher.folder}/curve.csv": stores.receipt(teacher.receipt)["stop"]}, {})
+    (row,) = curve[curve["step"] == teacher.step].to_dict("records")
+    return {str(name): float(value) for name, value in row.items() if name in sources.CURVE}
 
 
 def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:

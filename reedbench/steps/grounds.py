@@ -5,9 +5,10 @@ its weights would be of both.
 """
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
-from reedbench.core import io, paths, provenance
+from reedbench.core import io, paths, provenance, stores
 from reedbench.core.errors import ConfigError
 from reedbench.schema.runs import Run
 
@@ -18,7 +19,7 @@ def check(run: Run) -> bool:
     """Note what the run is trained on, or compare it with what was noted; on one process alone. Says whether it noted.
 
     Raises:
-        ConfigError: something else lies now where the run found its data, or weights of its codec and encoders.
+        ConfigError: something else lies now where the run found its data, teacher, or files of codec and encoders.
     """
     file, now = run.store.folder / NAME, _grounds(run)
     if not file.exists():
@@ -49,4 +50,6 @@ def _grounds(run: Run) -> dict[str, str]:
     for plugin, made in read:
         inputs = provenance.read(made)["inputs"]
         found |= {str(file): inputs[str(file)] for file in plugin.files() if str(file) in inputs}
+    if (teacher := run.teacher) is not None:
+        found[f"teacher {teacher.title}"] = stores.receipt(teacher.receipt)["weights"][Path(teacher.weights).name]
     return found

@@ -14,6 +14,8 @@ from reedbench.core import devices, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import SPARE, TEST, TRAIN
 from reedbench.schema import fitting, planning
+from reedbench.schema import runs as runs_of
+from reedbench.schema.fitting import Shapes
 from reedbench.schema.planning import Job
 from reedbench.schema.runs import Benchmark, Run
 from reedbench.training import outline
@@ -92,6 +94,11 @@ class Outlook:
         self.shapes = fitting.known_shapes(benchmark, self.facts)
         # With some width where it is not known: that of a target decides the size of a projector's last layer alone.
         self.sketched = fitting.known_shapes(benchmark, self.facts, stand_ins=True)
+        self._others: dict[str, Outlook] = {}
+        self._sizes: dict[str, outline.Sizes | None] = {}
+        self._learners: dict[str, Any] = {}  # those that have phases
+        self._priced: dict[str, dict[int, float] | None] = {}
+        self._evaluated: dict[str, Amount] = {}
 
     @cached_property
     def rows(self) -> int | None:
@@ -108,19 +115,25 @@ class Outlook:
         return None if min(shape) < 0 else tuple(shape)
 
     @cached_property
-    def runs(self) -> list[Run]:
-        """Of the table, those that are trained here."""
-        return [run for run in self.benchmark.runs(self.benchmark.shown()) if run.trained]
+    def wanted(self) -> dict[Run, int]:
+        """Runs of the table and those that they learn from, with the segments that are wanted of each."""
+        return runs_of.with_teachers(self.benchmark.runs(self.benchmark.shown()))
 
     @cached_property
-    def imported(self) -> list[Run]:
-        """Of the table, the others."""
-        return [run for run in self.benchmark.runs(self.benchmark.shown()) if not run.trained]
+    def runs(self) -> list[Run]:
+        """Those of them that are trained."""
+        return [run for run in self.wanted if run.trained]
+
+    def _at(self, run: Run) -> "Outlook":
+        """The outlook that knows a run's backbone: its own benchmark's."""
+        if run.benchmark == self.benchmark:
+            return self
+        return self._others.setdefault(run.benchmark.name, Outlook(run.benchmark))
 
     @cached_property
     def methods(self) -> list[str]:
-        """Of the runs."""
-        return list(dict.fromkeys(run.method for run in self.runs))
+        """Of the runs, as far as they are its own."""
+        return list(dict.fromkeys(run.method for run in self.runs if run.benchmark == self.benchmark))
 
     @cached_property
     def _backbone_facts(self) -> Mapping[str, Any]:
@@ -136,11 +149,11 @@ class Outlook:
         """Whether the width of all targets is."""
         return not set(self.stand_ins).intersection(self.spec.methods[method].encoders())
 
-    def _targets(self, objective: Any) -> dict[str, tuple[int, ...]] | None:
+    def _targets(self, objective: Any) -> Shapes | None:
         found = {name: self.sketched[name] for name in objective.encoders() if name in self.sketched}
         return found if len(found) == len(objective.encoders()) else None
 
-    def _learner(self, method: str) -> tuple[Any, dict[str, tuple[int, ...]]] | None:
+    def _learner(self, method: str) -> tuple[Any, Shapes] | None:
         """A learner without memory and the shapes of its targets, where both are known."""
         objective = self.spec.methods[method]
         targets = self._targets(objective)
@@ -153,17 +166,27 @@ class Outlook:
         except (fitting.Untold, fitting.NeedsValues, ConfigError, ValueError):
             return None
 
+    def _network(self, method: str) -> Any:
+        """What is sampled of a method, without memory.
+
+        Raises:
+            Untold: the shapes of the data are not known.
+            NeedsValues: a network looks at its numbers.
+            ConfigError: the backbone does not fit the data, or the method the backbone.
+        """
+        shape = self.spec.codec.shape(self.facts)
+        backbone = fitting.network(self.spec.backbone, shape, self._backbone_facts)
+        return fitting.around(self.spec.methods[method], backbone)
+
     def operations(self) -> dict[str, Amount]:
         """By the output that says that a job is done; jobs that are absent are not known, or light."""
         found: dict[str, Amount] = {}
-        for run in self.runs:
-            for i, receipt in enumerate(run.receipts):
-                found[receipt] = self._training(run, *run.course.span(i))
-        for run in self.imported:
-            found |= dict.fromkeys(run.receipts, Amount())
+        for run, segments in self.wanted.items():
+            for i in range(segments):
+                found[run.receipt(i)] = self._at(run).training(run, *run.course.span(i)) if run.trained else Amount()
         for cell in self.benchmark.cells(self.benchmark.shown()):
             calls = cell.drawer.nfe(cell.run.objective)  # None: as many as its steps turn out to need
-            each = UNKNOWN if calls is None else self._evaluation_of(cell.run.objective).times(calls)
+            each = UNKNOWN if calls is None else self._evaluation(cell.run.method).times(calls)
             found[cell.samples] = each.times(self.spec.sampling.count)
         for name in self._kept_encoders():
             folder = paths.representation(self.benchmark.dataset, name)
@@ -173,58 +196,58 @@ class Outlook:
         *_, encoders = planning.encoders(self.benchmark)
         return found | {paths.weights(paths.encoder(self.benchmark.dataset, n)): self._pretraining(n) for n in encoders}
 
-    def _training(self, run: Run, start: int, stop: int) -> Amount:
-        phases = self._phases.get(run.method)
+    def training(self, run: Run, start: int, stop: int) -> Amount:
+        """Of steps of a run of this benchmark."""
+        phases = self._phases(run)
         if phases is None:
             return UNKNOWN
         total = Amount(complete=self._known(run.method))
-        for begin, steps in self._built[run.method][0].steps_by_phase(start, stop).items():
+        for begin, steps in self._learners[run.method].steps_by_phase(start, stop).items():
             asked = added(self._encoding(filed) for n, filed in run.online.items() if self._asks(run.method, n, begin))
             total += (Amount(phases[begin]) + asked.times(self.spec.train.batch)).times(steps)
         return total
 
     def _asks(self, method: str, encoder: str, step: int) -> bool:
         """Whether the loss needs an encoder's representations at a step."""
-        learner = self._built[method][0]
+        learner = self._learners[method]
         learner.begin(step)
         names = learner.reads()
         return names is None or encoder in names
 
-    @cached_property
-    def _built(self) -> dict[str, Any]:
-        """Learner and shapes of targets by method, where both are known."""
-        return {method: None if self.shape is None else self._learner(method) for method in self.methods}
+    def _phases(self, run: Run) -> dict[int, float] | None:
+        """Operations of a step of every phase; methods have the same under every seed."""
+        if run.method not in self._priced:
+            self._priced[run.method] = self._price(run)
+        return self._priced[run.method]
 
-    @cached_property
-    def _phases(self) -> dict[str, dict[int, float] | None]:
-        """Operations of a step of every phase, by method."""
-        found: dict[str, dict[int, float] | None] = {}
-        for method, built in self._built.items():
-            try:
-                found[method] = built and outline.phases(built[0], self.shape, built[1], self.spec.train)
-            except (RuntimeError, TypeError, ValueError, KeyError):  # a loss that looks at values
-                found[method] = None
-        return found
+    def _price(self, run: Run) -> dict[int, float] | None:
+        built = None if self.shape is None else self._learner(run.method)
+        if built is None or self.shape is None:
+            return None
+        self._learners[run.method] = built[0]
+        teacher = run.teacher if run.objective.asks_teacher else None
+        try:
+            network = None if teacher is None else self._at(teacher.run)._network(teacher.run.method)
+            return outline.phases(built[0], self.shape, built[1], run.training, network)
+        except (fitting.Untold, fitting.NeedsValues, ConfigError):
+            return None
+        except (RuntimeError, TypeError, ValueError, KeyError):  # a loss that looks at values
+            return None
 
-    @cached_property
-    def _evaluation(self) -> Amount:
-        """Of the network, for one sample."""
-        return self._evaluation_by(lambda backbone: backbone, {})
+    def _evaluation(self, method: str) -> Amount:
+        """Of the network of a method, for one sample."""
+        if method not in self._evaluated:
+            self._evaluated[method] = self._evaluate(method)
+        return self._evaluated[method]
 
-    def _evaluation_of(self, objective: Any) -> Amount:
-        """Of what an objective trains: other than the backbone where it generates something along."""
-        if not objective.joint or self.shape is None:
-            return self._evaluation
-        return self._evaluation_by(objective.network, objective.companions(self.shape))
-
-    def _evaluation_by(self, around: Callable[[Any], Any], companions: Mapping[str, tuple[int, ...]]) -> Amount:
+    def _evaluate(self, method: str) -> Amount:
         if self.shape is None:
             return UNKNOWN
-        more = sum(math.prod(shape) for shape in companions.values())
-        given = (math.prod(self.shape) + more,) if companions else self.shape
         try:
-            backbone = fitting.network(self.spec.backbone, self.shape, self._backbone_facts)
-            return Amount(outline.evaluation(around(backbone), given))
+            companions = self.spec.methods[method].companions(self.shape)
+            more = sum(math.prod(shape) for shape in companions.values())
+            given = (math.prod(self.shape) + more,) if companions else self.shape
+            return Amount(outline.evaluation(self._network(method), given))
         except (fitting.Untold, fitting.NeedsValues, ConfigError, RuntimeError, TypeError, ValueError):
             return UNKNOWN
 
@@ -283,12 +306,10 @@ class Outlook:
         shape = self.shapes.get(name, (-1,))
         return UNKNOWN if min(shape) < 0 else Amount(HALF * math.prod(shape))
 
-    @cached_property
-    def _sizes(self) -> dict[str, outline.Sizes | None]:
-        built = {method: self._learner(method) for method in self.methods}
-        return {method: one and outline.sizes(one[0]) for method, one in built.items()}
-
     def _amount(self, method: str, which: str) -> Amount:
+        if method not in self._sizes:
+            built = self._learner(method)
+            self._sizes[method] = built and outline.sizes(built[0])
         if (sizes := self._sizes[method]) is None:
             return UNKNOWN
         complete = self._known(method) and ("classes" in self.facts or self.shape is None)
@@ -296,12 +317,12 @@ class Outlook:
 
     def _states(self) -> Iterator[Amount]:
         for run in self.runs:
-            yield self._amount(run.method, "state")
+            yield self._at(run)._amount(run.method, "state")
 
     def _weights(self) -> Iterator[Amount]:
         for run in self.runs:
-            points = sum(len(run.course.save_points(i)) for i in range(run.course.segments))
-            yield self._amount(run.method, "weights").times(points)
+            points = sum(len(run.course.save_points(i)) for i in range(self.wanted[run]))
+            yield self._at(run)._amount(run.method, "weights").times(points)
 
     def _samples(self) -> Amount:
         cells = len(self.benchmark.cells(self.benchmark.shown()))
@@ -309,7 +330,7 @@ class Outlook:
 
     def while_training(self) -> Amount:
         """Of the states of one run at most: those that are kept, and the one that is being written."""
-        largest = max((self._amount(run.method, "state") for run in self.runs), key=lambda one: one.known)
+        largest = max((self._at(run)._amount(run.method, "state") for run in self.runs), key=lambda one: one.known)
         return largest.times(KEPT_WHILE_TRAINING + 1)
 
 

@@ -19,7 +19,7 @@ from reedbench.core.ragged import Ragged, joined
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.samplers import EVALUATIONS
-from reedbench.schema.runs import Cell
+from reedbench.schema.runs import Cell, Checkpoint
 from reedbench.steps.asked import asked_of, streams_of
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned
@@ -142,7 +142,7 @@ def _by_length(asked: Rows, lengths_of: str | None) -> np.ndarray:
     return np.argsort(array.lengths if isinstance(array, Ragged) else np.zeros(len(asked)), kind="stable")
 
 
-def check_weights(cell: Cell) -> None:
+def check_weights(cell: Checkpoint) -> None:
     """Refuse weights of another recipe, and those for which the receipt does not vouch.
 
     Raises:
@@ -167,8 +167,8 @@ def check_weights(cell: Cell) -> None:
     raise MissingArtefact(f"{why}; publish its segment again: snakemake -f {receipt}")
 
 
-def network_of(cell: Cell, facts: dict[str, Any], device: str) -> Any:
-    """The network of a cell with averaged weights, in eval mode."""
+def network_of(cell: Checkpoint, facts: dict[str, Any], device: str) -> Any:
+    """The network of a run with averaged weights of a step, in eval mode."""
     spec, file = cell.run.benchmark.spec, cell.weights
     network = cell.run.objective.network(spec.backbone.build(spec.codec.shape(facts), facts))
     weights = divided.read(file)

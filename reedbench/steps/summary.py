@@ -59,13 +59,22 @@ def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: 
     samplers = list(found.table["sampler"].unique())
     labels = {method: found.label(method) for method in methods}
     steps = {method: set(own["step"]) for method, own in found.table.groupby("method")}
-    both = {method: steps[method] & steps[other] for method in methods if method != other}
+    ends, last = found.facts.get("ends", {}), max(steps[other])
+    both = {
+        method: {max(steps[method])} if {method, other} & ends.keys() else steps[method] & steps[other]
+        for method in methods
+        if method != other
+    }
     lines = []
     for sampler in samplers:
         if len(samplers) > 1:
             lines.append(f"{sampler}:")
         for name in shown_ids(found):
-            every = (difference(found.source, name, m, other, max(at), sampler) for m, at in both.items() if at)
+            every = (
+                difference(found.source, name, m, other, max(at), sampler, last if {m, other} & ends.keys() else None)
+                for m, at in both.items()
+                if at
+            )
             lines += [one.sentence(labels) for one in every]
     apart = [f"{labels[m]} against {labels[other]}: no step in common" for m, at in both.items() if not at]
     return [*lines, *apart, *([origin] if origin else [])]

@@ -19,7 +19,7 @@ from reedbench.domains.rows import Rows
 from reedbench.encoders import Material, Online
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
-from reedbench.steps import grounds, imported
+from reedbench.steps import grounds, imported, taught
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned, weights_of
 from reedbench.steps.precision import products
@@ -41,6 +41,8 @@ def train(run: Run, arguments: Namespace) -> Made | None:
             f"{run.title}: train.segment or train.save_every changed since this job was planned (segment {grid}, "
             f"planned {arguments.grid}): run snakemake again"
         )
+    if run.trained and not run.course.has(arguments.segment):
+        raise ConfigError(f"{run.title}: ends at step {run.course.total}, and has no segment {arguments.segment}")
     if not run.trained:
         with joined("cpu") as ranks:
             return _converted(run, arguments) if ranks.first else None
@@ -118,10 +120,11 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
         judge, files = _judge(run, name)
         run.objective.rewarded(learner, {name: judge})
         asked += files
-    trainer = Trainer(learner, data, spec.train, benchmark.dataset, run.seed, ranks)
+    teacher, of_teacher = taught.prepared(run, learner, data.facts)
+    trainer = Trainer(learner, data, run.training, benchmark.dataset, run.seed, ranks, teacher)
     made = [] if benchmark.latents is None else [benchmark.latents]
     read = [paths.index(folder) for folder in (benchmark.data, *made, *folders.values())]
-    return trainer, [*read, *asked, *map(str, spec.codec.files())]
+    return trainer, [*read, *asked, *of_teacher, *map(str, spec.codec.files())]
 
 
 def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:

@@ -66,7 +66,9 @@ def sizes(learner: Learner) -> Sizes:
     return Sizes(4 * _bytes(trained.values()) + _bytes(kept), _bytes(published.values()))
 
 
-def phases(learner: Learner, shape: Shape, targets: Mapping[str, Shape], settings: Training) -> dict[int, float]:
+def phases(
+    learner: Learner, shape: Shape, targets: Mapping[str, Shape], settings: Training, teacher: Any = None
+) -> dict[int, float]:
     """Floating-point operations of a step of every phase of training, by the phase's first step; on all ranks.
 
     Args:
@@ -74,12 +76,15 @@ def phases(learner: Learner, shape: Shape, targets: Mapping[str, Shape], setting
         shape: of one image or latent.
         targets: shape of one representation, by encoder.
         settings: the batch counts; on how many ranks it is computed does not.
+        teacher: the network that the loss looks up, likewise without values.
     """
     rows = settings.batch if learner.group == WHOLE else min(settings.batch, ROWS * learner.group)
     plain = {"batch": rows, "precision": "fp32", "accumulation": 1, "compile": False}
     outline = cast(TrainingData, Outline(shape, targets, rows))
     with FakeTensorMode(allow_non_fake_inputs=True):
-        trainer = Trainer(learner, outline, settings.model_copy(update=plain), "outline", 0, Ranks.alone("cpu"))
+        trainer = Trainer(
+            learner, outline, settings.model_copy(update=plain), "outline", 0, Ranks.alone("cpu"), teacher
+        )
     # Outside: what is drawn has values, and what meets the network's parameters has none any more.
     return {phase: trainer.flops(phase) * settings.batch / rows for phase in trainer.phases}
 

@@ -184,8 +184,7 @@ class Trainer:
 
     def _set_rate(self, step: int) -> None:
         """The learning rate is a function of the step alone, so that no state need hold it."""
-        settings = self.settings.optimiser
-        self.optimiser.lr = settings.lr * min(1.0, (step + 1) / max(1, settings.warmup))
+        self.optimiser.lr = self.settings.optimiser.rate(step)
 
     def flops(self, step: int) -> float:
         """Floating-point operations of the phase that a step belongs to: of its first step, on all ranks.

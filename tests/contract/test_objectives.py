@@ -28,6 +28,9 @@ DOMAINS = {
     "molecule": (tiny_molecules, FOR_MOLECULES),
 }
 
+# What objectives learn from that ask a teacher: by default a plain one.
+TEACHERS = {"progressive-distillation": "guided-distillation"}
+
 ELSEWHERE = [name for name, one in under_test("objectives").items() if not issubclass(one, AbstractObjective)]
 each_trained = each("objectives", *ELSEWHERE, domain=None)
 
@@ -48,10 +51,18 @@ def trainer(tmp_path_factory) -> Callable[..., Trainer]:
         (tiny, _), folder = DOMAINS[method.domain], folders[method.domain]
         if method.domain != "image":
             return tiny.trainer(folder, method, **settings)
+        if method.asks_teacher:
+            settings = {"teacher": taught_by(name, settings.get("double", False)), **settings}
         cut = max(1, getattr(method, "rows_per_group", lambda: 1)())
         return tiny.trainer(folder, method, **{"batch": 2 * cut if cut > 1 else 8, **settings})
 
     return made
+
+
+def taught_by(name: str, double: bool) -> Any:
+    """A teacher's network with weights of which none is zero."""
+    one = make("objectives", TEACHERS[name]) if name in TEACHERS else tiny_runs.SIT
+    return tiny_runs.teacher(one, double=double)
 
 
 def bits(tensors: dict[str, Tensor]) -> dict[str, bytes]:

@@ -100,11 +100,14 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("objectives", "redi"): {"components": 6},
     ("objectives", "structural"): {"group": 4, "psi_dim": 8},
+    ("objectives", "guide"): {"teacher": {"method": "sit", "step": 1}},
+    ("objectives", "guided-distillation"): {"teacher": {"method": "sit", "step": 1}},
+    ("objectives", "progressive-distillation"): {"teacher": {"method": "guided", "step": 1}},
     ("objectives", "masked-diffusion"): {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],
     },
-    ("objectives", "reward"): {"judge": "text", "transitions": 2, "steps": 4},
+    ("objectives", "reward"): {"judge": "text", "transitions": 2, "rollout": 4},
     **{
         ("objectives", f"molecule-{name}"): {"label": "REPA", "alignments": [{"encoder": "vector", "depth": 1}]}
         for name in ("flow", "diffusion")

@@ -11,7 +11,7 @@ from reedbench.nn.reward import DENOISE, POLICY, of_class, parity, spread_of
 from reedbench.objectives.reward import RewardObjective
 from reedbench.training.trainer import Trainer
 
-REWARD = RewardObjective(label="-", judge="text", transitions=2, steps=4, clip=0.1)
+REWARD = RewardObjective(label="-", judge="text", transitions=2, rollout=4, clip=0.1)
 PERIOD = 3
 
 
@@ -107,7 +107,7 @@ def test_a_step_costs_what_its_place_in_the_iteration_costs(rewarded):
     forward = trainer.flops(PERIOD - 1) / 3
     # A backward pass leaves out the gradients of the inputs: a little less than twice a forward pass.
     assert trainer.flops(1) == pytest.approx(4 * forward, rel=0.02)
-    assert trainer.flops(0) - trainer.flops(1) == pytest.approx(REWARD.steps * forward, rel=0.02)
+    assert trainer.flops(0) - trainer.flops(1) == pytest.approx(REWARD.rollout * forward, rel=0.02)
     assert [trainer.flops(step) for step in range(3, 6)] == [trainer.flops(step) for step in range(3)]
 
 
@@ -121,7 +121,7 @@ def test_steps_are_counted_by_their_place(rewarded):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 3, "transitions": 3}, "transitions 3: a rollout of 3 steps has 2 with noise"),
+        ({"rollout": 3, "transitions": 3}, "transitions 3: a rollout of 3 steps has 2 with noise"),
         ({"group": 8}, "group has no effect on reward: class"),
         ({"path": "gvp"}, "path: rewards are for the linear path"),
         ({"denoise": {"shape": "linear-ramp", "length": 3}}, "denoise has no effect on uses: reward: give on_data"),
@@ -142,8 +142,8 @@ def test_rewards_are_what_they_say():
 
 def test_samples_that_are_rewarded_together_stay_together(make):
     with pytest.raises(ConfigError, match="batch of 8 rows cannot be cut into whole groups of 16"):
-        make(RewardObjective(label="-", judge="text", transitions=2, steps=4, reward="spread"))
-    make(RewardObjective(label="-", judge="text", transitions=2, steps=4, reward="spread", group=4)).update(0)
+        make(RewardObjective(label="-", judge="text", transitions=2, rollout=4, reward="spread"))
+    make(RewardObjective(label="-", judge="text", transitions=2, rollout=4, reward="spread", group=4)).update(0)
 
 
 def test_nobody_rewards_samples_without_a_judge(make):

@@ -18,6 +18,7 @@ from reedbench.nn import initialisation
 from reedbench.objectives import Schedule
 from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.schema.benchmark import Optimiser, Training
+from reedbench.steps import taught
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
@@ -73,6 +74,8 @@ def trainer(
     backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
     learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
     method.rewarded(learner, dict.fromkeys(method.judges(), judge))
+    if teacher is not None and method.init == "teacher":
+        taught.begin(learner, teacher.state_dict(), method, "tiny")
     if shaken:
         for name, parameter in learner.network.named_parameters():
             initialisation.normal(parameter, 0.2, seeds.stream("shaken", name))
@@ -85,6 +88,15 @@ def judge(latents: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of classes, by the mean of a sample."""
     logits = latents.flatten(1).mean(1, keepdim=True) * torch.arange(1.0, CLASSES + 1).to(latents)
     return logits.log_softmax(1)
+
+
+def teacher(method: Any, *, double: bool = False) -> Any:
+    """What is sampled of a method, with weights of which none is zero."""
+    backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build((1, SIDE, SIDE), {"classes": CLASSES})
+    network = method.network(backbone)
+    for name, parameter in network.named_parameters():
+        initialisation.normal(parameter, 0.2, seeds.stream("teacher", name))
+    return network.double() if double else network
 
 
 def _double(learner: Any, data: TrainingData) -> None:

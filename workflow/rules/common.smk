@@ -243,6 +243,19 @@ def previous_receipt(wildcards):
     return [run_of(wildcards).receipt(i - 1)] if i else []
 
 
+@once_per("b", "m", "k")
+def teacher_receipt(wildcards):
+    """The receipt of the weights that the run learns from: of exactly the segment that has them."""
+    teacher = run_of(wildcards).teacher
+    return [] if teacher is None else [teacher.receipt]
+
+
+@once_per("b", "m", "k")
+def teacher_folder(wildcards):
+    teacher = run_of(wildcards).teacher
+    return [] if teacher is None else [teacher.folder]
+
+
 @once_per("b")
 def data_index(wildcards):
     return paths.index(BENCHMARKS[wildcards.b].data)

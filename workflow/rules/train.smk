@@ -1,5 +1,6 @@
 # One segment of a run. The full training state is not an output: it lives in work/<b>/<m>/seed<k>/<key>/ and survives
-# what Snakemake does to outputs. The next segment goes before the evaluations of the last one.
+# what Snakemake does to outputs. The next segment goes before the evaluations of the last one. A teacher's receipt and
+# weights are inputs as they are of `sample`, and for the same reason.
 SEGMENT = ("{wildcards.b}", "{wildcards.m}", "{wildcards.k}", "{wildcards.i}")
 
 
@@ -12,6 +13,8 @@ rule train:
         representations=representations,
         codec=codec_weights,
         published=published_weights,
+        teacher=teacher_receipt,
+        teacher_weights=ancient(teacher_folder),
     output:
         weights=directory(paths.segment("{b}", "{m}", "{k}", "{i}")),
         receipt=paths.receipt("{b}", "{m}", "{k}", "{i}"),

@@ -4,7 +4,8 @@ Source: SiT models.py @947f95b (arXiv:2401.08740); REPA models/sit.py @67f7145 (
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import torch
@@ -20,6 +21,7 @@ EMBEDDING_STD: Final = 0.02
 LAYER_NORM_EPS: Final = 1e-6
 QK_NORM_EPS: Final = 1e-5
 ATTENTION: Final = "attention"
+NOTHING: Final[Mapping[int, Tensor]] = MappingProxyType({})
 
 # k: the output of the k-th block, (b, n, width); (ATTENTION, k): what its softmax is taken of, (b, heads, n, n).
 Tap = int | tuple[str, int]
@@ -249,9 +251,18 @@ class SiT(nn.Module):
         return self.t_embedder(t) + self.y_embedder(y)
 
     def through(
-        self, h: Tensor, condition: Tensor, taps: Sequence[Tap] = (), *, only_taps: bool = False
+        self,
+        h: Tensor,
+        condition: Tensor,
+        taps: Sequence[Tap] = (),
+        *,
+        only_taps: bool = False,
+        added: Mapping[int, Tensor] = NOTHING,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Tokens (b, n, width) behind the last block, or behind the deepest tap, and what is tapped."""
+        """Tokens (b, n, width) behind the last block, or behind the deepest tap, and what is tapped.
+
+        `added` to the output of blocks, by their depth, is what another network says: (b, n, width).
+        """
         depths = [tap if isinstance(tap, int) else tap[1] for tap in taps]
         if any(not 1 <= depth <= len(self.blocks) for depth in depths):
             raise ValueError(f"taps {tuple(taps)} must lie between 1 and the depth {len(self.blocks)}")
@@ -259,6 +270,7 @@ class SiT(nn.Module):
         for depth, block in enumerate(self.blocks[: max(depths, default=0)] if only_taps else self.blocks, start=1):
             logits: list[Tensor] | None = [] if (ATTENTION, depth) in taps else None
             h = block(h, condition, logits)
+            h = h + added[depth] if depth in added else h
             tapped[depth] = h
             if logits is not None:
                 tapped[ATTENTION, depth] = logits[0]

@@ -31,10 +31,11 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     """
     methods, baseline = list(facts["methods"]), facts["speedup"]["baseline"]
     against = baseline if baseline in methods else methods[0]  # as in the table
-    found = _last(differences(source, metric_ids(source, facts["metrics"]), methods, against))
+    ids = metric_ids(source, facts["metrics"])
+    found = _last(differences(source, ids, methods, against, facts.get("ends", {})))
     if not found:
         raise MetricError(f"{facts['benchmark']}: one method alone has no differences, which figure differences shows")
-    ids = list(dict.fromkeys(one.metric for one in found))
+    ids = list(dict.fromkeys(one.metric for one in found))  # those that some method has
     panel = {name: [one for one in found if one.metric == name] for name in ids}
     titles = {name: style.broken(panels.title_of(facts, own[0].family), LETTERS) for name, own in panel.items()}
     tall = ROW * max(map(len, panel.values())) + REST + TITLE * max(title.count("\n") for title in titles.values())

@@ -33,7 +33,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     if not (source.metrics["family"] == family).any():
         raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure speedup shows; evaluate it")
     labels, names = panels.shown(facts), _followed(source)
-    found = speedups(source, family, baseline, list(labels))
+    found = speedups(source, family, baseline, list(labels), facts.get("ends", {}))
     legends = [style.Legend(_legend(source, facts, [one for one in found if one.sampler == name])) for name in names]
     rows: list[dict[str, Any]] = []
     with style.styled() as plt:
@@ -155,11 +155,14 @@ def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     for method in panels.shown(facts):
         mine = own[own["method"] == method]
         points, seeds = panels.over_seeds(mine, "step"), [int(seed) for seed in mine["seed"].unique()]
-        if method in source.elsewhere:
+        if method in source.elsewhere or costs.unknown(method):
             levels.update((method, over.mean) for over in points.values())
         elif points:
-            flops = np.mean([costs.of("flops", method, seed, np.array(list(points))) for seed in seeds], axis=0)
-            curves[method] = pd.DataFrame({"step": list(points), "flops": flops, "over": list(points.values())})
+            at = np.array(list(points), np.float64)
+            steps, flops = (
+                np.mean([costs.on(axis, method, k, at) for k in seeds], axis=0) for axis in ("steps", "flops")
+            )
+            curves[method] = pd.DataFrame({"step": steps, "flops": flops, "over": list(points.values())})
     ends = curves[baseline].iloc[-1] if baseline in curves else None
     last = own.loc[own["method"] == baseline, "step"].max()
     target = float(ends["over"].mean) if ends is not None and ends["step"] == last else None

@@ -1,0 +1,25 @@
+"""What objectives share whose network reads a scale."""
+
+from typing import Any, ClassVar, Literal
+
+from reedbench.objectives import FlowObjective
+
+
+class ScaledObjective(FlowObjective):
+    """One whose network reads a scale beside time and label, which samplers then choose."""
+
+    guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "input"
+
+    def network(self, backbone: Any) -> Any:
+        """The backbone with an embedding of the scale."""
+        from reedbench.nn.backbones.scaled_sit import ScaledSiT
+
+        return ScaledSiT(backbone)
+
+    def read(self, scale: float) -> float:
+        """What the network reads where guidance of this scale is asked for."""
+        return scale
+
+    def steered(self, network: Any, x: Any, t: Any, y: Any, scale: float) -> Any:
+        """The network at this scale in all rows."""
+        return network(x, t, y, scale=t.new_full(t.shape, self.read(scale)))[0]

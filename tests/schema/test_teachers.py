@@ -1,0 +1,244 @@
+"""Methods that name a run as teacher: recipes, courses, rounds, and what is refused."""
+
+import copy
+
+import pytest
+
+from reedbench.core.errors import ConfigError
+from reedbench.schema import planning, reports, runs, suite
+from reedbench.schema.rounds import expand_rounds
+
+SIT = {"uses": "sit", "patch": 2, "width": 16, "depth": 2, "heads": 2}
+TUNED = {"uses": "aligned", "label": "Tuned", "init": "teacher", "teacher": {"method": "sit", "step": 10}}
+
+
+def loaded(files) -> suite.Suite:
+    files.write()
+    suite.load.cache_clear()
+    return suite.load()
+
+
+def tuned(files, **more):
+    files.set("methods/tuned", {**TUNED, **more})
+    files.set("table", ["sit", "repa", "reed", "tuned"])
+
+
+def another(files, **edits):
+    """A second benchmark, equal but for some sections."""
+    files.benchmarks["other"] = {**copy.deepcopy(files.benchmarks["tiny"]), "title": "Other", **edits}
+
+
+def refused(files) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loaded(files)
+    return str(caught.value)
+
+
+def test_the_teachers_key_and_step_are_part_of_a_recipe_and_of_no_other(files):
+    before = {run: run.key for run in runs.benchmark(loaded(files), "tiny").runs(["sit", "repa"])}
+    tuned(files)
+    tiny = runs.benchmark(loaded(files), "tiny")
+    assert [run.key for run in tiny.runs(["sit", "repa"])] == list(before.values())
+    one = tiny.run("tuned", 1)
+    assert one.recipe["teacher"] == {"recipe": tiny.run("sit", 1).key, "step": 10}
+    assert one.recipe["objective"] == {"uses": "aligned", "version": 1, "init": "teacher"}
+    assert "teacher" not in tiny.run("sit", 1).recipe
+    files.set("methods/sit/label_dropout", 0.2)
+    again = runs.benchmark(loaded(files), "tiny")
+    assert again.run("tuned", 1).key != one.key
+    assert again.run("repa", 1).key == tiny.run("repa", 1).key
+
+
+def test_a_teacher_of_another_benchmark_is_the_same_as_one_of_ones_own(files):
+    tuned(files)
+    own = runs.benchmark(loaded(files), "tiny").run("tuned", 0)
+    another(files)
+    files.benchmarks["tiny"]["methods"]["tuned"] = {**TUNED, "teacher": {**TUNED["teacher"], "benchmark": "other"}}
+    there = runs.benchmark(loaded(files), "tiny").run("tuned", 0)
+    assert there.key == own.key
+    assert there.teacher.receipt == "results/runs/other/sit/seed0/segment-0.json"
+
+
+def test_a_plan_trains_teachers_first_and_only_as_far_as_they_are_wanted(files):
+    another(files, seeds=[0])
+    tuned(files, teacher={"benchmark": "other", "method": "reed", "step": 10})
+    files.set("table", ["sit", "tuned"])
+    tiny = runs.benchmark(loaded(files), "tiny")
+    jobs = [job for job in planning.jobs(tiny) if job.verb == "train"]
+    of_other = [job.done for job in jobs if "/other/" in job.done]
+    assert of_other == [f"results/runs/other/reed/seed{k}/segment-0.json" for k in (0, 1)]
+    done = [job.done for job in jobs]
+    assert done.index(of_other[1]) < done.index("results/runs/tiny/tuned/seed1/segment-0.json")
+    verbs = {(job.verb, job.arguments) for job in planning.jobs(tiny)}
+    assert ("represent", "--dataset digits --encoder caption") in verbs  # which the teacher alone reads
+    assert of_other[0] in reports.inputs(tiny)
+
+
+def test_a_method_ends_where_it_says(files):
+    tuned(files, steps=15, optimiser={"decay_over": 15}, ema_decay=0.0)
+    files.set("samplers/heun", {"uses": "heun", "steps": 2})
+    files.set("only_at", {"heun": [20]})
+    tiny = runs.benchmark(loaded(files), "tiny")
+    course = tiny.run("tuned", 0).course
+    assert course.evaluated == (10, 15)
+    assert [course.span(i) for i in range(course.segments)] == [(0, 10), (10, 15)]
+    assert course.total == 15
+    assert not course.saves(20)
+    assert [(c.step, c.sampler) for c in tiny.cells(["tuned"]) if c.run.seed == 0] == [
+        (10, "ode"),
+        (15, "ode"),
+        (15, "heun"),
+    ]
+    train = tiny.run("tuned", 0).recipe["train"]
+    assert train["optimiser"] == {"lr": 1.0e-3, "decay_over": 15}
+    assert train["ema_decay"] == 0.0
+    assert reports.reporting(tiny)["ends"] == {"tuned": 15}
+    assert "ends" not in reports.reporting(tiny, "text")
+
+
+ROUNDS = {
+    "rounds": {"times": 3, "of": {"base": "tuned", "label": "R", "steps": 10}, "first": {"method": "sit", "step": 5}}
+}
+
+
+def test_rounds_are_methods_each_with_the_last_one_as_teacher(files):
+    tuned(files)
+    del files.benchmarks["tiny"]["methods"]["tuned"]["teacher"]
+    files.set("methods/tuned/teacher", {"method": "sit", "step": 20})
+    files.set("methods/r", ROUNDS)
+    files.set("table", ["sit", "r.3"])
+    tiny = runs.benchmark(loaded(files), "tiny")
+    named = {m: tiny.spec.methods[m] for m in ("r.1", "r.2", "r.3")}
+    assert [one.label for one in named.values()] == ["R, round 1", "R, round 2", "R, round 3"]
+    assert [(one.teacher.method, one.teacher.step) for one in named.values()] == [("sit", 5), ("r.1", 10), ("r.2", 10)]
+    assert [c.title for c in tiny.run("r.3", 0).lineage] == [
+        "tiny/sit/seed0/5",
+        "tiny/r.1/seed0/10",
+        "tiny/r.2/seed0/10",
+    ]
+    wanted = runs.with_teachers([tiny.run("r.3", 0)])
+    assert [(run.method, segments) for run, segments in wanted.items()] == [
+        ("sit", 1),
+        ("r.1", 1),
+        ("r.2", 1),
+        ("r.3", 1),
+    ]
+
+
+def test_rounds_may_differ_in_settings_of_their_own(files):
+    tuned(files)
+    each = {"steps": [5, 10], "label": ["one", "two"]}
+    files.set(
+        "methods/r",
+        {"rounds": {"times": 2, "of": {"base": "tuned"}, "first": {"method": "sit", "step": 5}, "each": each}},
+    )
+    methods = loaded(files).benchmark("tiny").methods
+    assert [(methods[m].label, methods[m].steps) for m in ("r.1", "r.2")] == [("one", 5), ("two", 10)]
+    assert methods["r.2"].teacher.step == 5
+
+
+def faulty(**more):
+    return {"rounds": {**ROUNDS["rounds"], **more}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({**ROUNDS, "label": "R"}, "methods.r.label: stands beside rounds; put it into rounds.of"),
+        ({"rounds": 3}, "methods.r.rounds: must be a mapping of times, of, first, each, got 3"),
+        (faulty(times=0), "methods.r.rounds.times: must be a whole number from 1 to 100, got 0"),
+        (faulty(of=None), "methods.r.rounds.of: must be the settings of a round, got None"),
+        (faulty(first="sit"), "methods.r.rounds.first: must be the teacher of the first round, got 'sit'"),
+        (faulty(time=3), "methods.r.rounds.time: unknown key"),
+        (faulty(each={"steps": [1]}), "methods.r.rounds.each.steps: must be a list of 3 values, one per round"),
+        (faulty(each={"steps": [5, 5, 5]}), "methods.r.rounds.each.steps: is given in rounds.of too; keep one"),
+        (faulty(of={"base": "tuned", "teacher": {}}), "methods.r.rounds.of.teacher: is what rounds give: take it out"),
+    ],
+)
+def test_rounds_that_make_no_sense_are_refused(files, entry, words):
+    tuned(files)
+    files.set("methods/r", entry)
+    assert words in refused(files)
+
+
+def test_a_fault_of_a_round_is_shown_where_it_is_written(files):
+    tuned(files)
+    files.set("methods/r", faulty(of={"base": "tuned", "label": "R", "step": 10}))
+    said = refused(files)
+    files.write()
+    document = suite.Document("benchmarks/tiny.yaml")
+    line = document.line(("methods", "r", "rounds", "of", "step"))
+    assert f"benchmarks/tiny.yaml:{line}: methods.r.1.step: unknown key 'step'" in said
+    assert not expand_rounds(document, "methods")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"teacher": {"method": "sid", "step": 10}}, "teacher.method: unknown method 'sid'"),
+        (
+            {"teacher": {"benchmark": "tini", "method": "sit", "step": 10}},
+            "unknown benchmark 'tini'",
+        ),
+        ({"teacher": {"benchmark": "tiny", "method": "sit", "step": 10}}, "is the benchmark itself: leave it out"),
+        (
+            {"teacher": {"method": "sit", "step": 7}},
+            "step 7 is off the grid of sit, whose weights are",
+        ),
+        ({"teacher": {"method": "sit", "step": 40}}, "sit is trained 20 steps, and step 40 is asked for"),
+        ({"teacher": {"method": "tuned", "step": 10}}, "teacher: goes round in a circle: tuned -> tuned"),
+        ({"steps": 7}, "methods.tuned.steps: 7 is off the grid: not a multiple of train.save_every (5)"),
+        ({"ema_decay": 0.9}, "methods.tuned.ema_decay: train.ema_decay says the same; take it out"),
+        ({"optimiser": {"lr": 1.0e-3}}, "methods.tuned.optimiser: train.optimiser says the same; take it out"),
+        ({"optimiser": {"warmup": 9, "decay_over": 5}}, "decay_over 5 must lie behind the warm-up (9 steps)"),
+        (
+            {"optimiser": {"decay_over": 15}},
+            "the learning rate is 0 from there on, and tuned is evaluated at step 20",
+        ),
+    ],
+)
+def test_what_a_method_says_of_its_training_is_checked(files, more, words):
+    tuned(files, **more)
+    assert words in refused(files)
+
+
+def test_a_circle_over_benchmarks_is_refused(files):
+    another(files)
+    one = {**TUNED, "teacher": {"benchmark": "other", "method": "tuned", "step": 10}}
+    other = {**TUNED, "teacher": {"benchmark": "tiny", "method": "tuned", "step": 10}}
+    files.benchmarks["tiny"]["methods"] = {**files.benchmarks["tiny"]["methods"], "tuned": one}
+    files.benchmarks["other"]["methods"] = {**files.benchmarks["other"]["methods"], "tuned": other}
+    assert "goes round in a circle: tiny/tuned -> other/tuned -> tiny/tuned" in refused(files)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ({"codec": {"uses": "half-resolution"}}, "is trained behind another codec"),
+        (
+            {"backbone": {"uses": "sit", "patch": 2, "width": 32, "depth": 2, "heads": 2}},
+            "must have one backbone, and have",
+        ),
+        (
+            {"backbone": {"uses": "sit", "patch": 2, "width": 16, "depth": 2, "heads": 4}},
+            "SiT-16x2/2, with other settings",
+        ),
+    ],
+)
+def test_a_teacher_on_other_ground_is_refused(files, edit, words):
+    another(files, **edit)
+    tuned(files, teacher={"benchmark": "other", "method": "sit", "step": 10})
+    assert words in refused(files)
+
+
+def test_samplers_that_cannot_draw_from_a_student_of_few_steps_are_named(files):
+    distil = {"uses": "guided-distillation", "label": "D", "teacher": {"method": "sit", "step": 10}}
+    files.set("methods/d", distil)
+    of = {"uses": "progressive-distillation", "label": "P", "teacher": {"method": "d", "step": 20}, "student_steps": 4}
+    files.set("methods/p", of)
+    assert "cannot draw from method 'p': its network is trained for 4 steps of euler" in refused(files)
+    files.set("samplers/four", {"uses": "euler", "steps": 4})
+    files.set("methods/p", {**of, "samplers": ["four"]})
+    assert loaded(files).benchmark("tiny").methods["p"].few_steps() == 4
+    files.set("methods/p/between", [1.0, 8.0])
+    assert "methods.p.teacher: has learnt scales from 1 to 4, and `between` asks for 1 to 8" in refused(files)

@@ -1,0 +1,233 @@
+"""Methods with a teacher: what they start from and draw, what they cost, how their batches may be cut."""
+
+import numpy as np
+import pytest
+import torch
+from forked import on_ranks
+from pydantic import ValidationError
+from tiny_runs import BATCH, CLASSES, DEPTH, NO_CLIP, SIDE, SIT, WIDTH, teacher
+from torch import Tensor
+
+from reedbench.core.errors import ConfigError
+from reedbench.objectives._own import Optimiser, OwnOptimiser
+from reedbench.objectives.aligned import Aligned
+from reedbench.objectives.guide import GuideObjective
+from reedbench.objectives.guided_distillation import GuidedDistillation
+from reedbench.objectives.progressive_distillation import ProgressiveDistillation
+from reedbench.samplers.dopri5 import Dopri5
+from reedbench.samplers.euler import Euler
+from reedbench.schema.benchmark import Training
+from reedbench.steps import taught
+
+NAMED = {"teacher": {"method": "sit", "step": 5}}
+STAGE_1 = GuidedDistillation(label="Stage 1", **NAMED)
+STAGE_2 = ProgressiveDistillation(label="Stage 2", student_steps=4, **NAMED)
+GUIDE = GuideObjective(label="Guide", **NAMED)
+TUNED = Aligned(label="Tuned", init="teacher", **NAMED)
+METHODS = {"stage-1": (STAGE_1, SIT), "stage-2": (STAGE_2, STAGE_1), "guide": (GUIDE, SIT)}
+
+TOKENS, VALUES = (SIDE // 2) ** 2, 4
+BLOCK = TOKENS * 12 * WIDTH**2 + 6 * WIDTH**2 + 2 * TOKENS**2 * WIDTH  # products per row, attention among them
+ENDS = TOKENS * VALUES * WIDTH + 256 * WIDTH + WIDTH**2 + TOKENS * VALUES * WIDTH + 2 * WIDTH**2
+SCALE = 256 * WIDTH + WIDTH**2  # the embedding of a scale
+EMBEDDING = 2.0 * BATCH * (2 * 256 * WIDTH + 3 * WIDTH**2)  # of a scale, forward and backward
+
+
+def forward(*, scaled: bool = False) -> float:
+    """Operations of a forward pass of the batch, two per multiply-add."""
+    return 2.0 * BATCH * (DEPTH * BLOCK + ENDS + SCALE * scaled)
+
+
+def made(make, name: str, **settings):
+    method, of = METHODS[name]
+    return make(method, **{"teacher": teacher(of, double=settings.get("double", False)), **settings})
+
+
+def bits(tensors: dict[str, Tensor]) -> dict[str, bytes]:
+    return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def test_stage_1_costs_two_forward_passes_of_the_teacher(make):
+    assert made(make, "stage-1").flops(0) == make(SIT).flops(0) + EMBEDDING + 2 * forward()
+
+
+def test_stage_2_costs_two_forward_passes_of_a_teacher_that_reads_a_scale(make):
+    assert made(make, "stage-2").flops(0) == make(SIT).flops(0) + EMBEDDING + 2 * forward(scaled=True)
+
+
+def test_a_guide_costs_the_teacher_and_no_gradients_of_frozen_weights(make):
+    trained = made(make, "guide").flops(0)
+    assert 3 * forward() < trained < make(SIT).flops(0) + 3 * forward()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_ranks_and_micro_batches_change_the_gradient_by_rounding_only(make, name):
+    def gradient(trainer) -> Tensor:
+        trainer.update(0)
+        moments = [moment for n, moment in trainer.state().items() if n.startswith("optimiser/exp_avg/")]
+        return torch.cat([moment.flatten() for moment in moments])
+
+    settings = {"batch": 8, "clip": NO_CLIP, "shaken": True, "double": True}
+    whole = gradient(made(make, name, **settings))
+    assert float(whole.norm()) > 0
+    for world, accumulation in ((1, 2), (2, 2), (4, 1)):
+        cut = {**settings, "accumulation": accumulation}
+        for found in on_ranks(world, lambda ranks, cut=cut: gradient(made(make, name, ranks=ranks, **cut))):
+            assert float((found - whole).norm() / whole.norm()) < 1e-12
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_run_ends_in_the_same_bytes(make, name, stop):
+    whole, first, again = (made(make, name) for _ in range(3))
+    for step in range(4):
+        whole.update(step)
+    for step in range(stop):
+        first.update(step)
+    again.restore({key: tensor.detach().clone() for key, tensor in first.state().items()})
+    for step in range(stop, 4):
+        again.update(step)
+    assert bits(again.state()) == bits(whole.state())
+    assert bits(again.published()) == bits(whole.published())
+
+
+def test_a_student_starts_as_its_teacher_in_weights_and_average(make):
+    of = teacher(SIT)
+    for method in (TUNED, STAGE_1):
+        one = make(method, teacher=of)
+        for name, tensor in of.state_dict().items():
+            assert torch.equal(one.network.backbone.state_dict()[name], tensor)
+            assert torch.equal(one.published()[name], tensor)
+    x, t, y = torch.ones(2, 1, SIDE, SIDE), torch.tensor([0.2, 0.9]), torch.tensor([0, 1])
+    network = make(STAGE_1, teacher=of).network.backbone
+    for scale in (1.0, 3.0):
+        assert torch.equal(STAGE_1.steered(network, x, t, y, scale), of(x, t, y)[0])
+
+
+def test_heads_that_one_of_both_lacks_are_no_problem_and_other_networks_are(make):
+    learner, of = make(SIT).learner, teacher(SIT)
+    weights = {**of.state_dict(), "projectors.text.0.weight": torch.ones(2, 2)}
+    taught.begin(learner, weights, SIT, "tiny/tuned/seed0")
+    with pytest.raises(ConfigError, match=r"tiny/tuned/seed0: cannot start .* has no 'guide.w' of shape \(2,\)"):
+        taught.begin(learner, {"guide.w": torch.ones(2)}, SIT, "tiny/tuned/seed0")
+    with pytest.raises(ConfigError, match=r"of shape \(2,\), but one of shape"):
+        taught.begin(learner, {"x_embedder.proj.bias": torch.ones(2)}, SIT, "tiny/tuned/seed0")
+
+
+def test_every_row_has_a_scale_of_its_own_between_the_ends(make):
+    wide = GuidedDistillation(label="-", between=(2.0, 5.0), **NAMED)
+    batch = make(wide, teacher=teacher(SIT))._share_of(0).batch
+    scales = batch["scale"]
+    assert len(set(scales.tolist())) == BATCH
+    assert bool(((scales >= 2) & (scales < 5)).all())
+    assert bool((batch["y"] < CLASSES).all())  # no label is dropped
+    plain = make(SIT)._share_of(0).batch
+    for name in ("t", "x_0", "x_1"):  # shared with all methods
+        assert torch.equal(batch[name], plain[name])
+
+
+def test_times_of_stage_2_are_the_students_steps_alone(make):
+    share = made(make, "stage-2", batch=32)._share_of(0).batch
+    times = make(SIT, batch=32)._share_of(0).batch["t"]
+    assert torch.equal(share["t"], (times * 4).floor() / 4)
+    assert set(share["t"].tolist()) == {0.0, 0.25, 0.5, 0.75}
+
+
+def test_nothing_of_the_frozen_part_moves_and_the_guide_does(make):
+    of = teacher(SIT)
+    optimiser = Optimiser(lr=0.1, weight_decay=0.5)
+    one = make(GUIDE, teacher=of, optimiser=optimiser)
+    assert set(one.parameters) == {n for n, _ in one.network.named_parameters() if n.startswith("backbone.guide.")}
+    before = bits(one.published())
+    one.update(0)
+    one.update(1)
+    after = bits(one.published())
+    moved = {name for name in before if before[name] != after[name]}
+    assert {"guide.outputs.1.weight", "guide.blocks.0.adaLN_modulation.1.weight"} <= moved
+    assert all(name.startswith("guide.") for name in moved)
+    assert {n.removeprefix("base."): b for n, b in after.items() if n.startswith("base.")} == bits(of.state_dict())
+    assert one.learner.sampling_parameters() == sum(p.numel() for p in one.network.parameters())
+
+
+def test_without_an_average_the_trained_weights_are_published(make):
+    one = make(SIT, ema_decay=0.0)
+    one.update(0)
+    one.update(1)
+    assert bits(one.published()).items() >= bits(dict(one.network.backbone.named_parameters())).items()
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing():
+    assert [Optimiser(lr=1.0, decay_over=4).rate(i) for i in range(6)] == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    assert [Optimiser(lr=1.0, warmup=2, decay_over=6).rate(i) for i in range(6)] == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    assert [Optimiser(lr=1.0, warmup=2).rate(i) for i in range(4)] == [0.5, 1.0, 1.0, 1.0]
+    with pytest.raises(ValidationError, match="decay_over 2 must lie behind the warm-up"):
+        Optimiser(warmup=2, decay_over=2)
+
+
+def test_a_method_says_what_differs_from_the_benchmark():
+    shared = Training(optimiser=Optimiser(lr=0.1, clip=2.0), segment=10, save_every=5)
+    own = Aligned(label="-", optimiser=OwnOptimiser(lr=0.2, decay_over=9), ema_decay=0.0).own_training(shared)
+    assert own.optimiser == Optimiser(lr=0.2, clip=2.0, decay_over=9)
+    assert own.ema_decay == 0
+    assert SIT.own_training(shared) is shared
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "message"),
+    [
+        (GuidedDistillation, {}, "needs a teacher: {method: <name>, step: <saved step>}"),
+        (Aligned, {"init": "teacher"}, "init: teacher needs a teacher"),
+        (Aligned, NAMED, "teacher has no effect: the loss asks none; say init: teacher, or take it out"),
+        (GuidedDistillation, {**NAMED, "label_dropout": 0.2}, "label_dropout has no effect on distillation"),
+        (GuidedDistillation, {**NAMED, "path": "gvp"}, "path gvp: Euler's steps and these weights are those of the"),
+        (GuidedDistillation, {**NAMED, "between": (0.5, 2)}, "must satisfy 1 <= low <= high"),
+        (ProgressiveDistillation, {**NAMED, "student_steps": 2, "times": "lognormal"}, "times has no effect"),
+        (GuideObjective, {**NAMED, "init": "scratch"}, "Input should be 'teacher'"),
+    ],
+)
+def test_settings_without_effect_are_refused(cls, settings, message):
+    with pytest.raises(ValidationError, match=message):
+        cls(label="-", **settings)
+
+
+@pytest.mark.parametrize(
+    ("student", "of", "message"),
+    [
+        (STAGE_1, STAGE_1, "guided-distillation has its guidance in the network"),
+        (GUIDE, STAGE_1, "take a teacher that is guided by a pair"),
+        (STAGE_1, Aligned(label="-", label_dropout=0.0), "has label_dropout 0, and says nothing without label"),
+        (STAGE_1, Aligned(label="-", path="gvp"), "is on path gvp, and distillation on linear"),
+        (STAGE_2, SIT, "aligned reads no scale: take a teacher of guided-distillation"),
+        (STAGE_2.model_copy(update={"between": (1.0, 9.0)}), STAGE_1, "has learnt scales from 1 to 4, and `between`"),
+        (STAGE_2, STAGE_2, "has 4 steps, of which student_steps 4 are not the half"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused(student, of, message):
+    assert message in student.untaught(of)
+
+
+def test_teachers_that_fit():
+    half = STAGE_2.model_copy(update={"student_steps": 2})
+    pairs = [(STAGE_1, SIT), (GUIDE, SIT), (STAGE_2, STAGE_1), (half, STAGE_2), (TUNED, STAGE_1)]
+    assert [student.untaught(of) for student, of in pairs] == [None] * len(pairs)
+
+
+def test_a_student_of_some_steps_is_drawn_with_these_alone():
+    assert Euler(steps=4).unfit(STAGE_2) is None
+    assert Euler(steps=4, guidance=3.0).unfit(STAGE_2) is None
+    assert Euler(steps=4).nfe(STAGE_2) == Euler(steps=4, guidance=3.0).nfe(STAGE_2) == 4
+    for sampler in (Euler(steps=8), Dopri5()):
+        assert "is trained for 4 steps of euler: take `uses: euler, steps: 4`" in sampler.unfit(STAGE_2)
+    assert "guidance 1 to 4 built in, and this sampler asks for 4.5" in Euler(steps=4, guidance=4.5).unfit(STAGE_2)
+    assert Euler(steps=8).unfit(STAGE_1) is None
+
+
+def test_what_is_drawn_from_a_guide_is_the_teachers_velocity_until_it_has_learnt(make):
+    of, one = teacher(SIT), made(make, "guide")
+    x = torch.from_numpy(np.ones((2, 1, SIDE, SIDE), np.float32))
+    t, y = torch.tensor([0.2, 0.9]), torch.tensor([0, 1])
+    assert torch.equal(GUIDE.steered(one.network.backbone, x, t, y, 3.0), of(x, t, y)[0])
+    one.update(0)
+    one.update(1)
+    low, high = (GUIDE.steered(one.network.backbone, x, t, y, s) for s in (1.0, 3.0))
+    assert not torch.equal(low, high)
