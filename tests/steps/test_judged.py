@@ -86,6 +86,10 @@ class Seeing:
         self.times: set[float] = set()
         self.labels: set[int] = set()
 
+    def cut(self, block: int) -> "Seeing":
+        self.blocks = self.blocks[:block]
+        return self
+
     def __call__(self, x: Any, t: Any, y: Any, taps: list[int]) -> tuple[Any, tuple[Any]]:
         self.asked += taps
         self.times |= set(t.tolist())
