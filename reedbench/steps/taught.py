@@ -45,6 +45,12 @@ def begin(learner: Learner, weights: Mapping[str, Tensor], objective: Any, title
     Raises:
         ConfigError: the student's network has no such weight, or one of another shape.
     """
+    if (taking := getattr(learner.network.backbone, "take", None)) is not None:  # a network made of several of them
+        try:
+            taking({name: found for name, found in weights.items() if not name.startswith(HEADS)})
+        except ValueError as error:
+            raise ConfigError(f"{title}: cannot start from its teacher: {error}") from error
+        return
     own = learner.network.state_dict()  # shares memory with the network
     for name, found in weights.items():
         inside = learner.backbone + objective.inherited(name)
