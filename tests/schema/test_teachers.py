@@ -5,6 +5,8 @@ import copy
 import pytest
 
 from reedbench.core.errors import ConfigError
+from reedbench.launch import leftovers
+from reedbench.launch.status import Status
 from reedbench.schema import planning, reports, runs, suite
 from reedbench.schema.rounds import expand_rounds
 
@@ -72,6 +74,17 @@ def test_a_plan_trains_teachers_first_and_only_as_far_as_they_are_wanted(files):
     verbs = {(job.verb, job.arguments) for job in planning.jobs(tiny)}
     assert ("represent", "--dataset digits --encoder caption") in verbs  # which the teacher alone reads
     assert of_other[0] in reports.inputs(tiny)
+
+
+def test_what_others_learn_from_under_their_own_seeds_is_shown_and_no_leftover(files):
+    another(files, seeds=[0])
+    tuned(files, teacher={"benchmark": "other", "method": "reed", "step": 10})
+    found = loaded(files)
+    assert leftovers._configured(found)["other"]["reed"] == {0, 1}
+    assert leftovers._configured(found)["other"]["sit"] == {0}
+    shown = {row.name: row.total for row in Status(found, "tiny").now().rows}
+    assert shown["other/reed/seed1"] == 10
+    assert shown["tiny/tuned/seed1"] == 20
 
 
 def test_a_method_ends_where_it_says(files):

@@ -169,3 +169,19 @@ def test_the_command_prints_it(workspace, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "50 % (--mfu) of 989 TFLOP/s (--peak: h200, dense bf16)" in out
     assert "weights at save points" in out
+
+
+def test_a_loss_that_asks_a_teacher_is_counted_with_it(workspace):
+    students = "  d: {uses: guided-distillation, label: D, teacher: {method: sit, step: 5}, steps: 5}\ntable: [sit, d]"
+    told(lambda text: text.replace("table: [sit, repa, reed]", students))
+    tiny = runs.benchmark(suite.load(), "tiny")
+    found = outlook.Outlook(tiny)
+    sit, d = (found.training(tiny.run(m, 0), 0, 5) for m in ("sit", "d"))
+    assert d.complete
+    # A third of the student's pass is one of the plain network, of which the teacher makes two.
+    assert 5 / 3 < d.known / sit.known < 1.05 * 5 / 3
+    assert [job.done for job in jobs(tiny) if job.verb == "train"][-2:] == [
+        "results/runs/tiny/sit/seed0/segment-1.json",
+        "results/runs/tiny/d/seed0/segment-0.json",
+    ]
+    assert found._evaluation("d").known > found._evaluation("sit").known
