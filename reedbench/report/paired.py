@@ -69,11 +69,12 @@ def difference(source: Source, metric: str, method: str, against: str, step: int
 
 
 def differences(source: Source, metrics: Sequence[str], methods: Sequence[str], baseline: str) -> list[Difference]:
-    """Of every method but the baseline against it, per metric (an id), sampler and step that both have."""
+    """Of every method but the baseline against it, per metric (an id), and sampler and step under which both were
+    drawn."""
     generated = source.metrics[source.metrics["step"] >= 0]
-    shared = generated.loc[generated["method"] == baseline, "step"].unique()
-    generated = generated[generated["step"].isin(shared)]
-    cells: pd.DataFrame = generated[["method", "sampler", "step"]].drop_duplicates().sort_values(["sampler", "step"])
+    every = generated[["method", "sampler", "step"]].drop_duplicates()
+    shared = every.loc[every["method"] == baseline, ["sampler", "step"]]
+    cells: pd.DataFrame = every.merge(shared).sort_values(["sampler", "step"])
     return [
         difference(source, metric, method, baseline, int(step), str(sampler))
         for metric in metrics

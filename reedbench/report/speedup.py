@@ -18,7 +18,7 @@ An evaluation that was not measured is one point less of a curve; a seed in whic
 left out, and so is said.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -130,6 +130,7 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
     The baseline has a ratio of 1, and no `to_final`.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
+    pairs = source.pairs
     costs, found = Costs(source), list[Speedup]()
     for sampler, every in records.groupby("sampler", sort=False):
         own = every[~every["method"].isin(list(source.elsewhere))]
@@ -142,15 +143,23 @@ def speedups(source: Source, family: str, baseline: str, methods: Sequence[str])
             both = [seed for seed in ours.measured if seed in theirs.measured]
             lost = _left_out(ours, theirs)
             if not both:
-                why = _without_cost(source, method, baseline) or lost or "no seed in common with the baseline"
+                why = _undrawn(pairs, method, baseline, str(sampler)) or _without_cost(source, method, baseline) or lost
+                why = why or "no seed in common with the baseline"
                 none = Ratio(None, None, None, "missing", 0)
                 found += [Speedup(method, str(sampler), axis, none, none, target, reason=why) for axis in costs.axes]
                 continue
             scale = _scale([runs.measured[seed] for seed in both for runs in (ours, theirs)])
-            pairs = [_pair(seed, ours.measured[seed], theirs.measured[seed], scale) for seed in both]
-            gains = _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
+            met = [_pair(seed, ours.measured[seed], theirs.measured[seed], scale) for seed in both]
+            gains = _over_axes(costs, (baseline, method, str(sampler)), met, scale, target)
             found += [replace(one, reason="; ".join(filter(None, (lost, one.reason)))) for one in gains]
     return found
+
+
+def _undrawn(pairs: Collection[tuple[str, str]], method: str, baseline: str, sampler: str) -> str:
+    """Why there can be no speed-up under a sampler that did not draw from both."""
+    if (method, sampler) not in pairs:
+        return f"not drawn by {sampler}"
+    return "" if (baseline, sampler) in pairs else f"the baseline is not drawn by {sampler}"
 
 
 def _without_cost(source: Source, method: str, baseline: str) -> str:

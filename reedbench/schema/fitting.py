@@ -145,6 +145,12 @@ def network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
         return backbone.build(shape, facts)
 
 
+def sampled(objective: Any, backbone: Any) -> Any:
+    """What samples are drawn from: the backbone, or the network around it, without memory either."""
+    with _without_memory():
+        return objective.network(backbone)
+
+
 def _misfit(benchmark: Benchmark, learner: Any) -> str | None:
     """What the learner has against the batches of the benchmark."""
     train, asked = benchmark.spec.train, benchmark.resources("train")

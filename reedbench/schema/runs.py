@@ -201,6 +201,11 @@ class Run:
         return tuple(self.benchmark.spec.only_at.get(sampler, every)) if self.trained else every
 
     @property
+    def shown_by(self) -> str:
+        """The sampler whose samples figures show: the first of those that draw from it at most steps."""
+        return max(self.benchmark.spec.samplers, key=lambda sampler: len(self.drawn_at(sampler)))
+
+    @property
     def resources(self) -> Resources:
         """Of the step that makes its weights: one process without a GPU where these come from outside."""
         asked = self.benchmark.resources("train")

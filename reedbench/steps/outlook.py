@@ -92,6 +92,8 @@ class Outlook:
         self.shapes = fitting.known_shapes(benchmark, self.facts)
         # With some width where it is not known: that of a target decides the size of a projector's last layer alone.
         self.sketched = fitting.known_shapes(benchmark, self.facts, stand_ins=True)
+        self._evaluated: dict[str, Amount] = {}
+        self._plain: Amount | None = None  # of the backbone as it is
 
     @cached_property
     def rows(self) -> int | None:
@@ -163,7 +165,7 @@ class Outlook:
             found |= dict.fromkeys(run.receipts, Amount())
         for cell in self.benchmark.cells(self.benchmark.shown()):
             calls = cell.drawer.nfe(cell.run.objective)  # None: as many as its steps turn out to need
-            each = UNKNOWN if calls is None else self._evaluation.times(calls)
+            each = UNKNOWN if calls is None else self._evaluation(cell.run.method).times(calls)
             found[cell.samples] = each.times(self.spec.sampling.count)
         for name in self._kept_encoders():
             folder = paths.representation(self.benchmark.dataset, name)
@@ -196,14 +198,22 @@ class Outlook:
                 found[method] = None
         return found
 
-    @cached_property
-    def _evaluation(self) -> Amount:
-        """Of the network, for one sample."""
+    def _evaluation(self, method: str) -> Amount:
+        """Of the network that a method is sampled from, for one sample."""
+        if method not in self._evaluated:
+            self._evaluated[method] = self._evaluate(method)
+        return self._evaluated[method]
+
+    def _evaluate(self, method: str) -> Amount:
         if self.shape is None:
             return UNKNOWN
         try:
             backbone = fitting.network(self.spec.backbone, self.shape, self._backbone_facts)
-            return Amount(outline.evaluation(backbone, self.shape))
+            network = fitting.sampled(self.spec.methods[method], backbone)
+            if network is not backbone:
+                return Amount(outline.evaluation(network, self.shape))
+            self._plain = self._plain or Amount(outline.evaluation(backbone, self.shape))
+            return self._plain
         except (fitting.Untold, fitting.NeedsValues, ConfigError, RuntimeError, TypeError, ValueError):
             return UNKNOWN
 

@@ -58,16 +58,23 @@ def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: 
     other = against or found.against
     samplers = list(found.table["sampler"].unique())
     labels = {method: found.label(method) for method in methods}
-    steps = {method: set(own["step"]) for method, own in found.table.groupby("method")}
-    both = {method: steps[method] & steps[other] for method in methods if method != other}
+    steps = {(str(m), str(s)): set(own["step"]) for (m, s), own in found.table.groupby(["method", "sampler"])}
+    others = [method for method in methods if method != other]
     lines = []
     for sampler in samplers:
         if len(samplers) > 1:
             lines.append(f"{sampler}:")
+        lines += [f"{labels[m]}: not drawn by {sampler}" for m in methods if (m, sampler) not in steps]
+        both = {m: steps.get((m, sampler), set()) & steps.get((other, sampler), set()) for m in others}
         for name in shown_ids(found):
             every = (difference(found.source, name, m, other, max(at), sampler) for m, at in both.items() if at)
             lines += [one.sentence(labels) for one in every]
-    apart = [f"{labels[m]} against {labels[other]}: no step in common" for m, at in both.items() if not at]
+    apart = []
+    for m in others:
+        both_draw = [s for s in samplers if (m, s) in steps and (other, s) in steps]
+        if not any(steps[m, s] & steps[other, s] for s in both_draw):
+            why = "no step in common" if both_draw else "no sampler draws from both"
+            apart.append(f"{labels[m]} against {labels[other]}: {why}")
     return [*lines, *apart, *([origin] if origin else [])]
 
 

@@ -46,7 +46,7 @@ def test_before_anything_is_there_all_that_shapes_tell_is_said(workspace):
     assert steps["train"]["GPU-hours"] == steps["train"]["to come"]
     assert (steps["train"]["jobs"], steps["train"]["there"]) == ("6", "0")
     cell = tiny.cells(["sit"])[0]
-    assert operations[cell.samples].known == 64 * 2 * found._evaluation.known
+    assert operations[cell.samples].known == 64 * 2 * found._evaluation("sit").known
     assert steps["represent"]["FLOPs"] == steps["evaluate"]["FLOPs"] == "unknown"
     assert steps["prepare"]["FLOPs"] == ""
     assert disk["data set"]["in the end"] == outlook.size_words(ROWS * (64 + 8))
