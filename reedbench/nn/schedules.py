@@ -73,7 +73,7 @@ def cosine_decay(step: int, start: int, length: int) -> float:
 
 def exponential_decay(step: int, start: int, length: int) -> float:
     """1 up to `start`, then ten times less every `length` steps; it never ends. SRA, arXiv:2505.02831."""
-    return 0.1 ** (max(0, step - start) / length)
+    return 0.1 ** (max(0, step - start) / length) if length else drop_after(step, start)
 
 
 def drop_after(step: int, start: int) -> float:

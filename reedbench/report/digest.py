@@ -8,9 +8,11 @@ import pandas as pd
 
 from reedbench.report.intervals import Interval, plain
 from reedbench.report.paired import difference
+from reedbench.report.source import PAIR
 from reedbench.report.tables import Comparison, limits, shown_ids
 
 NONE = "–"  # what is not known, or has no meaning
+OWN_GUIDANCE = {"built-in": "built in", "input": "read by the network"}
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 
@@ -33,12 +35,14 @@ def digest(of: Comparison) -> Digest:
     table = of.table
     last = table[table["step"] == table.groupby(["method", "sampler"])["step"].transform("max")].reset_index(drop=True)
     several = last["sampler"].nunique() > 1
-    heads = ["method", "step", *(["sampler"] if several else [])]
+    own = bool((last["guided_by"] != PAIR).any())  # then it matters what guidance costs, and where it comes from
+    heads = ["method", "step", *(["sampler"] if several else []), *(["guidance", "NFE"] if own else [])]
     ids = shown_ids(of)
     ends = ["device s", "speed-up, steps", "speed-up, seconds", f"to {of.facts['baseline_label']}'s final value, steps"]
     rows, below = [], []
     for _, row in last.iterrows():
         head = [_named(row), str(row["step"]), *([row["sampler"]] if several else [])]
+        head += [_guidance(row), f"{row['nfe']:.4g}"] if own else []
         gains = {axis: of.gain(row["method"], row["sampler"], axis) for axis in ("steps", "device_seconds")}
         seconds = NONE if pd.isna(row["device_seconds"]) else f"{row['device_seconds']:.0f}"
         ratios = (gains["steps"].ratio, gains["device_seconds"].ratio, gains["steps"].to_final)
@@ -63,6 +67,12 @@ def _limits(of: Comparison, ids: Sequence[str], before: int, after: int) -> Iter
 def _named(row: pd.Series) -> str:
     """A method's label, and what its weights are where they are no average of a run here."""
     return str(row["label"]) if row["weights"] == "ema" else f"{row['label']} ({row['weights']})"
+
+
+def _guidance(row: pd.Series) -> str:
+    """`1.5`, `1.5 (built in)`."""
+    where = OWN_GUIDANCE.get(row["guided_by"])
+    return f"{row['guidance']:g}" + (f" ({where})" if where else "")
 
 
 def _title(of: Comparison, name: str) -> str:

@@ -9,8 +9,9 @@ from reedbench.core.constants import HALVES
 from reedbench.core.numerics import THEN
 from reedbench.report import clusters
 from reedbench.report.costs import BASE, TAUGHT
+from reedbench.report.digest import OWN_GUIDANCE
 from reedbench.report.intervals import kind_of
-from reedbench.report.source import Source
+from reedbench.report.source import PAIR, Source
 from reedbench.report.tables import Comparison
 
 KINDS = {"t95": "95 % t interval over seeds", "range": "range over the two seeds (no confidence interval)",
@@ -54,11 +55,21 @@ def _notes(of: Comparison) -> Iterator[str]:
 
 
 def _drawn(of: Comparison) -> Iterator[str]:
-    """How samples were drawn; evaluations that were counted differ between methods and steps."""
+    """How samples were drawn, and from which methods not."""
     for name, own in of.table.groupby("sampler", sort=False):
-        row, (least, most) = own.iloc[0], (own["nfe"].min(), own["nfe"].max())
-        evaluations = f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}"
-        yield f"Sampler {name}: {row['protocol']}; guidance {row['guidance']:g}; {evaluations} network evaluations."
+        row = own.iloc[0]
+        taken = ", ".join(_evaluations(of, str(by), some) for by, some in own.groupby("guided_by", sort=False))
+        yield f"Sampler {name}: {row['protocol']}; guidance {row['guidance']:g}; {taken}."
+    for method, samplers in of.source.undrawn(of.facts["methods"]).items():
+        yield f"{of.label(method)}: not drawn by {', '.join(samplers)}."
+
+
+def _evaluations(of: Comparison, by: str, own: pd.DataFrame) -> str:
+    """Those that were counted differ between methods and steps; whose guidance is their own is named."""
+    least, most = own["nfe"].min(), own["nfe"].max()
+    words = f"{least:.4g} network evaluations" if least == most else f"{least:.4g} to {most:.4g} network evaluations"
+    labels = ", ".join(of.label(str(method)) for method in own["method"].unique())
+    return words if by == PAIR else f"{words} for {labels} (guidance {OWN_GUIDANCE[by]})"
 
 
 def _speedups(of: Comparison) -> Iterator[str]:
@@ -70,7 +81,9 @@ def _speedups(of: Comparison) -> Iterator[str]:
         f"Speed-up: {baseline}'s cost / the method's cost at equal {primary}, mean of the logarithm over all values "
         "that both runs of a seed reach and over seeds: above 1 is faster, below 1 slower, > and < are bounds."
     )
-    steps = [one for one in of.gains if one.axis == "steps" and one.method != of.facts["speedup"]["baseline"]]
+    pairs, compared = of.source.pairs, of.facts["speedup"]["baseline"]
+    steps = [one for one in of.gains if one.axis == "steps" and one.method != compared
+             and {(one.method, one.sampler), (compared, one.sampler)} <= pairs]  # fmt: skip
     several = len({one.sampler for one in of.gains}) > 1
 
     def name(method: str, sampler: str) -> str:
@@ -80,12 +93,15 @@ def _speedups(of: Comparison) -> Iterator[str]:
              if one.start is not None and one.end is not None]  # fmt: skip
     if spans:
         yield f"Values that both reach (mean over seeds): {', '.join(spans)}."
-    targets = {one.sampler: one.target for one in of.gains}
+    targets = {one.sampler: one.target for one in of.gains if (compared, one.sampler) in pairs}
     target = ", ".join(f"{_target(value)} with {sampler}" for sampler, value in targets.items())
     yield (
         f"To {baseline}'s final value (mean {target}): {baseline}'s cost at its last step / the method's cost where it "
         f"first reaches that value; < where it does not."
     )
+    for sampler in dict.fromkeys(one.sampler for one in of.gains):
+        if (compared, sampler) not in pairs:
+            yield f"With {sampler} there are no speed-ups: {baseline} is not drawn by it."
     for one in steps:
         if one.reason and one.method not in of.source.elsewhere:
             yield f"{name(one.method, one.sampler)}: {one.reason}."

@@ -80,14 +80,14 @@ def difference(
 def differences(
     source: Source, metrics: Sequence[str], methods: Sequence[str], baseline: str, ends: Collection[str] = ()
 ) -> list[Difference]:
-    """Of every method but the baseline against it, per metric (an id), sampler and step that both have.
+    """Of every method but the baseline against it, per metric (an id), and sampler and step under which both were
+    drawn.
 
     Methods of `ends` are trained for a length of their own, and compared at their last step with the baseline's last.
     """
     generated = source.metrics[source.metrics["step"] >= 0]
     cells: pd.DataFrame = generated[["method", "sampler", "step"]].drop_duplicates().sort_values(["sampler", "step"])
-    theirs = generated.loc[generated["method"] == baseline, "step"]
-    shared, to = set(theirs), int(theirs.max()) if len(theirs) else 0
+    theirs = cells[cells["method"] == baseline].groupby("sampler")["step"].agg(set)
     lasts = cells.groupby("method")["step"].max()
     found = []
     for metric in metrics:
@@ -95,8 +95,9 @@ def differences(
             own = cells[cells["method"] == method] if method != baseline else cells[:0]
             apart = method in ends or baseline in ends
             for _, sampler, step in own.itertuples(index=False):
-                if (step == lasts[method]) if apart else (step in shared):
-                    other = to if apart else None
+                against = theirs.get(sampler, set())
+                if against and (step == lasts[method] if apart else step in against):
+                    other = int(max(against)) if apart else None
                     found.append(difference(source, metric, method, baseline, int(step), str(sampler), other))
     return found
 

@@ -2,8 +2,9 @@
 
 `metrics`: one row per metric record (benchmark, method, seed, step, sampler, nfe, guidance, weights, metric, family,
 value, n, unit, direction, version, spread, protocol; digests of recipe, sampling and evaluation). There is `reason`
-where some value is missing: why it was not measured; `what` where the floor says what it is; and `values` where a
-metric knows a number of each sample: JSON, their quantiles (`steps.records`). `curves`: one row per log interval of a
+where some value is missing: why it was not measured; `what` where the floor says what it is; `guided_by` where some
+network is guided by itself (without it a second evaluation is meant); and `values` where a metric knows a number of
+each sample: JSON, their quantiles (`steps.records`). `curves`: one row per log interval of a
 run, with its loss terms, its costs so far, and constants of the run (`terms`: JSON, the kind of each loss term); of a
 run that was trained elsewhere (`origin` says where) one row at its step, with costs of NaN: unknown.
 `preview`: the first samples of a cell, uint8, by `method/step`; under `REAL` real data of the same kind, and under
@@ -30,6 +31,7 @@ ORIGIN = "origin"  # column of curves: where weights come from that were not tra
 CURVE = ("step", "samples_seen", "device_seconds", "cpu_seconds", "flops")  # columns that every curve has
 DRAWN = ("sampling", "guidance", "precision", "labels")  # how samples were, which rows of a table share
 JSON = ("spread", "protocol", "values")  # parts of a record that are texts in a table
+GUIDED_BY, PAIR = "guided_by", "pair"  # column of metrics, and what its absence means
 SETTINGS = ("recipe", "sampling", "evaluation")  # digests of what a record was made under
 
 
@@ -59,6 +61,20 @@ class Source:
         """Records of every method's last step; they may differ where some were not trained here."""
         own = self.metrics[self.metrics["step"] >= 0]
         return own[own["step"] == own.groupby("method")["step"].transform("max")]
+
+    @property
+    def pairs(self) -> set[tuple[str, str]]:
+        """Methods and the samplers that drew from them."""
+        own = self.metrics[self.metrics["step"] >= 0][["method", "sampler"]].drop_duplicates()
+        return {(str(method), str(sampler)) for method, sampler in own.itertuples(index=False)}
+
+    def undrawn(self, methods: Iterable[str]) -> dict[str, list[str]]:
+        """Of each method the samplers that drew from others and not from it; those that every sampler drew from are
+        left out."""
+        pairs = self.pairs
+        samplers = [str(name) for name in self.metrics["sampler"].dropna().unique()]
+        lacking = {method: [name for name in samplers if (method, name) not in pairs] for method in methods}
+        return {method: names for method, names in lacking.items() if names}
 
     def only(self, cells: Sequence[Cell]) -> "Source":
         """The given cells (and the floor).
@@ -99,6 +115,7 @@ def records(bodies: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         cell = {name: body.get(name) for name in ("benchmark", "method", "sampler", "weights", *SETTINGS)}
         numbers = {"seed": -1, "step": -1, "nfe": 0, "guidance": 1.0}
         cell |= {name: body.get(name, default) for name, default in numbers.items()}
+        cell |= {name: body[name] for name in (GUIDED_BY,) if name in body}
         for record in body["records"]:
             plain = {k: v for k, v in record.items() if k not in JSON}
             texts = {name: json.dumps(record[name], sort_keys=True) for name in JSON if name in record}

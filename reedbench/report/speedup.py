@@ -18,7 +18,7 @@ An evaluation that was not measured is one point less of a curve; a seed in whic
 left out, and so is said.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 
@@ -134,6 +134,7 @@ def speedups(
     The baseline has a ratio of 1, and no `to_final`. `lengths` are last steps of methods with a length of their own.
     """
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
+    pairs = source.pairs
     costs, found = Costs(source), list[Speedup]()
     for sampler, every in records.groupby("sampler", sort=False):
         own = every[~every["method"].isin(list(source.elsewhere))]
@@ -148,15 +149,24 @@ def speedups(
             both = [seed for seed in ours.measured if seed in theirs.measured]
             lost = _left_out(ours, theirs)
             if not both:
-                why = _without_cost(source, costs, method, baseline) or lost or "no seed in common with the baseline"
+                why = _undrawn(pairs, method, baseline, str(sampler))
+                why = why or _without_cost(source, costs, method, baseline) or lost
+                why = why or "no seed in common with the baseline"
                 none = Ratio(None, None, None, "missing", 0)
                 found += [Speedup(method, str(sampler), axis, none, none, target, reason=why) for axis in costs.axes]
                 continue
             scale = _scale([runs.measured[seed] for seed in both for runs in (ours, theirs)])
-            pairs = [_pair(seed, ours.measured[seed], theirs.measured[seed], scale) for seed in both]
-            gains = _over_axes(costs, (baseline, method, str(sampler)), pairs, scale, target)
+            met = [_pair(seed, ours.measured[seed], theirs.measured[seed], scale) for seed in both]
+            gains = _over_axes(costs, (baseline, method, str(sampler)), met, scale, target)
             found += [replace(one, reason="; ".join(filter(None, (lost, one.reason)))) for one in gains]
     return found
+
+
+def _undrawn(pairs: Collection[tuple[str, str]], method: str, baseline: str, sampler: str) -> str:
+    """Why there can be no speed-up under a sampler that did not draw from both."""
+    if (method, sampler) not in pairs:
+        return f"not drawn by {sampler}"
+    return "" if (baseline, sampler) in pairs else f"the baseline is not drawn by {sampler}"
 
 
 def _without_cost(source: Source, costs: Costs, method: str, baseline: str) -> str:

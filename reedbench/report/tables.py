@@ -14,11 +14,11 @@ from reedbench.core.errors import MetricError
 from reedbench.report.costs import Costs
 from reedbench.report.intervals import Interval, interval
 from reedbench.report.paired import Difference, differences
-from reedbench.report.source import Source
+from reedbench.report.source import GUIDED_BY, PAIR, Source
 from reedbench.report.speedup import Ratio, Speedup, speedups
 
 HEAD = ["benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
-        "guidance", "weights", "seeds", "protocol"]  # fmt: skip
+        "guidance", "guided_by", "weights", "seeds", "protocol"]  # fmt: skip
 COSTS = ["device_seconds", "cpu_seconds", "flops"]
 BOUNDS = ("", ".low", ".high")
 OVER_SEEDS = (*BOUNDS, ".interval", ".delta", ".delta.low", ".delta.high", ".delta.interval")  # columns of a metric
@@ -157,6 +157,7 @@ def _head(
         "sampler": sampler,
         "nfe": _whole(cell.drop_duplicates("seed")["nfe"].mean()),
         "guidance": float(first["guidance"]),
+        "guided_by": PAIR if pd.isna(by := first.get(GUIDED_BY)) else by,
         "weights": first["weights"],
         "seeds": " ".join(str(seed) for seed in sorted(cell["seed"].unique())),
         "protocol": facts["protocols"][sampler],

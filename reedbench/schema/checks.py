@@ -359,6 +359,8 @@ def _sampling(b: Any) -> Iterator[Finding]:
         yield from _drawn_by(("methods", m, "samplers"), method.samplers, b.samplers)
     for name, sampler in b.samplers.items():
         asked = {m: method for m, method in b.methods.items() if name in (method.samplers or b.samplers)}
+        if b.methods and not asked:
+            yield ("samplers", name), "no method lets it draw: name it in the `samplers` of one, or take it out"
         unfit = {m: sampler.unfit(method) for m, method in asked.items()}
         if why := next(((m, said) for m, said in unfit.items() if said is not None), None):
             yield ("samplers", name), f"cannot draw from method '{why[0]}': {why[1]}"

@@ -145,8 +145,8 @@ def network(backbone: Any, shape: tuple[int, ...], facts: Facts) -> Any:
         return backbone.build(shape, facts)
 
 
-def around(objective: Any, backbone: Any) -> Any:
-    """The network that an objective makes around a backbone, likewise."""
+def sampled(objective: Any, backbone: Any) -> Any:
+    """What samples are drawn from: the backbone, or the network around it, without memory either."""
     with _without_memory():
         return objective.network(backbone)
 

@@ -62,19 +62,20 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     """Figures of a benchmark or an ablation.
 
     `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
-    `differences` where a second method is evaluated at a step of the one that it is compared with, `speedup` and
-    `alignment` where some run is trained here.
+    `differences` where some sampler draws at the same step from a second method and from the one that it is compared
+    with, `speedup` and `alignment` where some run is trained here.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
     methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline
     runs = {name: benchmark.run(name, seed) for name in methods}
-    steps = {name: set(run.course.evaluated) for name, run in runs.items()}
-    against = steps.pop(baseline if baseline in steps else methods[0])
+    samplers = benchmark.spec.samplers
+    cells = {name: {(s, step) for s in samplers for step in run.drawn_at(s)} for name, run in runs.items()}
+    against = cells.pop(baseline if baseline in cells else methods[0])
     untrained = not any(run.trained for run in runs.values())
     nothing = {
         "levels": not several,
         "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
-        "differences": not any(own & against or runs[name].objective.length() for name, own in steps.items()),
+        "differences": not any(own & against or runs[name].objective.length() for name, own in cells.items()),
         "speedup": untrained,
         "alignment": untrained,
     }

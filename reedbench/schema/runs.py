@@ -224,6 +224,12 @@ class Run:
         return [] if teacher is None else [*teacher.run.lineage, teacher]
 
     @property
+    def shown_by(self) -> str:
+        """The sampler whose samples figures show: the first of those that draw from it at most steps."""
+        samplers: list[str] = list(self.benchmark.spec.samplers)
+        return max(samplers, key=lambda sampler: len(self.drawn_at(sampler)))
+
+    @property
     def resources(self) -> Resources:
         """Of the step that makes its weights: one process without a GPU where these come from outside."""
         asked = self.benchmark.resources("train")

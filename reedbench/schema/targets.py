@@ -86,7 +86,9 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
             run = benchmark.run(m, benchmark.spec.seeds[0])
             course = run.course
             for s in benchmark.spec.samplers:
-                drawn = replace(course, evaluated=run.drawn_at(s))
+                if not (steps := run.drawn_at(s)):
+                    continue
+                drawn = replace(course, evaluated=steps)
                 yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, drawn)
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)

@@ -16,7 +16,7 @@ VERSIONS = {
     "train": 2,
     "sample": 2,
     "evaluate": 2,
-    "tabulate": 4,
+    "tabulate": 5,
     "plot": 3,
     "smoke": 1,
 }

@@ -105,9 +105,14 @@ def _score(
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
         "sampler": cell.sampler, "weights": run.objective.weights_are, "nfe": nfe, "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.scoring.key,
-        "records": records.of_cell(benchmark, evidence), **benchmark.unusual,
+        "records": records.of_cell(benchmark, evidence), **benchmark.unusual, **_guided(run.objective.guided_by),
     }  # fmt: skip
     io.write_json(cell.metrics, body)
+
+
+def _guided(by: str) -> dict[str, str]:
+    """Where guidance comes from, if not from a second evaluation, which goes without saying."""
+    return {} if by == "pair" else {"guided_by": by}
 
 
 def _folds(benchmark: Benchmark, name: str, samples: Rows, inputs: list[str]) -> Any:

@@ -59,8 +59,8 @@ def from_runs(benchmark: Benchmark, cells: Sequence[Cell], *, previews: bool) ->
         provenance.require(file, scoring.floor_key if file == floor else scoring.key)
     metrics = sources.records(io.read_object(file, {"method": str, "records": list}) for file in metric_files)
     curves = pd.concat([_curve(run) for run in runs], ignore_index=True)
-    first = (benchmark.spec.seeds[0], next(iter(benchmark.spec.samplers)))
-    shown = {f"{c.run.method}/{c.step}": c.preview for c in cells if (c.run.seed, c.sampler) == first}
+    first = [cell for cell in cells if (cell.run.seed, cell.sampler) == (benchmark.spec.seeds[0], cell.run.shown_by)]
+    shown = {f"{cell.run.method}/{cell.step}": cell.preview for cell in first}
     files = list(shown.values()) if previews else []
     preview = {name: io.read_npz(file, ["arr_0"])["arr_0"] for name, file in shown.items()} if previews else {}
     if previews and (index := Path(paths.index(benchmark.data))).exists():

@@ -176,7 +176,7 @@ class Outlook:
         """
         shape = self.spec.codec.shape(self.facts)
         backbone = fitting.network(self.spec.backbone, shape, self._backbone_facts)
-        return fitting.around(self.spec.methods[method], backbone)
+        return fitting.sampled(self.spec.methods[method], backbone)
 
     def operations(self) -> dict[str, Amount]:
         """By the output that says that a job is done; jobs that are absent are not known, or light."""
@@ -244,10 +244,10 @@ class Outlook:
         if self.shape is None:
             return UNKNOWN
         try:
-            companions = self.spec.methods[method].companions(self.shape)
+            network, companions = self._network(method), self.spec.methods[method].companions(self.shape)
             more = sum(math.prod(shape) for shape in companions.values())
             given = (math.prod(self.shape) + more,) if companions else self.shape
-            return Amount(outline.evaluation(self._network(method), given))
+            return Amount(outline.evaluation(network, given))
         except (fitting.Untold, fitting.NeedsValues, ConfigError, RuntimeError, TypeError, ValueError):
             return UNKNOWN
 

@@ -58,25 +58,36 @@ def paired(benchmark: Benchmark, *, cache: bool, ablation: str | None, against: 
     other = against or found.against
     samplers = list(found.table["sampler"].unique())
     labels = {method: found.label(method) for method in methods}
-    steps = {method: set(own["step"]) for method, own in found.table.groupby("method")}
-    ends, last = found.facts.get("ends", {}), max(steps[other])
-    both = {
-        method: {max(steps[method])} if {method, other} & ends.keys() else steps[method] & steps[other]
-        for method in methods
-        if method != other
-    }
+    steps = {(str(m), str(s)): set(own["step"]) for (m, s), own in found.table.groupby(["method", "sampler"])}
+    others, ends = [method for method in methods if method != other], found.facts.get("ends", {})
+
+    def compared(method: str, sampler: str) -> tuple[int, int] | None:
+        """Steps of a method and of the other one at which they are; methods of another length at their last ones."""
+        own, its = steps.get((method, sampler), set()), steps.get((other, sampler), set())
+        if not own or not its:
+            return None
+        if {method, other} & ends.keys():
+            return max(own), max(its)
+        return (max(own & its),) * 2 if own & its else None
+
     lines = []
     for sampler in samplers:
         if len(samplers) > 1:
             lines.append(f"{sampler}:")
+        lines += [f"{labels[m]}: not drawn by {sampler}" for m in methods if (m, sampler) not in steps]
+        both = {m: at for m in others if (at := compared(m, sampler))}
         for name in shown_ids(found):
             every = (
-                difference(found.source, name, m, other, max(at), sampler, last if {m, other} & ends.keys() else None)
-                for m, at in both.items()
-                if at
+                difference(found.source, name, m, other, at, sampler, its if {m, other} & ends.keys() else None)
+                for m, (at, its) in both.items()
             )
             lines += [one.sentence(labels) for one in every]
-    apart = [f"{labels[m]} against {labels[other]}: no step in common" for m, at in both.items() if not at]
+    apart = []
+    for m in others:
+        if not any(compared(m, s) for s in samplers):
+            both_draw = any((m, s) in steps and (other, s) in steps for s in samplers)
+            why = "no step in common" if both_draw else "no sampler draws from both"
+            apart.append(f"{labels[m]} against {labels[other]}: {why}")
     return [*lines, *apart, *([origin] if origin else [])]
 
 

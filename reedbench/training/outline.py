@@ -20,7 +20,7 @@ from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
 
 Shape = tuple[int, ...]
-ROWS = 4  # of which a step is counted, or groups of them: operations grow in proportion
+ROWS = 64  # of which a step is counted, or groups of them: operations grow in proportion; of some rows losses ask more
 
 
 class Outline:

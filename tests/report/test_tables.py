@@ -16,7 +16,7 @@ from reedbench.report.tables import as_csv, compare
 SUFFIXES = ("", ".low", ".high", ".interval", ".delta", ".delta.low", ".delta.high", ".delta.interval")
 COLUMNS = [
     "benchmark", "domain", "method", "label", "backbone", "params", "step", "samples_seen", "sampler", "nfe",
-    "guidance", "weights", "seeds", "protocol",
+    "guidance", "guided_by", "weights", "seeds", "protocol",
     *(f"fd@x.v1-n64{suffix}" for suffix in SUFFIXES), *(f"accuracy@x.v1-n64{suffix}" for suffix in SUFFIXES),
     "device_seconds", "cpu_seconds", "flops",
     "speedup_steps", "speedup_steps.low", "speedup_steps.high",

@@ -42,7 +42,9 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     columns, steps = min(COLUMNS, len(ids)), sorted({one.step for one in found})
     title = f"{facts['title']}\ndifference to {facts['methods'][against]['label']}, step {', '.join(map(str, steps))}"
     with style.styled() as plt:
-        legend = style.Legend(_legend(facts, facts["methods"][against]["label"]))
+        legend = style.Legend(
+            [*_legend(facts, facts["methods"][against]["label"]), *panels.undrawn_entries(source, facts)]
+        )
         (axes,) = panels.sheet(plt, title, -(-len(ids) // columns), columns, [legend], tall)
         for axis, (name, own) in zip(axes.flat, panel.items(), strict=False):
             _panel(axis, own, facts)

@@ -39,18 +39,20 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     last = source.last[source.last["method"].isin(list(facts["methods"]))]
     own, real = known[known.index.isin(last.index)], known[known["method"] == FLOOR]
     there = {*own["family"], *real["family"]}  # of a metric that no sample has a value of, real data alone are drawn
-    shown = [(family, name) for family in facts["metrics"] if family in there for name in panels.samplers(source)]
+    names = [name for name in panels.samplers(source) if (last["sampler"] == name).any()]
+    shown = [(family, name) for family in facts["metrics"] if family in there for name in names]
     if not shown:
         raise MetricError(
             f"{facts['benchmark']}: no metric has numbers of single samples, which figure distributions shows"
         )
     labels = {name: words["label"] for name, words in facts["methods"].items()}
     entries = [*panels.method_entries(labels, facts), *panels.band_entry(len(facts["seeds"]))]
+    entries += panels.undrawn_entries(source, facts)
     beside = list(dict.fromkeys(panels.floor_words(row) for _, row in real.iterrows()))
     entries += [panels.line_entry(words + CUT, **panels.reference(i)) for i, words in enumerate(beside)]
     columns, rows = min(COLUMNS, len(shown)), []
     title = f"{facts['title']}, step {', '.join(map(str, sorted(last['step'].unique())))}"
-    several = len(panels.samplers(source)) > 1
+    several = len(names) > 1
     with style.styled() as plt:
         (axes,) = panels.sheet(plt, title, -(-len(shown) // columns), columns, [style.Legend(entries)], PANEL)
         for axis, (family, name) in zip(axes.flat, shown, strict=False):

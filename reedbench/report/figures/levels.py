@@ -27,6 +27,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     labels, names, looks = panels.shown(facts), panels.samplers(source), panels.looks(facts)
     rows: list[dict[str, Any]] = []
     entries = [*panels.method_entries(labels, facts), *panels.band_entry(len(facts["seeds"]))]
+    entries += panels.undrawn_entries(source, facts)
     if len(limits):
         entries.append(panels.line_entry(panels.floor_words(limits.iloc[0]), **panels.reference()))
     family = next(iter(times))

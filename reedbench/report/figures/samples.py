@@ -99,12 +99,21 @@ def _words(source: Source, facts: Mapping[str, Any], letters: int, thinned: bool
         lines.append(f"{codec.named}: {', '.join(map(str, preview[NAMES].tolist()))}")
     if REAL not in preview:
         lines.append("no real data in this cache: export it again" if facts["cached"] else "no real data: prepare them")
-    lines.append(f"seed {facts['seeds'][0]}, sampler {panels.samplers(source)[0]}; the same noise in every picture")
+    lines.append(f"seed {facts['seeds'][0]}, sampler {_samplers(source, facts)}; the same noise in every picture")
     if codec.caption:
         lines.append(codec.caption)
     if thinned:
         lines.append("not every checkpoint is shown")
     return "\n".join(style.broken(line, letters) for line in lines)
+
+
+def _samplers(source: Source, facts: Mapping[str, Any]) -> str:
+    """The sampler of the pictures, and which rows have another one: not every sampler draws from every method."""
+    methods = [name for name in facts["methods"] if any(key.startswith(f"{name}/") for key in source.preview)]
+    by = {name: panels.shown_by(source, facts, name) for name in methods}
+    usual = next((name for name in facts["protocols"] if name in by.values()), "")
+    others = [f"{facts['methods'][name]['label']}: {one}" for name, one in by.items() if one != usual]
+    return usual + (f" ({', '.join(others)})" if others else "")
 
 
 def _key(figure: Any, colours: Mapping[str, str]) -> None:

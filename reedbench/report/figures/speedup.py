@@ -34,7 +34,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
         raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure speedup shows; evaluate it")
     labels, names = panels.shown(facts), _followed(source)
     found = speedups(source, family, baseline, list(labels), facts.get("ends", {}))
-    legends = [style.Legend(_legend(source, facts, [one for one in found if one.sampler == name])) for name in names]
+    legends = [style.Legend(_legend(source, facts, name, [x for x in found if x.sampler == name])) for name in names]
     rows: list[dict[str, Any]] = []
     with style.styled() as plt:
         tall = PANEL + MORE * max(0, len(labels) - 4)
@@ -169,11 +169,13 @@ def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     return _Means(curves, levels, baseline, target, facts["titles"][family]["direction"] == "lower")
 
 
-def _legend(source: Source, facts: Mapping[str, Any], found: Sequence[Speedup]) -> list[tuple[Any, str]]:
+def _legend(source: Source, facts: Mapping[str, Any], sampler: str, found: Sequence[Speedup]) -> list[tuple[Any, str]]:
     """Methods with what they gain, and what the other lines and bands are."""
     baseline, family, labels = facts["speedup"]["baseline"], facts["speedup"]["metric"], panels.shown(facts)
+    there = {name for name in labels if (name, sampler) in source.pairs}
     words = {name: f"{label}: {_outcome(found, name, baseline)}" for name, label in labels.items()}
     words |= {name: f"{labels[name]} (level line): imported" for name in labels.keys() & source.elsewhere.keys()}
+    words |= {name: f"{labels[name]}: not drawn by {sampler}" for name in labels.keys() - there}
     target = panels.line_entry(f"{labels[baseline]}'s final value; ticks: where mean curves reach it", **panels.TARGET)
     bands = panels.band_entry(len(facts["seeds"]), "bands and brackets")
     floors = enumerate(panels.floors(source, family))
@@ -183,7 +185,7 @@ def _legend(source: Source, facts: Mapping[str, Any], found: Sequence[Speedup]) 
         panels.line_entry(text, **(_level(looks[name].line) if name in source.elsewhere else looks[name].line))
         for name, text in words.items()
     ]
-    return [*methods, target, *bands, *limits]
+    return [*methods, *([target] if baseline in there else []), *bands, *limits]
 
 
 def _level(line: Mapping[str, Any]) -> dict[str, Any]:
