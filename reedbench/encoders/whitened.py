@@ -25,18 +25,18 @@ class Whitened(AbstractEncoder):
     needs_test: ClassVar[bool] = False
     uses: Literal["whitened"] = "whitened"
 
-    encoder: str = Field(examples=["patches"])
+    tokens: str = Field(examples=["patches"])
     """Name of the encoder whose tokens are whitened."""
     dim: int = Field(128, ge=1)
     """Dimensions that are kept, those of largest variance."""
 
     def reads_encoders(self) -> tuple[str, ...]:
         """The encoder."""
-        return (self.encoder,)
+        return (self.tokens,)
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """As many tokens, of `dim` numbers."""
-        return (others[self.encoder][0], self.dim) if len(others.get(self.encoder, ())) == 2 else None
+        return (others[self.tokens][0], self.dim) if len(others.get(self.tokens, ())) == 2 else None
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
         """Moments in float64, part after part, and the map."""
@@ -52,7 +52,7 @@ class Whitened(AbstractEncoder):
         components = components[:, kept] * np.sign(components[np.abs(components[:, kept]).argmax(0), kept])
         weights = {"mean": mean.astype(np.float32), "map": (components / np.sqrt(variances[kept])).astype(np.float32)}
         card: dict[str, Any] = {
-            "objective": f"principal components of the tokens of {self.encoder}, training split, each of variance 1",
+            "objective": f"principal components of the tokens of {self.tokens}, training split, each of variance 1",
             "tokens": number,
             "explained_variance": round(share, 4),
             "cpu_seconds": round(time.process_time() - began, 1),
@@ -79,7 +79,7 @@ class Whitened(AbstractEncoder):
         return kept, float(variances[kept].sum() / variances.sum())
 
     def _tokens(self, material: Material) -> np.ndarray:
-        found: np.ndarray = material.representations[self.encoder]
+        found: np.ndarray = material.representations[self.tokens]
         if found.ndim != 3:
-            raise ConfigError(f"encoder whitened: '{self.encoder}' gives one vector per datum, and tokens are whitened")
+            raise ConfigError(f"encoder whitened: '{self.tokens}' gives one vector per datum, and tokens are whitened")
         return found
