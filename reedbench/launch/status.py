@@ -97,7 +97,8 @@ class Status:
         """Words of the jobs of all cells, by their names."""
         found = {}
         for benchmark in dict.fromkeys(run.benchmark for run in self.runs):
-            for cell in benchmark.cells(benchmark.spec.methods):
+            pools = [pool for pool in runs.pools(self.runs) if pool.run.benchmark == benchmark]
+            for cell in dict.fromkeys([*benchmark.cells(benchmark.spec.methods), *pools]):
                 place = (*cell.run.names, paths.step_name(cell.step).removeprefix("step-"), cell.sampler)
                 arguments, recipe, sampling = words.cell(*place), cell.run.key, cell.sampling_key
                 scoring = words.evaluate(arguments, benchmark.scoring.key, recipe, sampling)

@@ -17,6 +17,7 @@ from reedbench.nn.schedules import Factor
 Batch = dict[str, Tensor]  # every value has the batch as its first axis, so that a slice of a batch is a batch
 Kind = Literal["loss", "cosine"]  # what a term is, for figures; a cosine is shown without its minus
 PARTNERS = "partners"  # (b, entries, k): of a representation of pairs, those of each entry with these are read
+POOL = "pool"  # (b, ...) as `x_1`: for each row a sample of the teacher that was asked for the row's label
 WHOLE = 0  # as `Learner.group`: all rows of a batch belong together
 DENOISE = "denoise"
 REST = 0.01  # of a floor: nearer to it a term rests there

@@ -12,7 +12,7 @@ from pydantic import Field
 from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
-from reedbench.objectives._own import LAST_STEP, OwnTraining, Teacher
+from reedbench.objectives._own import LAST_STEP, OwnTraining, Pool, Teacher
 from reedbench.objectives._schedule import Schedule
 
 Place = tuple[str | int, ...]  # keys from the method's entry down
@@ -60,6 +60,10 @@ class AbstractMethod(Plugin):
 
     def taught_by(self) -> Teacher | None:
         """The run whose weights it starts from or compares itself with."""
+        return None
+
+    def pooled(self) -> Pool | None:
+        """Which samples of that run its loss sets against data."""
         return None
 
     def length(self) -> int | None:

@@ -150,3 +150,25 @@ class OwnTraining(Frozen):
     def inherited(self, name: str) -> str:
         """The name in its network of a weight that its teacher publishes."""
         return name
+
+
+class Pool(Frozen):
+    """Samples of the teacher, under the student's seed, that stand for data: those of one of its cells."""
+
+    sampler: str
+    """A sampler of the teacher's benchmark, which draws at the teacher's step. It draws as many samples as
+    `sampling.count` says there, which must be of all classes."""
+
+
+class PooledTraining(OwnTraining):
+    """Of an objective whose batches have a sample of the teacher for each row, as `nn.learner.POOL`."""
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"pool"})
+    asks_teacher: ClassVar[bool] = True
+
+    pool: Pool = Field(examples=[{"sampler": "ode"}])
+    """Samples of the teacher that the loss sets against data. They are drawn first, and that is one-off cost here."""
+
+    def pooled(self) -> Pool | None:
+        """Which of its teacher's samples it learns from."""
+        return self.pool

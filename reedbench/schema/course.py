@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from reedbench.core import stores
 from reedbench.core.errors import ConfigError
@@ -80,3 +81,25 @@ class Course:
     def grid(self, i: int) -> str:
         """How a segment is cut, which no recipe says: first and last step, and steps between saved weights."""
         return "-".join(map(str, (*self.span(i), self.every)))
+
+
+def shared_course(benchmark: Any) -> Course:
+    """How runs are cut, given what the benchmark's file says."""
+    return Course(int(benchmark.train.segment), int(benchmark.train.save_every), tuple(benchmark.evaluate))
+
+
+def course_of(benchmark: Any, method: Any) -> Course:
+    """How those of a method are cut."""
+    if (own := method.own_step()) is not None:
+        return Course.at(own)
+    length = method.length()
+    return shared_course(benchmark) if length is None else shared_course(benchmark).ending(length)
+
+
+def drawn_at(benchmark: Any, method: Any, sampler: str) -> tuple[int, ...]:
+    """Evaluated steps of a method at which a sampler draws, given what the benchmark's file says."""
+    if method.samplers is not None and sampler not in method.samplers:
+        return ()
+    every = course_of(benchmark, method).evaluated
+    chosen = benchmark.only_at.get(sampler) if method.own_step() is None else None
+    return every if chosen is None else tuple(step for step in every if step in chosen or step == every[-1])

@@ -66,6 +66,7 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
         yield ("sampling", "count"), str(error)
     except Untold:
         pass
+    yield from _pools(benchmark, facts.get("classes"))
     try:
         shape = spec.codec.shape(facts)
     except Untold:
@@ -102,6 +103,15 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
                 faults.setdefault(misfit, []).append(m)
     for message, (first, *others) in faults.items():
         yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
+
+
+def _pools(benchmark: Benchmark, classes: int | None) -> Iterator[Finding]:
+    """Samples that a method learns from, too few for the classes."""
+    for m in benchmark.spec.methods:
+        pool = benchmark.run(m, benchmark.spec.seeds[0]).pool
+        if pool is not None and classes is not None and (count := pool.run.benchmark.spec.sampling.count) < classes:
+            where = f"sampling.count of benchmark {pool.run.benchmark.name} is {count}"
+            yield ("methods", m, "pool"), f"must hold samples of all {classes} classes, and {where}: raise it"
 
 
 def known_facts(benchmark: Benchmark) -> Facts:

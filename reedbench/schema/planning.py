@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import MissingArtefact
 from reedbench.schema import reports, runs, words
-from reedbench.schema.runs import Benchmark, Run
+from reedbench.schema.runs import Benchmark, Cell, Run
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     readers = [
         *(run.objective for run in _trained(benchmark)),
         spec.codec,
+        *(pool.run.benchmark.spec.codec for pool in runs.pools(_trained(benchmark))),
         *(suite.captioner(d, name) for name in captioners),
         *folders,
     ]
@@ -75,13 +76,22 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
 
 
 def _runs(benchmark: Benchmark) -> Iterator[Job]:
+    drawn: set[Cell] = set()
     for run, segments in _trained(benchmark).items():
+        for pool in runs.pools([run]):  # after its teacher, which came before
+            if pool not in drawn:
+                drawn.add(pool)
+                yield Job("sample", _words(pool), pool.samples)
         for i in range(segments):
             yield Job("train", words.segment(*run.names, i), run.receipt(i))
     for cell in benchmark.cells(benchmark.shown()):
-        arguments = words.cell(*cell.run.names, cell.step, cell.sampler)
-        yield Job("sample", arguments, cell.samples)
-        yield Job("evaluate", arguments, cell.metrics)
+        if cell not in drawn:
+            yield Job("sample", _words(cell), cell.samples)
+        yield Job("evaluate", _words(cell), cell.metrics)
+
+
+def _words(cell: Cell) -> str:
+    return words.cell(*cell.run.names, cell.step, cell.sampler)
 
 
 def _reports(benchmark: Benchmark) -> Iterator[Job]:

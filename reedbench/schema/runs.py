@@ -13,7 +13,7 @@ from reedbench.core import paths, pins, stores
 from reedbench.core.errors import ConfigError, unknown
 from reedbench.schema import settings
 from reedbench.schema.benchmark import Resources, Training
-from reedbench.schema.course import Course
+from reedbench.schema.course import Course, course_of, drawn_at, shared_course
 from reedbench.schema.scoring import Scoring
 from reedbench.schema.settings import Settings
 from reedbench.schema.suite import Suite
@@ -107,8 +107,7 @@ class Benchmark:
     @cached_property
     def course(self) -> Course:
         """How the runs are cut that are trained here."""
-        train = self.spec.train
-        return Course(int(train.segment), int(train.save_every), tuple(self.spec.evaluate))
+        return shared_course(self.spec)
 
     def resources(self, step: str) -> Resources:
         """Resources of a step; training and sampling get at least the threads of the recipe."""
@@ -190,18 +189,11 @@ class Run:
     @property
     def course(self) -> Course:
         """How it is cut."""
-        own, length = self.objective.own_step(), self.objective.length()
-        if own is not None:
-            return Course.at(own)
-        return self.benchmark.course if length is None else self.benchmark.course.ending(length)
+        return course_of(self.benchmark.spec, self.objective)
 
     def drawn_at(self, sampler: str) -> tuple[int, ...]:
         """Evaluated steps at which a sampler draws."""
-        chosen, every = self.objective.samplers, self.course.evaluated
-        if chosen is not None and sampler not in chosen:
-            return ()
-        chosen_steps = self.benchmark.spec.only_at.get(sampler) if self.trained else None
-        return every if chosen_steps is None else tuple(s for s in every if s in chosen_steps or s == every[-1])
+        return drawn_at(self.benchmark.spec, self.objective, sampler)
 
     @property
     def training(self) -> Training:
@@ -216,6 +208,12 @@ class Run:
             return None
         own = benchmark(self.benchmark.suite, said.benchmark) if said.benchmark else self.benchmark
         return Checkpoint(own.run(said.method, self.seed), said.step)
+
+    @property
+    def pool(self) -> "Cell | None":
+        """The samples of its teacher that its loss sets against data."""
+        said, teacher = self.objective.pooled(), self.teacher
+        return None if said is None or teacher is None else teacher.run.cell(teacher.step, said.sampler)
 
     @property
     def lineage(self) -> list["Checkpoint"]:
@@ -278,11 +276,12 @@ class Run:
         }
         if not self.trained:  # data and seed change nothing in weights from outside
             return always
-        teacher = self.teacher
+        teacher, pool = self.teacher, self.pool
         taught = {} if teacher is None else {"teacher": {"recipe": teacher.run.key, "step": teacher.step}}
         return {
             **always,
             **taught,
+            **({} if pool is None else {"pool": pool.sampling}),
             "seed": self.seed,
             "dataset": settings.dataset(suite, dataset),
             "codec": settings.codec(suite, spec.codec),
@@ -480,6 +479,11 @@ def with_teachers(wanted: Iterable[Run]) -> dict[Run, int]:
             found[one.run] = max(found.get(one.run, 0), one.segment + 1)
         found[run] = run.course.segments
     return found
+
+
+def pools(of: Iterable[Run]) -> dict["Cell", None]:
+    """The samples that runs learn from, each once."""
+    return dict.fromkeys(pool for run in of if (pool := run.pool) is not None)
 
 
 def first_on(suite: Suite, dataset: str) -> Benchmark:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reedbench.core.errors import Problem, unknown
-from reedbench.schema.course import Course
+from reedbench.schema.course import course_of, drawn_at
 from reedbench.schema.loading import Document, Key
 
 Finding = tuple[Key, str]
@@ -57,7 +57,10 @@ def _findings(benchmarks: Mapping[str, Any], documents: Mapping[str, Document], 
     elif (why := _off(there, there.methods[m], said)) is not None:
         yield ("teacher", "step"), why
     else:
-        yield from _unfit(own, there, benchmarks[place[0]].methods[place[1]], there.methods[m])
+        method = benchmarks[place[0]].methods[place[1]]
+        yield from _unfit(own, there, method, there.methods[m])
+        if (pool := method.pooled()) is not None and (why := _undrawn(there, there.methods[m], said, pool.sampler)):
+            yield ("pool", "sampler"), why
 
 
 def _circle(benchmarks: Mapping[str, Any], place: Place) -> list[str] | None:
@@ -74,17 +77,29 @@ def _circle(benchmarks: Mapping[str, Any], place: Place) -> list[str] | None:
 
 def _off(there: Any, teacher: Any, said: Any) -> str | None:
     """Why it has no weights of the step."""
-    train, own, length = there.train, teacher.own_step(), teacher.length()
-    course = Course(train.segment, train.save_every, tuple(there.evaluate))
-    course = course if length is None else course.ending(length)
+    own, course = teacher.own_step(), course_of(there, teacher)
     if own is not None:
         return None if said.step == own else f"{said.place} is imported: there are weights of step {own} alone"
     if not course.saves(said.step):
-        every = f"train.save_every ({train.save_every})"
+        every = f"train.save_every ({there.train.save_every})"
         return f"step {said.step} is off the grid of {said.place}, whose weights are saved at multiples of {every}"
     if said.step > course.total:
         return f"{said.place} is trained {course.total} steps, and step {said.step} is asked for; evaluate it there"
     return None
+
+
+def _undrawn(there: Any, teacher: Any, said: Any, sampler: str) -> str | None:
+    """Why there are no samples of a teacher at its step by a sampler of its benchmark."""
+    if sampler not in there.samplers:
+        return unknown("sampler", sampler, there.samplers)
+    if said.step in (steps := drawn_at(there, teacher, sampler)):
+        return None
+    drawing = [name for name in there.samplers if said.step in drawn_at(there, teacher, name)]
+    how = f"take {' or '.join(drawing)}" if drawing else "evaluate it there, or take another step"
+    if not steps:
+        return f"{sampler} does not draw from {said.place}: {how}"
+    at = f"step{'s' * (len(steps) > 1)} {', '.join(map(str, steps))}"
+    return f"{sampler} draws from {said.place} at {at}, and not at the teacher's step {said.step}: {how}"
 
 
 def _unfit(own: Any, there: Any, method: Any, teacher: Any) -> Iterator[Finding]:

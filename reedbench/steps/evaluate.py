@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from reedbench.core import io, paths, provenance
-from reedbench.core.errors import ConfigError, MissingArtefact
+from reedbench.core.errors import ConfigError
 from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.schema.runs import Benchmark, Cell
-from reedbench.steps import hidden, records
+from reedbench.steps import hidden, pooled, records
 from reedbench.steps.asked import asked_of
 from reedbench.steps.device import device_of
 from reedbench.steps.evidence import CellEvidence
@@ -50,12 +50,7 @@ def evaluate(benchmark: Benchmark, arguments: Namespace) -> Made | None:
 
 def _cell(cell: Cell, ranks: Ranks) -> Made | None:
     run, benchmark, spec = cell.run, cell.run.benchmark, cell.run.benchmark.spec
-    provenance.require(cell.samples, cell.sampling_key)
-    notes = provenance.read(cell.samples)["notes"]
-    if notes.get("recipe") != run.key:
-        raise MissingArtefact(
-            f"{cell.samples}: drawn from another recipe's weights; sample again: snakemake -f {cell.samples}"
-        )
+    notes = pooled.require_samples(cell)["notes"]
     data = paths.index(benchmark.data)
     provenance.require(data, benchmark.data_key)
     with timed(ranks.device) as begun:

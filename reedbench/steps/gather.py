@@ -14,6 +14,7 @@ from reedbench.report import costs
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 from reedbench.schema import reports
+from reedbench.schema import runs as runs_of
 from reedbench.schema.runs import Benchmark, Cell, Checkpoint, Run
 from reedbench.schema.suite import Suite
 from reedbench.steps.asked import asked_of
@@ -140,7 +141,8 @@ def _of_elsewhere(run: Run, receipt: Mapping[str, Any], constants: Mapping[str, 
 
 def _one_off(run: Run) -> dict[str, float]:
     """Cost of what a run needs once before it: captions, encoders and representations, from their sidecars, and the
-    training of its teacher up to the step that it takes, with all that this one needed; what both need counts once.
+    training of its teacher up to the step that it takes, with all that this one needed, and the drawing of pools; what
+    both need counts once.
 
     Raises:
         MissingArtefact: a sidecar is absent; what is not known does not cost nothing.
@@ -151,9 +153,24 @@ def _one_off(run: Run) -> dict[str, float]:
                           for file in _preparation(suite, dataset, name))  # fmt: skip
     files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
-    trainings = [_training(teacher) for teacher in lineage]
+    others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in runs_of.pools(every))]
     names = ("device_seconds", "cpu_seconds", "flops")
-    return {f"oneoff_{n}": provenance.total(marks, n) + sum(costs[n] for costs in trainings) for n in names}
+    return {f"oneoff_{n}": provenance.total(marks, n) + sum(costs[n] for costs in others) for n in names}
+
+
+def _drawing(pool: Cell) -> dict[str, float]:
+    """What the samples of a cell had cost: seconds are recorded, and as often as the network was asked for each of them
+    are its operations.
+
+    Raises:
+        MissingArtefact: they have not been drawn.
+    """
+    from reedbench.steps.outlook import Outlook  # with torch: of few reports are there pools
+
+    said = provenance.cost(pool.samples)
+    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
+    seconds = {name: provenance.total([said], name) for name in ("device_seconds", "cpu_seconds")}
+    return {**seconds, "flops": drawn.known if drawn.complete else np.nan}
 
 
 def _base(run: Run) -> dict[str, Any]:

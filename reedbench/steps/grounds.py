@@ -19,7 +19,7 @@ def check(run: Run) -> bool:
     """Note what the run is trained on, or compare it with what was noted; on one process alone. Says whether it noted.
 
     Raises:
-        ConfigError: something else lies now where the run found its data, teacher, or files of codec and encoders.
+        ConfigError: something else lies now where the run found its data, teacher, pool, or files of plugins.
     """
     file, now = run.store.folder / NAME, _grounds(run)
     if not file.exists():
@@ -52,4 +52,6 @@ def _grounds(run: Run) -> dict[str, str]:
         found |= {str(file): inputs[str(file)] for file in plugin.files() if str(file) in inputs}
     if (teacher := run.teacher) is not None:
         found[f"teacher {teacher.title}"] = stores.receipt(teacher.receipt)["weights"][Path(teacher.weights).name]
+    if (pool := run.pool) is not None:
+        found[f"pool {pool.title}"] = provenance.read(pool.samples)["sha256"]
     return found

@@ -17,7 +17,7 @@ from reedbench.schema import fitting, planning
 from reedbench.schema import runs as runs_of
 from reedbench.schema.fitting import Shapes
 from reedbench.schema.planning import Job
-from reedbench.schema.runs import Benchmark, Run
+from reedbench.schema.runs import Benchmark, Cell, Run
 from reedbench.training import outline
 from reedbench.training.checkpoint import KEPT_WHILE_TRAINING
 
@@ -120,6 +120,12 @@ class Outlook:
         return runs_of.with_teachers(self.benchmark.runs(self.benchmark.shown()))
 
     @cached_property
+    def _cells(self) -> list[Cell]:
+        """Of the table, and those whose samples its runs learn from."""
+        cells = self.benchmark.cells(self.benchmark.shown())
+        return list(dict.fromkeys([*cells, *runs_of.pools(self.wanted)]))
+
+    @cached_property
     def runs(self) -> list[Run]:
         """Those of them that are trained."""
         return [run for run in self.wanted if run.trained]
@@ -184,10 +190,8 @@ class Outlook:
         for run, segments in self.wanted.items():
             for i in range(segments):
                 found[run.receipt(i)] = self._at(run).training(run, *run.course.span(i)) if run.trained else Amount()
-        for cell in self.benchmark.cells(self.benchmark.shown()):
-            calls = cell.drawer.nfe(cell.run.objective)  # None: as many as its steps turn out to need
-            each = UNKNOWN if calls is None else self._evaluation(cell.run.method).times(calls)
-            found[cell.samples] = each.times(self.spec.sampling.count)
+        for cell in self._cells:
+            found[cell.samples] = self._at(cell.run).drawing(cell, cell.drawer.nfe(cell.run.objective))
         for name in self._kept_encoders():
             folder = paths.representation(self.benchmark.dataset, name)
             found[paths.index(folder)] = self._times_rows(self._encoding(name))
@@ -206,6 +210,14 @@ class Outlook:
             asked = added(self._encoding(filed) for n, filed in run.online.items() if self._asks(run.method, n, begin))
             total += (Amount(phases[begin]) + asked.times(self.spec.train.batch)).times(steps)
         return total
+
+    def drawing(self, cell: Cell, nfe: float | None) -> Amount:
+        """Of all samples of a cell of this benchmark, given how often the network is asked for each of them.
+
+        Nothing tells it of a sampler that asks as often as its steps turn out to need.
+        """
+        each = UNKNOWN if nfe is None else self._evaluation(cell.run.method).times(nfe)
+        return each.times(self.spec.sampling.count)
 
     def _asks(self, method: str, encoder: str, step: int) -> bool:
         """Whether the loss needs an encoder's representations at a step."""
@@ -228,7 +240,7 @@ class Outlook:
         teacher = run.teacher if run.objective.asks_teacher else None
         try:
             network = None if teacher is None else self._at(teacher.run)._network(teacher.run.method)
-            return outline.phases(built[0], self.shape, built[1], run.training, network)
+            return outline.phases(built[0], self.shape, built[1], run.training, network, pooled=run.pool is not None)
         except (fitting.Untold, fitting.NeedsValues, ConfigError):
             return None
         except (RuntimeError, TypeError, ValueError, KeyError):  # a loss that looks at values
@@ -291,7 +303,7 @@ class Outlook:
         found += [
             ("training states, the last of each run", added(self._states()), [str(r.store.states) for r in self.runs]),
             ("weights at save points", added(self._weights()), [run.folder for run in self.runs]),
-            ("samples", self._samples(), [cell.samples for cell in benchmark.cells(benchmark.shown())]),
+            ("samples", self._samples(), [cell.samples for cell in self._cells]),
         ]
         return found
 
@@ -325,8 +337,8 @@ class Outlook:
             yield self._at(run)._amount(run.method, "weights").times(points)
 
     def _samples(self) -> Amount:
-        cells = len(self.benchmark.cells(self.benchmark.shown()))
-        return self._row.times(self.spec.sampling.count * cells)
+        counts = (cell.run.benchmark.spec.sampling.count for cell in self._cells)
+        return self._row.times(sum(counts))
 
     def while_training(self) -> Amount:
         """Of the states of one run at most: those that are kept, and the one that is being written."""

@@ -19,7 +19,7 @@ from reedbench.domains.rows import Rows
 from reedbench.encoders import Material, Online
 from reedbench.schema import settings
 from reedbench.schema.runs import Run
-from reedbench.steps import grounds, imported, taught
+from reedbench.steps import grounds, imported, pooled, taught
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned, weights_of
 from reedbench.steps.precision import products
@@ -105,7 +105,8 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     online, asked = _online(run, ranks.device)
     if benchmark.latents is not None:
         provenance.require(paths.index(benchmark.latents), benchmark.latents_key)
-    data = TrainingData(benchmark.data, folders, spec.codec, benchmark.latents, online)
+    pool, of_pool = pooled.prepared(run, ranks.device)
+    data = TrainingData(benchmark.data, folders, spec.codec, benchmark.latents, online, pool)
     spec.codec.check_asked(data.facts, spec.sampling.count, spec.sampling.streams)
     try:
         backbone = spec.backbone.build(data.shape(), data.facts)
@@ -124,7 +125,7 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     trainer = Trainer(learner, data, run.training, benchmark.dataset, run.seed, ranks, teacher)
     made = [] if benchmark.latents is None else [benchmark.latents]
     read = [paths.index(folder) for folder in (benchmark.data, *made, *folders.values())]
-    return trainer, [*read, *asked, *of_teacher, *map(str, spec.codec.files())]
+    return trainer, [*read, *asked, *of_teacher, *of_pool, *map(str, spec.codec.files())]
 
 
 def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:

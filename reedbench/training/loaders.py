@@ -16,7 +16,8 @@ from reedbench.core.parts import BYTES
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.encoders import Online
-from reedbench.nn.learner import PARTNERS, Batch
+from reedbench.nn.learner import PARTNERS, POOL, Batch, Streams
+from reedbench.training.pool import Pool
 
 RESIDENT = 4 * BYTES
 """Of a training split that is held in memory, and of an encoder's representations that may stay in it once they were
@@ -34,6 +35,7 @@ class TrainingData:
         codec: what makes batches of rows.
         latents: folder of the rows as the codec keeps them, if it does.
         online: encoders that make their representations in every step, of the rows' images.
+        pool: samples that the loss sets against the rows.
 
     Raises:
         MissingArtefact: latents or representations were made for other rows, or for another order of them.
@@ -46,7 +48,9 @@ class TrainingData:
         codec: AbstractCodec,
         latents: Path | str | None = None,
         online: Mapping[str, Online] = MappingProxyType({}),
+        pool: Pool | None = None,
     ) -> None:
+        self.pool = pool
         self.facts = rows.index(data)
         stored = self.images = rows.read(data, rows.TRAIN)
         self.online = dict(online)
@@ -82,6 +86,11 @@ class TrainingData:
     def batch(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
         """Some rows of a batch without their representations, padded like it."""
         return self.codec.batch(self.rows.take(chosen).arrays, self._longest(batch))
+
+    def drawn(self, chosen: np.ndarray, batch: np.ndarray, streams: Streams) -> Batch:
+        """The same rows with what is drawn anew in every step: by the codec, and for each row one of a pool."""
+        found = self.codec.drawn(self.batch(chosen, batch), streams)
+        return found if self.pool is None else {**found, POOL: self.pool.drawn(found["labels"].numpy(), streams)}
 
     def targets(
         self,

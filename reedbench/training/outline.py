@@ -13,7 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from reedbench.nn import flops
-from reedbench.nn.learner import WHOLE, Batch, Learner, Streams
+from reedbench.nn.learner import POOL, WHOLE, Batch, Learner, Streams
 from reedbench.schema.benchmark import Training
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
@@ -24,20 +24,18 @@ ROWS = 64  # of which a step is counted, or groups of them: operations grow in p
 
 
 class Outline:
-    """The shapes of images or latents and their representations, in place of `TrainingData` and its codec."""
+    """The shapes of images or latents and their representations, in place of `TrainingData`."""
 
     lengths = None
 
-    def __init__(self, shape: Shape, targets: Mapping[str, Shape], rows: int) -> None:
-        self.shape, self.shapes, self.size, self.codec = shape, targets, rows, self
+    def __init__(self, shape: Shape, targets: Mapping[str, Shape], rows: int, *, pooled: bool = False) -> None:
+        self.shape, self.shapes, self.size, self.pooled = shape, targets, rows, pooled
 
-    def batch(self, chosen: np.ndarray, batch: np.ndarray) -> Batch:
+    def drawn(self, chosen: np.ndarray, batch: np.ndarray, streams: Streams) -> Batch:
         """Zeros."""
-        return {"x_1": torch.zeros(len(chosen), *self.shape), "labels": torch.zeros(len(chosen), dtype=torch.int64)}
-
-    def drawn(self, batch: Batch, streams: Streams) -> Batch:
-        """The same."""
-        return batch
+        x = torch.zeros(len(chosen), *self.shape)
+        pool = {POOL: torch.zeros_like(x)} if self.pooled else {}
+        return {"x_1": x, "labels": torch.zeros(len(chosen), dtype=torch.int64), **pool}
 
     def targets(self, chosen: np.ndarray, batch: np.ndarray, partners: Any, names: Collection[str] | None) -> Batch:
         """Zeros."""
@@ -67,7 +65,13 @@ def sizes(learner: Learner) -> Sizes:
 
 
 def phases(
-    learner: Learner, shape: Shape, targets: Mapping[str, Shape], settings: Training, teacher: Any = None
+    learner: Learner,
+    shape: Shape,
+    targets: Mapping[str, Shape],
+    settings: Training,
+    teacher: Any = None,
+    *,
+    pooled: bool = False,
 ) -> dict[int, float]:
     """Floating-point operations of a step of every phase of training, by the phase's first step; on all ranks.
 
@@ -77,10 +81,11 @@ def phases(
         targets: shape of one representation, by encoder.
         settings: the batch counts; on how many ranks it is computed does not.
         teacher: the network that the loss looks up, likewise without values.
+        pooled: whether it sets samples against data.
     """
     rows = settings.batch if learner.group == WHOLE else min(settings.batch, ROWS * learner.group)
     plain = {"batch": rows, "precision": "fp32", "accumulation": 1, "compile": False}
-    outline = cast(TrainingData, Outline(shape, targets, rows))
+    outline = cast(TrainingData, Outline(shape, targets, rows, pooled=pooled))
     with FakeTensorMode(allow_non_fake_inputs=True):
         trainer = Trainer(
             learner, outline, settings.model_copy(update=plain), "outline", 0, Ranks.alone("cpu"), teacher

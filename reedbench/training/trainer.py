@@ -324,7 +324,7 @@ class Trainer:
         numbers = range(len(rows))[mine]
 
         streams = StepStreams(numbers, self.dataset, self.seed, step)
-        batch = self.learner.draw(self.data.codec.drawn(self.data.batch(rows[mine], rows), streams), streams)
+        batch = self.learner.draw(self.data.drawn(rows[mine], rows, streams), streams)
         targets = self.data.targets(rows[mine], rows, batch.get(PARTNERS), self.learner.reads())
         return Drawn(self._pinned(batch), self._pinned(targets), self.learner.weights(batch))
 

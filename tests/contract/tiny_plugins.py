@@ -103,6 +103,7 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
     ("objectives", "guide"): {"teacher": {"method": "sit", "step": 1}},
     ("objectives", "guided-distillation"): {"teacher": {"method": "sit", "step": 1}},
     ("objectives", "progressive-distillation"): {"teacher": {"method": "guided", "step": 1}},
+    ("objectives", "self-play"): {"teacher": {"method": "sit", "step": 1}, "pool": {"sampler": "ode"}, "beta": 10.0},
     ("objectives", "masked-diffusion"): {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],

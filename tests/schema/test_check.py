@@ -45,6 +45,16 @@ def test_more_test_rows_than_the_data_have_are_refused(files, refused):
     assert "dataset.test_rows: must be at most 1787, got 1797" in said
 
 
+def test_a_pool_smaller_than_the_number_of_classes_is_refused(files, refused):
+    spin = {"uses": "self-play", "label": "-", "pool": {"sampler": "ode"}, "teacher": {"method": "sit", "step": 10}}
+    files.set("methods/spin", spin)
+    files.set("sampling", {"count": 8, "streams": 4})
+    files.set("metrics", [{"uses": "accuracy", "extractor": "clf"}])
+    files.set("speedup/metric", "accuracy@clf")
+    said = refused()
+    assert ": methods.spin.pool: must hold samples of all 10 classes, and sampling.count of benchmark tiny is 8" in said
+
+
 def test_three_channels_of_one_are_refused(files, refused):
     files.set("samplers/ode", {"uses": "euler", "guidance": 1.5, "channels": "first-three"})
     assert ": samplers.ode: channels: first-three are all of 1: take it out" in refused()

@@ -255,3 +255,94 @@ def test_samplers_that_cannot_draw_from_a_student_of_few_steps_are_named(files):
     assert loaded(files).benchmark("tiny").methods["p"].few_steps() == 4
     files.set("methods/p/between", [1.0, 8.0])
     assert "methods.p.teacher: has learnt scales from 1 to 4, and `between` asks for 1 to 8" in refused(files)
+
+
+SPIN = {"uses": "self-play", "label": "SPIN", "steps": 10, "pool": {"sampler": "ode"}}
+SPIN_ROUNDS = {"rounds": {"times": 3, "of": SPIN, "first": {"method": "sit", "step": 10}}}
+
+
+def self_playing(files, **of):
+    files.set("methods/spin", {"rounds": {**SPIN_ROUNDS["rounds"], "of": {**SPIN, **of}}})
+    files.set("table", ["sit", "repa", "spin.3"])
+
+
+def test_the_pool_of_every_round_is_drawn_from_the_round_before(files):
+    before = {run: run.key for run in runs.benchmark(loaded(files), "tiny").runs(["sit", "repa", "reed"])}
+    self_playing(files)
+    tiny = runs.benchmark(loaded(files), "tiny")
+    assert [run.key for run in tiny.runs(["sit", "repa", "reed"])] == list(before.values())
+    rounds = [tiny.run(f"spin.{i}", 1) for i in (1, 2, 3)]
+    assert [run.pool.title for run in rounds] == [
+        "tiny/sit/seed1/10/ode",
+        "tiny/spin.1/seed1/10/ode",
+        "tiny/spin.2/seed1/10/ode",
+    ]
+    for run in rounds:  # whoever has its key has samples of these weights
+        assert run.recipe["teacher"] == {"recipe": run.pool.run.key, "step": 10}
+        assert run.recipe["pool"] == run.pool.sampling
+        assert run.pool.run == run.teacher.run
+        assert "pool" not in run.recipe["objective"]
+    assert "pool" not in tiny.run("sit", 0).recipe
+    assert tiny.spec.methods["spin.2"].label == "SPIN, round 2"
+
+
+def test_another_way_of_sampling_makes_other_students_and_another_name_of_it_does_not(files):
+    files.set("samplers/more", {"uses": "euler", "steps": 9})
+    self_playing(files)
+    keys = {m: runs.benchmark(loaded(files), "tiny").run(m, 0).key for m in ("sit", "spin.1", "spin.2")}
+    files.set("samplers/more/steps", 8)
+    assert {m: runs.benchmark(loaded(files), "tiny").run(m, 0).key for m in keys} == keys
+    files.set("samplers/ode/steps", 3)
+    found = {m: runs.benchmark(loaded(files), "tiny").run(m, 0).key for m in keys}
+    assert [m for m in keys if found[m] != keys[m]] == ["spin.1", "spin.2"]
+    files.set("samplers/more/steps", 3)
+    self_playing(files, pool={"sampler": "more"})
+    assert {m: runs.benchmark(loaded(files), "tiny").run(m, 0).key for m in keys} == found
+    files.set("sampling/count", 60)
+    assert runs.benchmark(loaded(files), "tiny").run("spin.1", 0).key != found["spin.1"]
+
+
+def test_a_plan_draws_each_pool_once_between_teacher_and_student(files):
+    self_playing(files)
+    files.set("seeds", [0])
+    tiny = runs.benchmark(loaded(files), "tiny")
+    jobs = [job for job in planning.jobs(tiny) if job.verb in ("train", "sample")]
+    done = [job.done.removeprefix("results/").removesuffix(".json") for job in jobs]
+    chain = ["runs/tiny/sit/seed0/segment-0", "samples/tiny/sit/seed0/step-0000010/ode"]
+    for i in (1, 2, 3):
+        chain += [f"runs/tiny/spin.{i}/seed0/segment-0", f"samples/tiny/spin.{i}/seed0/step-0000010/ode"]
+    assert [one for one in done if one in chain] == chain
+    assert len(set(done)) == len(done)
+
+
+def test_a_pool_of_another_benchmark_is_planned_with_its_own_settings(files):
+    another(files, seeds=[0], sampling={"count": 64, "batch": 64, "streams": 4}, samplers={"sde": {"uses": "euler"}})
+    files.benchmarks["other"].pop("only_at", None)
+    teacher = {"benchmark": "other", "method": "sit", "step": 20}
+    files.set("methods/spin", {**SPIN, "pool": {"sampler": "sde"}, "teacher": teacher})
+    files.set("table", ["sit", "spin"])
+    tiny = runs.benchmark(loaded(files), "tiny")
+    pool = tiny.run("spin", 1).pool
+    assert pool.samples == "results/samples/other/sit/seed1/step-0000020/sde"
+    assert pool.sampling == pool.run.benchmark.sampling("sde")
+    assert pool.samples in [job.done for job in planning.jobs(tiny)]
+    assert "other/sit/seed1" in {row.name for row in Status(loaded(files), "tiny").now().rows}
+
+
+@pytest.mark.parametrize(
+    ("more", "sampler", "words"),
+    [
+        ({}, "od", "methods.spin.pool.sampler: unknown sampler 'od'"),
+        ({"samplers/late": {"uses": "euler"}, "only_at": {"late": [20]}}, "late",
+         "late draws from sit at step 20, and not at the teacher's step 10: take ode"),
+        ({"samplers/late": {"uses": "euler"}, "methods/sit/samplers": ["ode"]}, "late",
+         "late does not draw from sit: take ode"),
+        ({"evaluate": [20]}, "ode",
+         "ode draws from sit at step 20, and not at the teacher's step 10: evaluate it there, or take another step"),
+    ],
+)  # fmt: skip
+def test_a_sampler_that_does_not_draw_there_is_refused(files, more, sampler, words):
+    files.set("methods/spin", {**SPIN, "pool": {"sampler": sampler}, "teacher": {"method": "sit", "step": 10}})
+    for key, value in more.items():
+        files.set(key, value)
+    assert words in refused(files)

@@ -185,3 +185,17 @@ def test_a_loss_that_asks_a_teacher_is_counted_with_it(workspace):
         "results/runs/tiny/d/seed0/segment-0.json",
     ]
     assert found._evaluation("d").known > found._evaluation("sit").known
+
+
+def test_a_pool_is_counted_with_the_training_that_it_is_for(workspace):
+    spin = "{uses: self-play, label: SPIN, teacher: {method: sit, step: 10}, pool: {sampler: ode}, steps: 5}"
+    told(lambda text: text.replace("table: [sit, repa, reed]", f"  spin: {spin}\ntable: [spin]").replace(
+        "baseline: sit", "baseline: spin"))  # fmt: skip
+    tiny = runs.benchmark(suite.load(), "tiny")
+    found, pool = outlook.Outlook(tiny), tiny.run("spin", 0).pool
+    sit, spin = found.training(tiny.run("sit", 0), 0, 5), found.training(tiny.run("spin", 0), 0, 5)
+    assert spin.complete
+    assert spin.known == 2 * sit.known + 2 * found._evaluation("sit").known * 8 * 5  # of 8 rows, 5 steps
+    assert found.operations()[pool.samples] == found._evaluation("sit").times(2 * 64)
+    done = [job.done for job in jobs(tiny) if job.verb in ("train", "sample")]
+    assert done[:3] == ["results/runs/tiny/sit/seed0/segment-0.json", pool.samples, tiny.run("spin", 0).receipt(0)]

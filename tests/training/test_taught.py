@@ -1,30 +1,39 @@
 """Methods with a teacher: what they start from and draw, what they cost, how their batches may be cut."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from forked import on_ranks
 from pydantic import ValidationError
-from tiny_runs import BATCH, CLASSES, DEPTH, NO_CLIP, SIDE, SIT, WIDTH, teacher
+from tiny_runs import BATCH, CLASSES, DEPTH, NO_CLIP, SIDE, SIT, WIDTH, samples, teacher
 from torch import Tensor
 
+from reedbench.codecs.pixels import Pixels
 from reedbench.core.errors import ConfigError
+from reedbench.nn.learner import POOL
 from reedbench.objectives._own import Optimiser, OwnOptimiser
 from reedbench.objectives.aligned import Aligned
 from reedbench.objectives.guide import GuideObjective
 from reedbench.objectives.guided_distillation import GuidedDistillation
 from reedbench.objectives.progressive_distillation import ProgressiveDistillation
+from reedbench.objectives.self_play import SelfPlayObjective
 from reedbench.samplers.dopri5 import Dopri5
 from reedbench.samplers.euler import Euler
 from reedbench.schema.benchmark import Training
 from reedbench.steps import taught
+from reedbench.training.pool import Pool
+from reedbench.training.trainer import StepStreams
 
 NAMED = {"teacher": {"method": "sit", "step": 5}}
 STAGE_1 = GuidedDistillation(label="Stage 1", **NAMED)
 STAGE_2 = ProgressiveDistillation(label="Stage 2", student_steps=4, **NAMED)
 GUIDE = GuideObjective(label="Guide", **NAMED)
 TUNED = Aligned(label="Tuned", init="teacher", **NAMED)
-METHODS = {"stage-1": (STAGE_1, SIT), "stage-2": (STAGE_2, STAGE_1), "guide": (GUIDE, SIT)}
+POOLED = {**NAMED, "pool": {"sampler": "ode"}}
+SPIN = SelfPlayObjective(label="SPIN", beta=10.0, **POOLED)
+METHODS = {"stage-1": (STAGE_1, SIT), "stage-2": (STAGE_2, STAGE_1), "guide": (GUIDE, SIT), "self-play": (SPIN, SIT)}
 
 TOKENS, VALUES = (SIDE // 2) ** 2, 4
 BLOCK = TOKENS * 12 * WIDTH**2 + 6 * WIDTH**2 + 2 * TOKENS**2 * WIDTH  # products per row, attention among them
@@ -58,6 +67,10 @@ def test_stage_2_costs_two_forward_passes_of_a_teacher_that_reads_a_scale(make):
 def test_a_guide_costs_the_teacher_and_no_gradients_of_frozen_weights(make):
     trained = made(make, "guide").flops(0)
     assert 3 * forward() < trained < make(SIT).flops(0) + 3 * forward()
+
+
+def test_self_play_costs_eight_forward_passes_where_plain_training_costs_three(make):
+    assert made(make, "self-play").flops(0) == 2 * make(SIT).flops(0) + 2 * forward()
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -126,6 +139,47 @@ def test_every_row_has_a_scale_of_its_own_between_the_ends(make):
         assert torch.equal(batch[name], plain[name])
 
 
+@pytest.mark.parametrize("beta", [10.0, 5000.0])
+def test_self_play_starts_at_log_2_and_then_makes_data_likelier(make, beta):
+    one = made(make, "self-play")
+    one.learner.beta = beta
+    losses = [float(one.update(step)["self-play"]) for step in range(3)]
+    assert losses[0] == pytest.approx(math.log(2), rel=1e-6)
+    assert losses[1] != losses[0]
+
+
+def test_every_row_has_a_sample_of_its_own_label_from_a_stream_of_its_own(make):
+    def drawn(step: int, method=SPIN, **settings):
+        return make(method, batch=16, teacher=teacher(SIT), **settings)._share_of(step).batch
+
+    batch, images = drawn(0), Pixels().batch(samples().arrays)
+    owners = [next(i for i, image in enumerate(images["x_1"]) if torch.equal(image, x)) for x in batch[POOL]]
+    assert torch.equal(images["labels"][owners], batch["labels"])
+    assert len(set(owners)) > CLASSES  # not always the same one
+    assert not torch.equal(batch[POOL], drawn(1)[POOL])
+    plain = drawn(0, SIT)
+    for name in ("t", "x_0", "x_1", "y"):  # shared with all methods
+        assert torch.equal(batch[name], plain[name])
+
+
+def test_which_sample_a_row_gets_depends_on_no_other_row():
+    pool, labels = Pool(samples(), Pixels(), range(CLASSES), "samples"), np.arange(12) % CLASSES
+    whole = pool.chosen(labels, StepStreams(range(12), "b", 0, 3))
+    half = pool.chosen(labels[6:], StepStreams(range(6, 12), "b", 0, 3))
+    assert np.array_equal(whole[6:], half)
+    assert np.array_equal(samples().arrays["labels"][whole], labels)
+    every = pool.chosen(np.zeros(500, int), StepStreams(range(500), "b", 0, 0))
+    assert set(every.tolist()) == {0, 3, 6, 9}  # all of the class, at equal chances
+    assert min(np.unique(every, return_counts=True)[1]) > 90
+
+
+def test_a_pool_that_lacks_a_class_is_refused():
+    with pytest.raises(ConfigError, match=r"samples hold 2 samples, none of class 2, and .* raise sampling.count of"):
+        Pool(samples(2), Pixels(), range(CLASSES), "samples")
+    with pytest.raises(ConfigError, match="none of class 1 and of 1 more of the 3, and"):
+        Pool(samples(1), Pixels(), range(CLASSES), "samples")
+
+
 def test_times_of_stage_2_are_the_students_steps_alone(make):
     share = made(make, "stage-2", batch=32)._share_of(0).batch
     times = make(SIT, batch=32)._share_of(0).batch["t"]
@@ -183,6 +237,14 @@ def test_a_method_says_what_differs_from_the_benchmark():
         (GuidedDistillation, {**NAMED, "between": (0.5, 2)}, "must satisfy 1 <= low <= high"),
         (ProgressiveDistillation, {**NAMED, "student_steps": 2, "times": "lognormal"}, "times has no effect"),
         (GuideObjective, {**NAMED, "init": "scratch"}, "Input should be 'teacher'"),
+        (SelfPlayObjective, {"pool": {"sampler": "ode"}}, "needs a teacher: {method: <name>, step: <saved step>}"),
+        (SelfPlayObjective, NAMED, "pool\n  Field required"),
+        (SelfPlayObjective, {**POOLED, "init": "scratch"}, "Input should be 'teacher'"),
+        (
+            SelfPlayObjective,
+            {**POOLED, "denoise": {"shape": "stop", "start": 2}},
+            "denoise has no effect on uses: self",
+        ),
     ],
 )
 def test_settings_without_effect_are_refused(cls, settings, message):
@@ -199,6 +261,8 @@ def test_settings_without_effect_are_refused(cls, settings, message):
         (STAGE_1, Aligned(label="-", path="gvp"), "is on path gvp, and distillation on linear"),
         (STAGE_2, SIT, "aligned reads no scale: take a teacher of guided-distillation"),
         (STAGE_2.model_copy(update={"between": (1.0, 9.0)}), STAGE_1, "has learnt scales from 1 to 4, and `between`"),
+        (SPIN, STAGE_1, "guided-distillation has another network, or guidance in it: take a plain one"),
+        (SPIN, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear; make path: equal"),
         (STAGE_2, STAGE_2, "has 4 steps, of which student_steps 4 are not the half"),
     ],
 )
@@ -208,7 +272,15 @@ def test_a_teacher_that_does_not_fit_is_refused(student, of, message):
 
 def test_teachers_that_fit():
     half = STAGE_2.model_copy(update={"student_steps": 2})
-    pairs = [(STAGE_1, SIT), (GUIDE, SIT), (STAGE_2, STAGE_1), (half, STAGE_2), (TUNED, STAGE_1)]
+    pairs = [
+        (STAGE_1, SIT),
+        (GUIDE, SIT),
+        (STAGE_2, STAGE_1),
+        (half, STAGE_2),
+        (TUNED, STAGE_1),
+        (SPIN, SIT),
+        (SPIN, SPIN),
+    ]
     assert [student.untaught(of) for student, of in pairs] == [None] * len(pairs)
 
 

@@ -20,6 +20,7 @@ from reedbench.objectives.aligned import Aligned, Alignment
 from reedbench.schema.benchmark import Optimiser, Training
 from reedbench.steps import taught
 from reedbench.training.loaders import TrainingData
+from reedbench.training.pool import Pool
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
 
@@ -70,7 +71,9 @@ def trainer(
     torch.set_num_threads(1)
     optimiser = Optimiser(lr=1e-3, clip=settings.pop("clip", 1.0))
     training = Training(**{"batch": BATCH, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
-    data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Pixels())
+    kept = {name: folder / name for name in method.encoders()}
+    pool = Pool(samples(), Pixels(), range(CLASSES), "samples") if method.pooled() else None
+    data = TrainingData(folder / "data", kept, Pixels(), pool=pool)
     backbone = SiTBackbone(width=WIDTH, depth=DEPTH, heads=2).build(data.shape(), data.facts)
     learner = method.build(backbone, data.target_shapes(), lambda name: seeds.stream("init", "b", seed, name))
     method.rewarded(learner, dict.fromkeys(method.judges(), judge))
@@ -82,6 +85,13 @@ def trainer(
     if double:
         _double(learner, data)
     return Trainer(learner, data, training, "b", seed, ranks or Ranks.alone("cpu"), teacher)
+
+
+def samples(count: int = 10) -> Rows:
+    """Random images in place of those that a teacher would draw, of each class at least one."""
+    images = np.random.default_rng(1).integers(0, 256, (count, 1, SIDE, SIDE), dtype=np.uint8)
+    labels = np.arange(count) % CLASSES
+    return Rows([str(i) for i in range(count)], ["sample"] * count, {"images": images, "labels": labels})
 
 
 def judge(latents: torch.Tensor) -> torch.Tensor:

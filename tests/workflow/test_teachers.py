@@ -44,3 +44,36 @@ def test_a_student_schedules_its_teachers_up_to_the_step_and_follows_their_edits
     assert trained(fresh.dry_run(LAST)) == [("r.1", "0"), ("r.2", "0")]
     fresh.edit("evaluate: [10, 20]", "evaluate: [10, 20, 30]")
     assert trained(fresh.dry_run(LAST)) == [("r.1", "0"), ("r.2", "0")]
+
+
+SPIN = """
+  spin:
+    rounds:
+      times: 2
+      of: {uses: self-play, label: SPIN, pool: {sampler: ode}, beta: 10, steps: 5}
+      first: {method: sit, step: 10}
+table: [sit, repa, spin.2]
+"""
+
+
+def jobs(outcome) -> list[str]:
+    """Methods of the jobs that train and sample."""
+    return sorted(f"{rule} {w['m']}" for rule, w in outcome.planned if rule in ("train", "sample"))
+
+
+def test_rounds_of_self_play_want_samples_of_the_round_before(fresh):
+    fresh.edit("table: [sit, repa, reed]", SPIN)
+    last = RECEIPT.format("spin.2", 0)
+    wanted = ["sample sit", "sample spin.1", "train sit", "train spin.1", "train spin.2"]
+    first = fresh.dry_run(last)
+    assert (jobs(first), first.jobs["evaluate"]) == (wanted, 0)
+    outcome = fresh.snakemake("--", RECEIPT.format("spin.1", 0))
+    assert outcome.code == 0, outcome.text
+    assert jobs(fresh.dry_run(last)) == ["sample spin.1", "train spin.2"]
+    # Another sampler samples anew, and trains the rounds alone.
+    fresh.edit("ode: {uses: euler, steps: 2}", "ode: {uses: euler, steps: 3}")
+    edited = fresh.dry_run(last)
+    assert jobs(edited) == ["sample sit", "sample spin.1", "train spin.1", "train spin.2"]
+    assert "pool.sampler.steps: 2 -> 3" in edited.text
+    fresh.edit("ode: {uses: euler, steps: 3}", "ode: {uses: euler, steps: 2}\n  more: {uses: euler, steps: 3}")
+    assert jobs(fresh.dry_run(last)) == ["sample spin.1", "train spin.2"]

@@ -256,6 +256,13 @@ def teacher_folder(wildcards):
     return [] if teacher is None else [teacher.folder]
 
 
+@once_per("b", "m", "k")
+def pool(wildcards):
+    """The samples of that one which the run learns from, too."""
+    drawn = run_of(wildcards).pool
+    return [] if drawn is None else [drawn.samples]
+
+
 @once_per("b")
 def data_index(wildcards):
     return paths.index(BENCHMARKS[wildcards.b].data)

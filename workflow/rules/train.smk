@@ -1,6 +1,6 @@
 # One segment of a run. The full training state is not an output: it lives in work/<b>/<m>/seed<k>/<key>/ and survives
 # what Snakemake does to outputs. The next segment goes before the evaluations of the last one. A teacher's receipt and
-# weights are inputs as they are of `sample`, and for the same reason.
+# weights are inputs as they are of `sample`, and for the same reason; samples of it are inputs as they are of `evaluate`.
 SEGMENT = ("{wildcards.b}", "{wildcards.m}", "{wildcards.k}", "{wildcards.i}")
 
 
@@ -15,6 +15,7 @@ rule train:
         published=published_weights,
         teacher=teacher_receipt,
         teacher_weights=ancient(teacher_folder),
+        pool=pool,
     output:
         weights=directory(paths.segment("{b}", "{m}", "{k}", "{i}")),
         receipt=paths.receipt("{b}", "{m}", "{k}", "{i}"),
