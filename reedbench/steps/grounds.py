@@ -53,5 +53,5 @@ def _grounds(run: Run) -> dict[str, str]:
     if (teacher := run.teacher) is not None:
         found[f"teacher {teacher.title}"] = stores.receipt(teacher.receipt)["weights"][Path(teacher.weights).name]
     if (pool := run.pool) is not None:
-        found[f"pool {pool.title}"] = provenance.read(pool.samples)["sha256"]
+        found["its pool"] = provenance.read(pool.samples)["sha256"]
     return found

@@ -113,7 +113,7 @@ def test_a_run_does_not_go_on_with_other_samples(taught, capfd):
     images, labels = image.read_samples(file)
     image.write_samples(file, [255 - images], labels)
     io.write_json(record, {**io.read_json(record), "sha256": io.sha256(SAMPLES)})
-    refused(2, "pool tiny/sit/seed0/10/ode has other content than when this run was trained", capfd)
+    refused(2, "its pool has other content than when this run was trained", capfd)
 
 
 def test_a_pool_without_some_class_is_refused_before_training(workspace, capfd):
