@@ -203,7 +203,8 @@ class Run:
     @property
     def shown_by(self) -> str:
         """The sampler whose samples figures show: the first of those that draw from it at most steps."""
-        return max(self.benchmark.spec.samplers, key=lambda sampler: len(self.drawn_at(sampler)))
+        samplers: list[str] = list(self.benchmark.spec.samplers)
+        return max(samplers, key=lambda sampler: len(self.drawn_at(sampler)))
 
     @property
     def resources(self) -> Resources:
