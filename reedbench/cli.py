@@ -46,7 +46,7 @@ def list_(
     words: Annotated[list[str] | None, typer.Argument(help="Only lines that contain all of these.")] = None,
     config: Config = paths.CONFIG,
 ) -> None:
-    """List benchmarks, methods, targets or plugins."""
+    """List benchmarks, methods, targets or plugins; `reedbench method NAME` says what a method is."""
     from reedbench.schema import listing
 
     if what in plugins.KINDS:
@@ -60,6 +60,34 @@ def list_(
     for line in lines:
         if all(word in line for word in words or ()):
             print(line)
+
+
+@app.command()
+def method(
+    name: Annotated[
+        str, typer.Argument(help="An objective (dispersive), or a benchmark's method with its settings (digits/reed).")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="A Markdown table of the methods of all tables instead.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a section of a Markdown page.")] = False,
+    config: Config = paths.CONFIG,
+) -> None:
+    """Say what a method is: formula, source, tier, our choices, cost, settings, and its citation as BibTeX."""
+    from pathlib import Path
+
+    from reedbench.report import cards
+    from reedbench.schema.suite import load
+
+    if bool(name) == every:
+        raise ConfigError("name an objective or a benchmark's method (reedbench list methods), or give --all alone")
+    suite = load(config) if every or "/" in name or Path(config).exists() else None
+    if every:
+        lines = cards.overview(load(config))
+    else:
+        page = cards.named(name, suite)
+        lines = cards.markdown(page) if markdown else cards.text(page)
+    print("\n".join(lines))
 
 
 @app.command()

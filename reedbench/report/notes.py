@@ -1,13 +1,14 @@
 """What a reader must know to read the table right, a line each."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
 from reedbench.core.constants import HALVES
 from reedbench.core.numerics import THEN
-from reedbench.report import clusters
+from reedbench.report import bibliography, clusters
 from reedbench.report.intervals import kind_of
 from reedbench.report.source import Source
 from reedbench.report.tables import Comparison
@@ -48,7 +49,25 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield from clusters.lines(source, lambda method: _name(of, method))
     yield from _numerics(of)
     yield from _unmeasured(source)
+    yield from _cards(facts["methods"])
     yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])
+
+
+def _cards(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What methods are that are not what their papers have, and what all of them cite."""
+    cards = [(entry["label"], entry["card"]) for entry in methods.values() if "card" in entry]
+    for label, card in cards:
+        if card["standing"] not in ("faithful", "unstated"):
+            yield f"{label}: {card['standing']}" + (f" ({'; '.join(card['choices'])})" if card["choices"] else "") + "."
+    if unstated := [label for label, card in cards if card["standing"] == "unstated"]:
+        yield f"How near to its paper is not stated of: {', '.join(unstated)}."
+    cited: dict[str, list[str]] = {}
+    for label, card in cards:
+        for key in card["cites"]:
+            cited.setdefault(key, []).append(label)
+    if cited:
+        papers = [f"{bibliography.short([key])} ({', '.join(labels)})" for key, labels in cited.items()]
+        yield f"Cite (BibTeX: reedbench method NAME): {'; '.join(papers)}."
 
 
 def _drawn(of: Comparison) -> Iterator[str]:

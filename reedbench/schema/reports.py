@@ -5,7 +5,7 @@ from typing import Any
 from reedbench.core import paths, pins
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.settings import Settings
-from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
+from reedbench.schema.versions import CROWD, FIGURES, OF_ABLATIONS, VERSIONS, levelled
 
 
 def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
@@ -57,20 +57,21 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
 
     `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
     `differences` where a second method is evaluated at a step of the one that it is compared with, `speedup` and
-    `alignment` where some run is trained here.
+    `alignment` where some run is trained here, `landscape` where many are.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
     methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline
     runs = {name: benchmark.run(name, seed) for name in methods}
     steps = {name: set(run.course.evaluated) for name, run in runs.items()}
     against = steps.pop(baseline if baseline in steps else methods[0])
-    untrained = not any(run.trained for run in runs.values())
+    trained = sum(run.trained for run in runs.values())
     nothing = {
         "levels": not several,
         "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
         "differences": not any(own & against for own in steps.values()),
-        "speedup": untrained,
-        "alignment": untrained,
+        "speedup": not trained,
+        "alignment": not trained,
+        "landscape": trained < CROWD,
     }
     return [name for name in FIGURES if not nothing.get(name)]
 

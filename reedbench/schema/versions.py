@@ -16,12 +16,13 @@ VERSIONS = {
     "train": 2,
     "sample": 2,
     "evaluate": 2,
-    "tabulate": 4,
+    "tabulate": 5,
     "plot": 3,
     "smoke": 1,
 }
-FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions")
+FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions", "landscape")
 OF_ABLATIONS = ("speedup", "differences")  # figures that the target `figures` makes of every ablation too
+CROWD = 5  # methods from which on `landscape` shows more than the table does
 LEVELLED = re.compile(r".*@([01]\.\d+)")
 
 
