@@ -12,7 +12,7 @@ from pydantic import Field
 from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
-from reedbench.objectives._card import Card, Tier
+from reedbench.objectives._card import Card, Tier, source_of
 from reedbench.objectives._schedule import Schedule
 
 Place = tuple[str | int, ...]  # keys from the method's entry down
@@ -53,7 +53,7 @@ class AbstractMethod(Plugin):
     @classmethod
     def general(cls) -> Card:
         """The card of all its settings."""
-        return Card("", cls.tier, cls.formula, cls.cost, cls.choices, cls.source, cls.cites)
+        return Card("", cls.tier, cls.formula, cls.cost, cls.choices, cls.source or source_of(cls), cls.cites)
 
     def card(self) -> Card:
         """The card under these settings."""

@@ -1,14 +1,15 @@
 """What a reader should know of a method beside its numbers."""
 
+import re
+import sys
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 # `faithful`: the published loss; `adaptation`: carried over to where the paper did not have it; `own data`: published,
 # and compared on data of its own, beside which other rows do not stand. `unstated` is what nobody has said.
 Tier = Literal["unstated", "faithful", "adaptation", "own data"]
-CHOICES = "free choices of ours"
 COSINE = "A = -cos(P h, r), mean over entries: projector P, hidden state h, representation r of the clean datum"
-REPA, REED, IREPA, HASTE = "yu2025repa", "wang2025reed", "singh2026irepa", "wang2025haste"
+REPA, REED, IREPA, HASTE = "yu2025repa", "wang2025reed", "singh2025irepa", "wang2025haste"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Card:
         cost: of a training step, and what comes once; in F, a forward pass of the backbone on the batch, of which a
             backward pass costs two, and E, one of a frozen encoder.
         choices: what its sources leave open and we decided.
-        source: the paper, and what of it was read.
+        source: the paper, and what of it was read; where a class does not say it, what its file's documentation does.
         cites: keys of the bibliography.
     """
 
@@ -36,12 +37,25 @@ class Card:
 
     @property
     def standing(self) -> str:
-        """`faithful`, or `adaptation; free choices of ours`."""
-        return f"{self.tier}; {CHOICES}" if self.choices else self.tier
+        """`faithful`, or `adaptation, with 2 choices of ours`."""
+        return f"{self.tier}, with {counted(len(self.choices))}" if self.choices else self.tier
 
     def words(self) -> dict[str, Any]:
         """What the notes of a table say of it."""
-        return {"standing": self.standing, "choices": list(self.choices), "cites": list(self.cites)}
+        return {"tier": self.tier, "choices": len(self.choices), "cites": list(self.cites)}
+
+
+def counted(choices: int) -> str:
+    """`2 choices of ours`."""
+    return f"{choices} choice{'' if choices == 1 else 's'} of ours"
+
+
+def source_of(method: type) -> str:
+    """What the documentation of a method's file says of its source: what follows `Source:`, or else papers by number."""
+    said = (getattr(sys.modules.get(method.__module__), "__doc__", "") or "").split("Source: ", 1)
+    if len(said) == 2:
+        return " ".join(said[1].split("\n\n")[0].split())
+    return ", ".join(re.findall(r"arXiv:\d+\.\d+", said[0]))
 
 
 def with_alignments(bare: Card) -> Card:

@@ -19,6 +19,9 @@ BOLD = {"t95": "Bold: the best value, where the paired interval of its differenc
         "range": "Nothing is bold: two seeds have no confidence interval.",
         "none": "Nothing is bold: one seed has no interval."}  # fmt: skip
 
+OTHERS = {"adaptation": "adaptation to a setting that its paper did not have",
+          "own data": "on data of its own, not to be compared with rows on other data"}  # fmt: skip
+
 
 def notes(of: Comparison) -> list[str]:
     """Lines of plain text, still to be escaped."""
@@ -57,10 +60,12 @@ def _cards(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What methods are that are not what their papers have, and what all of them cite."""
     cards = [(entry["label"], entry["card"]) for entry in methods.values() if "card" in entry]
     for label, card in cards:
-        if card["standing"] not in ("faithful", "unstated"):
-            yield f"{label}: {card['standing']}" + (f" ({'; '.join(card['choices'])})" if card["choices"] else "") + "."
-    if unstated := [label for label, card in cards if card["standing"] == "unstated"]:
+        if card["tier"] in OTHERS:
+            yield f"{label}: {OTHERS[card['tier']]}."
+    if unstated := [label for label, card in cards if card["tier"] == "unstated"]:
         yield f"How near to its paper is not stated of: {', '.join(unstated)}."
+    if free := [f"{label} {card['choices']}" for label, card in cards if card["choices"]]:
+        yield f"Free choices of ours where papers leave things open (reedbench method NAME): {', '.join(free)}."
     cited: dict[str, list[str]] = {}
     for label, card in cards:
         for key in card["cites"]:

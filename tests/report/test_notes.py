@@ -11,7 +11,7 @@ def said(three_seeds, facts):
     """Notes of a table whose methods have these cards."""
 
     def lines(**cards) -> list[str]:
-        blank = {"standing": "faithful", "choices": [], "cites": []}
+        blank = {"tier": "faithful", "choices": 0, "cites": []}
         methods = {m: {**words, "card": {**blank, **cards.get(m, {})}} for m, words in facts["methods"].items()}
         return notes(compare(three_seeds, {**facts, "methods": methods}))
 
@@ -22,17 +22,20 @@ def test_a_faithful_method_has_no_line(said):
     assert not any(line.startswith(("SiT: ", "REPA_x 50%: faithful")) or "Cite" in line for line in said())
 
 
-def test_an_adaptation_is_called_one(said):
-    assert "REPA_x 50%: adaptation." in said(repa={"standing": "adaptation"})
+def test_an_adaptation_is_called_one_and_so_are_own_data(said):
+    lines = said(repa={"tier": "adaptation"}, sit={"tier": "own data"})
+    assert "REPA_x 50%: adaptation to a setting that its paper did not have." in lines
+    assert "SiT: on data of its own, not to be compared with rows on other data." in lines
 
 
-def test_free_choices_are_named(said):
-    card = {"standing": "faithful; free choices of ours", "choices": ["lambda .01", "groups of 32"]}
-    assert "REPA_x 50%: faithful; free choices of ours (lambda .01; groups of 32)." in said(repa=card)
+def test_free_choices_are_counted_in_one_line(said):
+    lines = said(repa={"choices": 2}, sit={"choices": 1})
+    (line,) = [line for line in lines if line.startswith("Free choices of ours")]
+    assert line.endswith(": REPA_x 50% 2, SiT 1.")
 
 
 def test_what_nobody_has_said_is_said_to_be_so(said):
-    lines = said(repa={"standing": "unstated"}, sit={"standing": "unstated"})
+    lines = said(repa={"tier": "unstated"}, sit={"tier": "unstated"})
     assert "How near to its paper is not stated of: REPA_x 50%, SiT." in lines
 
 

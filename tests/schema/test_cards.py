@@ -1,12 +1,15 @@
 """`reedbench method`: what a method is, in words, and what is said where there is none of a name."""
 
 import re
+import sys
+import types
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from reedbench.core import plugins
+from reedbench.objectives import _card
 from reedbench.objectives._card import Card
 from reedbench.objectives._schedule import Schedule
 from reedbench.objectives.aligned import Aligned, Alignment
@@ -54,7 +57,7 @@ def test_every_objective_of_the_package_fills_its_card(name):
         (
             {"alignments": (Alignment(encoder="patches", depth=2, projector="conv", norm="spatial"),)},
             "iREPA",
-            ["ma2024sit", "yu2025repa", "singh2026irepa"],
+            ["ma2024sit", "yu2025repa", "singh2025irepa"],
         ),
         (
             {"alignments": (ONE,), "align": Schedule(shape="stop", start=9)},
@@ -183,3 +186,20 @@ def test_the_table_is_written_below_its_mark_and_nothing_else_changes(said):
 def test_the_list_says_where_methods_are_explained(reedbench, capsys):
     assert reedbench("list", "--help") == 0
     assert "reedbench method NAME" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("documentation", "source"),
+    [
+        ("X: a loss.\n\nSource: arXiv:2506.05350, and\nits released code.", "arXiv:2506.05350, and its released code."),
+        ("X: a loss. Source: arXiv:2504.16064.", "arXiv:2504.16064."),
+        ("X: a loss.\n\nSource: the paper.\n\nMore.", "the paper."),
+        ("X: a loss, of one scale. Tang et al. 2025, arXiv:2502.12154.", "arXiv:2502.12154"),
+        ("X: a loss.", ""),
+        (None, ""),
+    ],
+)
+def test_a_source_that_the_class_does_not_say_is_that_of_its_file(monkeypatch, documentation, source):
+    module = types.ModuleType("made_up", documentation)
+    monkeypatch.setitem(sys.modules, "made_up", module)
+    assert _card.source_of(type("X", (), {"__module__": "made_up"})) == source

@@ -221,13 +221,14 @@ def _legend(
     main = first[0].sampler
     entries = []
     for one in sorted(first, key=lambda one: (pd.isna(one.over.mean), sign * one.over.mean)):
-        cost = "imported" if one.method in source.elsewhere else f"{one.flops / reference:.3g}x compute"
+        cost = "cost unknown" if pd.isna(one.flops / reference) else f"{one.flops / reference:.3g}x compute"
+        cost = "imported" if one.method in source.elsewhere else cost
         cost = "baseline" if one.method == baseline else cost
         under = "" if one.sampler == main else f", {one.sampler}"
         words = f"{labels[one.method]}{under}: {plain(Interval(one.over.mean, None, None, 'none'))}, {cost}"
         line = {**looks[one.method].line, "linestyle": "none", "markersize": 5.5}
         line |= {"markeredgecolor": "black", "markeredgewidth": 1.0} if one.method == baseline else {}
-        line = panels.level(looks[one.method].line) if one.method in source.elsewhere else line
+        line = panels.level(looks[one.method].line) if pd.isna(one.flops) else line
         entries.append(panels.line_entry(words, **line))
     seeds = panels.bounds(len(facts["seeds"]))
     bars = [panels.line_entry(f"bars: {seeds}", color=style.GREY, linewidth=1.1)] if seeds else []
