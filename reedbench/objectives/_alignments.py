@@ -91,8 +91,8 @@ class AbstractAlignment(Frozen, ABC):
 class AligningObjective(AbstractObjective):
     """A denoising loss and alignments, each with its factor over training.
 
-    Its card: `formula`, `cost`, `choices` and `cites` are those of the denoising loss alone, whose name is `unaligned`;
-    alignments add theirs, and their tier is `aligned_tier`.
+    Its card: `formula`, `cost`, `choices` and `cites` are those of the denoising loss alone where the class says its
+    name, `unaligned`: alignments add theirs, and their tier is `aligned_tier`. Elsewhere they are those of the whole.
     """
 
     unaligned: ClassVar[str] = ""
@@ -122,11 +122,13 @@ class AligningObjective(AbstractObjective):
     @classmethod
     def general(cls) -> Card:
         """With alignments, as many as there may be."""
-        return with_alignments(super().general())
+        bare = super().general()
+        return with_alignments(bare) if cls.unaligned else bare
 
     def card(self) -> Card:
         """By its alignments and factors: the plain loss, REPA, REED, or REPA as iREPA or HASTE have it."""
-        return under_settings(replace(super().general(), cost=self.own_cost()), self)
+        bare = replace(super().general(), cost=self.own_cost())
+        return under_settings(bare, self) if self.unaligned else bare
 
     @property
     def reduces(self) -> str:

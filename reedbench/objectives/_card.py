@@ -51,7 +51,7 @@ def counted(choices: int) -> str:
 
 
 def source_of(method: type) -> str:
-    """What the documentation of a method's file says of its source: what follows `Source:`, or else papers by number."""
+    """What the documentation of a method's file says of its source: what follows `Source:`, or papers by number."""
     said = (getattr(sys.modules.get(method.__module__), "__doc__", "") or "").split("Source: ", 1)
     if len(said) == 2:
         return " ".join(said[1].split("\n\n")[0].split())

@@ -84,6 +84,14 @@ def test_the_formula_has_the_settings_and_the_letters_once():
     assert "|v(x_t, t, y) - v*|^2 + rho(step) (0.25 A(patches@2) + 0.125 A(text@3));" in mean.formula
 
 
+def test_a_class_that_says_its_whole_formula_keeps_it():
+    class Whole(Aligned):
+        unaligned = ""
+        formula = "all of it"
+
+    assert Whole(label="-", alignments=(ONE,)).card().formula == Whole.general().formula == "all of it"
+
+
 def test_alignments_on_edm_are_an_adaptation():
     tap = {"encoder": "vector", "depth": 1}
     assert MoleculeDiffusion(label="-").card().tier == "faithful"
