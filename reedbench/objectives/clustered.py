@@ -14,7 +14,7 @@ STAGE_2_DROPOUT = 0.15
 class Clustered(FlowObjective):
     """The velocity loss, first without any condition, then with clusters of the network's own. arXiv:2312.08825."""
 
-    cites: ClassVar[tuple[str, ...]] = ("sgdf2023",)
+    cites: ClassVar[tuple[str, ...]] = ("hu2023sgdf",)
     tier: ClassVar[str] = "own data"
     formula: ClassVar[str] = (
         "|v(x_t,t,c) - v*|^2 + min(step/stage, 1) 1{.8 < t < .9} H(Sinkhorn(s), softmax(s/.1)), s = scores of the "

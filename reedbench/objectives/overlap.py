@@ -11,7 +11,7 @@ from reedbench.objectives import FlowObjective
 class Overlap(FlowObjective):
     """The velocity loss, and a hinge that keeps predictions for different classes apart. arXiv:2402.10821."""
 
-    cites: ClassVar[tuple[str, ...]] = ("diffrop2024",)
+    cites: ClassVar[tuple[str, ...]] = ("yan2024diffrop",)
     tier: ClassVar[str] = "own data"
     formula: ClassVar[str] = (
         "|v(x_t,t,y) - v*|^2 + weight w(t) max(0, margin - c(t) |v(x_t,t,y) - sg v(x_t,t,y')|^2 / D); y' another class"
