@@ -16,6 +16,9 @@ class Overlap(FlowObjective):
     formula: ClassVar[str] = (
         "|v(x_t,t,y) - v*|^2 + weight w(t) max(0, margin - c(t) |v(x_t,t,y) - sg v(x_t,t,y')|^2 / D); y' another class"
     )
+    source: ClassVar[str] = (
+        "arXiv:2402.10821, as others summarise it; its repository (@4e5c9e0) holds scripts of plots alone"
+    )
     cost: ClassVar[str] = "3F + F: a second forward pass of the trained network, without gradient"
     choices: ClassVar[tuple[str, ...]] = (
         "the paper's weight and margin are not known to us: weight 0.1, margin the median distance of a SiT checkpoint",
