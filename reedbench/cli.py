@@ -46,7 +46,7 @@ def list_(
     words: Annotated[list[str] | None, typer.Argument(help="Only lines that contain all of these.")] = None,
     config: Config = paths.CONFIG,
 ) -> None:
-    """List benchmarks, methods, targets or plugins."""
+    """List benchmarks, methods, targets or plugins; `reedbench method NAME` says what a method is."""
     from reedbench.schema import listing
 
     if what in plugins.KINDS:
@@ -60,6 +60,42 @@ def list_(
     for line in lines:
         if all(word in line for word in words or ()):
             print(line)
+
+
+@app.command()
+def method(
+    name: Annotated[
+        str, typer.Argument(help="An objective (dispersive), or a benchmark's method with its settings (digits/reed).")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="A Markdown table of the methods of all tables instead.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a section of a Markdown page.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="With --all: write the table into docs/methods.md.")] = False,
+    config: Config = paths.CONFIG,
+) -> None:
+    """Say what a method is: formula, source, tier, our choices, cost, settings, and its citation as BibTeX."""
+    from pathlib import Path
+
+    from reedbench.core import io
+    from reedbench.report import cards
+    from reedbench.schema.suite import load
+
+    if bool(name) == every:
+        raise ConfigError("name an objective or a benchmark's method (reedbench list methods), or give --all alone")
+    if write and not every:
+        raise ConfigError("--write goes with --all")
+    suite = load(config) if every or "/" in name or Path(config).exists() else None
+    if suite is not None and every:
+        lines = cards.overview(suite)
+    else:
+        page = cards.named(name, suite)
+        lines = cards.markdown(page) if markdown else cards.text(page)
+    if write:
+        guide = io.require(paths.METHODS).read_text(encoding="utf-8")
+        io.write_text(paths.METHODS, cards.with_overview(guide, lines))
+    else:
+        print("\n".join(lines))
 
 
 @app.command()

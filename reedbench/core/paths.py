@@ -13,6 +13,7 @@ SUITE_SCHEMA = "config/suite.schema.json"
 PINS = "config/weights.yaml"
 PINS_SCHEMA = "config/weights.schema.json"
 GUIDE = "config/README.md"
+METHODS = "docs/methods.md"
 WORK = "work"
 
 

@@ -1,6 +1,6 @@
 """RARE: alignment that looks at the tokens that are aligned worst, and lets go when it stops gaining.
 
-Source: RARE, as shared/specs/methods.md section 18 reads it.
+Source: RARE (cited in August 2026), as far as its text says; no code is known.
 """
 
 from collections.abc import Callable, Mapping

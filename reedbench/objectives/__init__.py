@@ -12,6 +12,7 @@ from pydantic import Field
 from reedbench.core.constants import LABEL_DROPOUT
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
+from reedbench.objectives._card import Card, Tier, source_of
 from reedbench.objectives._own import LAST_STEP, OwnTraining, Teacher
 from reedbench.objectives._schedule import Schedule
 
@@ -25,9 +26,18 @@ def block_of(tap: Tap) -> int:
 
 
 class AbstractMethod(Plugin):
-    """What a method of a benchmark is: a training loss with settings, or weights that were trained elsewhere."""
+    """What a method of a benchmark is: a training loss with settings, or weights that were trained elsewhere.
+
+    Its card, what `reedbench method` prints and notes of tables say: `tier`, `formula`, `cost`, `choices`, `source` and
+    `cites`, see `_card.Card`. Where they depend on settings, it overrides `card`.
+    """
 
     domain: ClassVar[str]
+    tier: ClassVar[Tier] = "unstated"
+    formula: ClassVar[str] = ""
+    cost: ClassVar[str] = ""
+    choices: ClassVar[tuple[str, ...]] = ()
+    source: ClassVar[str] = ""
     cites: ClassVar[tuple[str, ...]] = ()
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note", "samplers"})
     weights_are: ClassVar[str] = "ema"  # what is sampled, in the tables' column `weights`
@@ -37,12 +47,6 @@ class AbstractMethod(Plugin):
     conditions: ClassVar[Literal["labels", "own"]] = "labels"  # what its network is told of a datum
     joint: ClassVar[bool] = False  # whether its network generates something along with the data, see `companions`
     guides_companions: ClassVar[bool] = True  # whether guidance by a pair steers that, too
-    # What a card says of a method beside its settings; `tier` is `faithful`, `adaptation` or `own data`.
-    tier: ClassVar[str] = ""
-    formula: ClassVar[str] = ""  # one line, in our time
-    cost: ClassVar[str] = ""  # one line, per step of training; F is a forward pass of the backbone
-    choices: ClassVar[tuple[str, ...]] = ()  # declared choices of ours, where papers say nothing or several things
-
     label: str
     """Name in tables and figures."""
     note: str = ""
@@ -52,7 +56,16 @@ class AbstractMethod(Plugin):
 
     def words(self) -> dict[str, Any]:
         """What reports say of it beside its numbers."""
-        return {"label": self.label, "note": self.note}
+        return {"label": self.label, "note": self.note, "card": self.card().words()}
+
+    @classmethod
+    def general(cls) -> Card:
+        """The card of all its settings."""
+        return Card("", cls.tier, cls.formula, cls.cost, cls.choices, cls.source or source_of(cls), cls.cites)
+
+    def card(self) -> Card:
+        """The card under these settings."""
+        return self.general()
 
     def own_step(self) -> int | None:
         """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""
@@ -153,6 +166,8 @@ class ImportedMethod(AbstractMethod):
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"step", "batch"})
     weights_are: ClassVar[str] = "imported"
+    formula: ClassVar[str] = "none here: weights as they were published"
+    cost: ClassVar[str] = "none here; what their training took is not known"
 
     weights: Weights
     """Pinned weights, or a path: a state dict or a training checkpoint, of which the average is taken. `reedbench

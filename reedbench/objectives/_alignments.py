@@ -2,13 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from reedbench.core.errors import ConfigError
 from reedbench.core.frozen import Frozen
 from reedbench.objectives import AbstractObjective
+from reedbench.objectives._card import Card, Tier, under_settings, with_alignments
 from reedbench.objectives._schedule import Schedule
 
 
@@ -87,7 +89,14 @@ class AbstractAlignment(Frozen, ABC):
 
 
 class AligningObjective(AbstractObjective):
-    """A denoising loss and alignments, each with its factor over training."""
+    """A denoising loss and alignments, each with its factor over training.
+
+    Its card: `formula`, `cost`, `choices` and `cites` are those of the denoising loss alone where the class says its
+    name, `unaligned`: alignments add theirs, and their tier is `aligned_tier`. Elsewhere they are those of the whole.
+    """
+
+    unaligned: ClassVar[str] = ""
+    aligned_tier: ClassVar[Tier] = "faithful"
 
     alignments: tuple[Any, ...] = ()
     """None for the plain denoising loss, one for REPA, several for REED."""
@@ -109,6 +118,26 @@ class AligningObjective(AbstractObjective):
             cure = "take it out; where it comes from `base`, say align: {shape: constant}"
             self.refuse("align", where="without alignments", cure=cure)
         return self
+
+    @classmethod
+    def general(cls) -> Card:
+        """With alignments, as many as there may be."""
+        bare = super().general()
+        return with_alignments(bare) if cls.unaligned else bare
+
+    def card(self) -> Card:
+        """By its alignments and factors: the plain loss, REPA, REED, or REPA as iREPA or HASTE have it."""
+        bare = replace(super().general(), cost=self.own_cost())
+        return under_settings(bare, self) if self.unaligned else bare
+
+    @property
+    def reduces(self) -> str:
+        """Whether alignments are divided by their number (`mean`) or not (`sum`)."""
+        return str(getattr(self, "reduce", "sum"))
+
+    def own_cost(self) -> str:
+        """Of a step without alignments."""
+        return self.cost
 
     def encoders(self) -> tuple[str, ...]:
         """Encoders in order of first use."""

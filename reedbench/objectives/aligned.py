@@ -8,12 +8,21 @@ from typing import Any, ClassVar, Literal
 
 from reedbench.objectives._aligned_flow import AlignedFlow
 from reedbench.objectives._aligned_flow import Alignment as Alignment
+from reedbench.objectives._card import Tier
 
 
 class Aligned(AlignedFlow):
     """Denoising plus alignments, each with its factor over training."""
 
-    cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "yu2025repa", "wang2025reed")
+    unaligned: ClassVar[str] = "SiT"
+    tier: ClassVar[Tier] = "faithful"
+    formula: ClassVar[str] = "|v(x_t, t, y) - v*|^2; v* = dx_t/dt, which is x_1 - x_0 on the linear path"
+    cost: ClassVar[str] = "3F per step"
+    source: ClassVar[str] = (
+        "SiT arXiv:2401.08740, REPA arXiv:2410.06940 and REED arXiv:2507.08980 with their code (@947f95b, @67f7145, "
+        "@0a4527e); the text of REED's paper was not at hand"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("ma2024sit",)
     uses: Literal["aligned"] = "aligned"
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:

@@ -14,12 +14,13 @@ STAGE_2_DROPOUT = 0.15
 class Clustered(FlowObjective):
     """The velocity loss, first without any condition, then with clusters of the network's own. arXiv:2312.08825."""
 
-    cites: ClassVar[tuple[str, ...]] = ("sgdf2023",)
+    cites: ClassVar[tuple[str, ...]] = ("hu2023sgdf",)
     tier: ClassVar[str] = "own data"
     formula: ClassVar[str] = (
         "|v(x_t,t,c) - v*|^2 + min(step/stage, 1) 1{.8 < t < .9} H(Sinkhorn(s), softmax(s/.1)), s = scores of the "
         "class token; c = prototype of argmax s_ema(x_.85) from step `stage` on"
     )
+    source: ClassVar[str] = "arXiv:2312.08825 and its released code (dongzhuoyao/sgfm @103d158)"
     cost: ClassVar[str] = "3F; from step `stage` on F/2 more: the weight average up to the middle block"
     choices: ClassVar[tuple[str, ...]] = (
         "a SiT from scratch with a class token, in place of a pretrained UViT; LayerNorm in the head, not BatchNorm",

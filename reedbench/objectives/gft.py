@@ -14,7 +14,7 @@ class GuidanceFreeTraining(ScaledObjective):
     """The velocity loss of a mixture of two branches of the network, with and without label, in random proportion."""
 
     cites: ClassVar[tuple[str, ...]] = ("chen2025gft",)
-    tier: ClassVar[str] = "faithful"
+    tier: ClassVar[Literal["faithful"]] = "faithful"
     formula: ClassVar[str] = "|b v(x_t,t,y,b) + (1-b) sg v(x_t,t,null,1) - v*|^2, b ~ U[0,1]; sampled at b = 1/s"
     cost: ClassVar[str] = "3F + F (1 - label_dropout) = 3.9F"
     choices: ClassVar[tuple[str, ...]] = (

@@ -14,9 +14,10 @@ class GroupedByTime(FlowObjective):
     Its second stage starts from one network that was trained at all times (`take` gives its weights to the groups).
     """
 
-    cites: ClassVar[tuple[str, ...]] = ("tdc2023",)
+    cites: ClassVar[tuple[str, ...]] = ("li2023tdc",)
     tier: ClassVar[str] = "faithful"
     formula: ClassVar[str] = "|v_g(x_t,t,y) - v*|^2, g the group of t; FLOPs of group i of N: i/N + (N - i)/N k"
+    source: ClassVar[str] = "arXiv:2312.13307, as others quote it; no code is known"
     cost: ClassVar[str] = "3F times the mean share of the groups; as many parameters as all of them; sampling likewise"
     choices: ClassVar[tuple[str, ...]] = (
         "4 groups, k 0.6, the largest at the data end: the paper's values are not known to us",

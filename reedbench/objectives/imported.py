@@ -3,12 +3,14 @@
 Source: SiT sample_ddp.py and train.py @947f95b, REPA generate.py @67f7145, REED generate.py @0a4527e (layouts).
 """
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from reedbench.core.pins import Weights
 from reedbench.objectives import ImportedMethod
+from reedbench.objectives._card import Card, Tier
 
 
 class Imported(ImportedMethod):
@@ -20,6 +22,8 @@ class Imported(ImportedMethod):
     """
 
     domain: ClassVar[str] = "image"
+    tier: ClassVar[Tier] = "faithful"
+    source: ClassVar[str] = "layouts: SiT sample_ddp.py and train.py @947f95b, REPA generate.py @67f7145, REED @0a4527e"
     cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "yu2025repa", "wang2025reed")
     uses: Literal["imported"] = "imported"
 
@@ -30,6 +34,10 @@ class Imported(ImportedMethod):
     """Direction of the authors' time: `sit` from noise to data, as here; `repa` (REPA and REED) from data to noise."""
     path: Literal["linear", "gvp"] = "linear"
     """Interpolant that the network was trained on; `gvp` is the path `cosine` of REPA and REED."""
+
+    def card(self) -> Card:
+        """By the direction of time, which SiT and the others differ in."""
+        return replace(super().card(), cites=self.cites[:1] if self.time == "sit" else self.cites[1:])
 
     def interpolant(self) -> str:
         """The path."""

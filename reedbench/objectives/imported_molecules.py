@@ -3,12 +3,14 @@
 Source: semlaflow/models/fm.py @2f41e57, REED molecule/semlaflow/ @0a4527e, EDM main_qm9.py @fce07d7 (layouts).
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from reedbench.core.pins import Weights
 from reedbench.objectives import ImportedMethod
+from reedbench.objectives._card import Card, Tier
 from reedbench.objectives._molecules import Classes, parts_of
 
 
@@ -20,6 +22,8 @@ class ImportedMolecules(ImportedMethod):
     """
 
     domain: ClassVar[str] = "molecule"
+    tier: ClassVar[Tier] = "faithful"
+    source: ClassVar[str] = "layouts: semlaflow/models/fm.py @2f41e57, REED molecule/semlaflow/ @0a4527e, EDM @fce07d7"
     cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow", "hoogeboom2022edm", "wang2025reed")
     uses: Literal["imported-molecules"] = "imported-molecules"
 
@@ -38,6 +42,11 @@ class ImportedMolecules(ImportedMethod):
         if self.process == "diffusion":
             self.refuse("classes", where="on process: diffusion")
         return self
+
+    def card(self) -> Card:
+        """By the process, which EDM and the others differ in."""
+        flow, edm, reed = self.cites
+        return replace(super().card(), cites=(flow, reed) if self.process == "flow" else (edm,))
 
     def parts(self, backbone: Any) -> Any:
         """The parts of a molecule, of so many classes as the backbone has (`nn.molecule_state.Parts`)."""

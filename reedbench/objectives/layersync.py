@@ -24,7 +24,7 @@ class LayerSync(FlowObjective, Synchronising):
         "several pairs are summed (the released loop keeps the last)",
         "pairs of other sizes than XL have its ratio, k = round(2L/7), l = round(4L/7)",
     )
-    cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "layersync2025")
+    cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "haghighi2025layersync")
     uses: Literal["layersync"] = "layersync"
 
     def further(self) -> Mapping[str, Any]:

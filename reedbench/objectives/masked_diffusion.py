@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from reedbench.core.errors import ConfigError
 from reedbench.objectives._alignments import AbstractAlignment, AligningObjective
+from reedbench.objectives._card import Tier
 from reedbench.objectives._masking import Masking
 
 
@@ -57,6 +58,17 @@ class ResidueAlignment(AbstractAlignment):
 class MaskedDiffusion(Masking, AligningObjective):
     """Denoising of masked residues plus alignments, each with its factor over training."""
 
+    unaligned: ClassVar[str] = "discrete diffusion"
+    tier: ClassVar[Tier] = "faithful"
+    formula: ClassVar[str] = (
+        "- sum over residues of log p(s_1 | s_t, backbone) / divisor; labels are smoothed, a residue of s_t is masked "
+        "with probability 1 - t"
+    )
+    cost: ClassVar[str] = "3F per step"
+    source: ClassVar[str] = (
+        "REED arXiv:2507.08980, code protein/fmif/{model_utils,train_fmif}.py @0a4527e, after MultiFlow "
+        "arXiv:2402.04997 and ProteinMPNN (training/ @8907e66); the text of REED's paper was not at hand"
+    )
     cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "campbell2024multiflow", "wang2025reed")
     uses: Literal["masked-diffusion"] = "masked-diffusion"
 

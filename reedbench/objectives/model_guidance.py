@@ -16,7 +16,7 @@ class ModelGuidance(FlowObjective):
 
     cites: ClassVar[tuple[str, ...]] = ("tang2025mg",)
     guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "built-in"
-    tier: ClassVar[str] = "faithful"
+    tier: ClassVar[Literal["faithful"]] = "faithful"
     formula: ClassVar[str] = "|v(x_t,t,y) - [v* + (s-1) 1{t > 1-h} sg(v_ema(x_t,t,y) - v_ema(x_t,t,null))]|^2"
     cost: ClassVar[str] = "3F; from start on 3F + 2F (1 - label_dropout) h (the release: 4.8F, h not spared)"
     choices: ClassVar[tuple[str, ...]] = (

@@ -11,7 +11,7 @@ class ScaledModelGuidance(ScaledObjective):
     """As `model-guidance`, for every scale of a range: some rows are guided, and the network reads by how much."""
 
     cites: ClassVar[tuple[str, ...]] = ("tang2025mg",)
-    tier: ClassVar[str] = "faithful"
+    tier: ClassVar[Literal["faithful"]] = "faithful"
     formula: ClassVar[str] = (
         "|v(x_t,t,y,s) - [v* + (s-1) 1{t > 1-h} sg(v_ema(x_t,t,y,1) - v_ema(x_t,t,null,0))]|^2, s ~ U[lo,hi] on guided "
         "rows; s = 1 on others, and 0 without label"

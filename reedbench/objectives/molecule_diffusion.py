@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
+from reedbench.objectives._card import Tier
 from reedbench.objectives._molecules import MoleculeObjective, require
 
 
@@ -15,7 +16,16 @@ class MoleculeDiffusion(MoleculeObjective):
     """Noise on places and elements, on 1000 levels of EDM's polynomial schedule, is predicted."""
 
     process: ClassVar[Literal["flow", "diffusion"]] = "diffusion"
-    cites: ClassVar[tuple[str, ...]] = ("hoogeboom2022edm", "wang2025reed")
+    unaligned: ClassVar[str] = "EDM"
+    tier: ClassVar[Tier] = "faithful"
+    aligned_tier: ClassVar[Tier] = "adaptation"  # REED aligns SemlaFlow
+    formula: ClassVar[str] = "|e(z_t, t) - e|^2 / 2; noise e on places and elements, mean over dimensions"
+    cost: ClassVar[str] = "3F per step"
+    source: ClassVar[str] = (
+        "EDM arXiv:2203.17003, code equivariant_diffusion/en_diffusion.py @fce07d7; alignments as those of REED "
+        "arXiv:2507.08980 on SemlaFlow"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("hoogeboom2022edm",)
     uses: Literal["molecule-diffusion"] = "molecule-diffusion"
 
     loss: Literal["l2", "bound"] = "l2"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reedbench.core.errors import ConfigError
+from reedbench.objectives._card import Tier
 from reedbench.objectives._molecules import Classes, MoleculeObjective, parts_of, require
 
 Weight = Annotated[float, Field(ge=0)]
@@ -19,7 +20,18 @@ class MoleculeFlow(MoleculeObjective):
     """Places of atoms flow from noise, classes of atoms and bonds are made noisy; all data are predicted at once."""
 
     process: ClassVar[Literal["flow", "diffusion"]] = "flow"
-    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow", "wang2025reed")
+    unaligned: ClassVar[str] = "SemlaFlow"
+    tier: ClassVar[Tier] = "faithful"
+    formula: ClassVar[str] = (
+        "w_x |x - x_1|^2 + w_a CE(atoms) + w_b CE(bonds) + w_c CE(charges); data are predicted from the state at t, "
+        "x are places"
+    )
+    cost: ClassVar[str] = "3F + self_conditioning F (without gradient) per step"
+    source: ClassVar[str] = (
+        "SemlaFlow arXiv:2406.07266 (@2f41e57) and REED arXiv:2507.08980, code molecule/semlaflow/ @0a4527e; the text "
+        "of REED's paper was not at hand"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow",)
     uses: Literal["molecule-flow"] = "molecule-flow"
 
     coordinate_weight: Weight = 1.0
@@ -96,6 +108,11 @@ class MoleculeFlow(MoleculeObjective):
         denoising = {name: denoise.times(weight) for name, weight in coefficients.items()}
         network, mean = self.aligned(backbone, targets, generator), self.reduce == "mean"
         return MoleculeLearner(network, settings, denoising, self.align.factor(), mean=mean)
+
+    def own_cost(self) -> str:
+        """With the first predictions."""
+        share = self.self_conditioning
+        return f"3F + {share:g}F (without gradient) per step" if share else "3F per step"
 
     def _check(self, backbone: Any) -> None:
         from reedbench.nn.molecule_classes import MASK_BOND

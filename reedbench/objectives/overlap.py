@@ -11,10 +11,13 @@ from reedbench.objectives import FlowObjective
 class Overlap(FlowObjective):
     """The velocity loss, and a hinge that keeps predictions for different classes apart. arXiv:2402.10821."""
 
-    cites: ClassVar[tuple[str, ...]] = ("diffrop2024",)
+    cites: ClassVar[tuple[str, ...]] = ("yan2024diffrop",)
     tier: ClassVar[str] = "own data"
     formula: ClassVar[str] = (
         "|v(x_t,t,y) - v*|^2 + weight w(t) max(0, margin - c(t) |v(x_t,t,y) - sg v(x_t,t,y')|^2 / D); y' another class"
+    )
+    source: ClassVar[str] = (
+        "arXiv:2402.10821, as others summarise it; its repository (@4e5c9e0) holds scripts of plots alone"
     )
     cost: ClassVar[str] = "3F + F: a second forward pass of the trained network, without gradient"
     choices: ClassVar[tuple[str, ...]] = (

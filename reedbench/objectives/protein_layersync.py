@@ -20,7 +20,7 @@ class ProteinLayerSync(RegularisedDesign, Synchronising):
     formula: ClassVar[str] = "CE - weight sum_pairs mean_residues cos(h_k, sg h_l), k < l"
     cost: ClassVar[str] = "3F"
     choices: ClassVar[tuple[str, ...]] = ("decoder layers 1 and 3", "several pairs are summed")
-    cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed", "layersync2025")
+    cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed", "haghighi2025layersync")
     uses: Literal["protein-layersync"] = "protein-layersync"
 
     def further(self) -> Mapping[str, Any]:

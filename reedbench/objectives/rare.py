@@ -29,7 +29,7 @@ class Rare(FlowObjective):
         "averages of eta begin at its first value, and the fast one must have beaten the slow one before it can stop",
         "the mean of eta that weights are relative to is that of each image",
     )
-    cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "yu2025repa", "singh2025irepa", "rare2026")
+    cites: ClassVar[tuple[str, ...]] = ("ma2024sit", "yu2025repa", "singh2025irepa")
     uses: Literal["rare"] = "rare"
 
     encoder: str = Field(examples=["patches"])

@@ -14,7 +14,7 @@ class SelfAligned(FlowObjective):
     """The velocity loss, and an early block that is pulled towards a later one of the weight average."""
 
     cites: ClassVar[tuple[str, ...]] = ("jiang2025sra",)
-    tier: ClassVar[str] = "faithful"
+    tier: ClassVar[Literal["faithful"]] = "faithful"
     formula: ClassVar[str] = (
         "|v - v*|^2 + w mean over tokens of 1 - cos(head(h_m(x_t,t,y)), sg h_ema,n(x_t+,t+,y)), t+ = min(t + .2 u, 1), "
         "u ~ U[0,1)"

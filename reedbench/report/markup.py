@@ -1,11 +1,10 @@
 """A digest as a Markdown document and as LaTeX. Labels, titles and notes are users' words: all of them are escaped."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 from reedbench.report.digest import Digest
+from reedbench.report.escaping import escaped, table
 
-MARKDOWN = re.compile(r"[\\`*_|<~$]|&(?=\w)|(?<=\])\(")  # what Markdown (GFM) may read as markup, and links
 LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$",
     "|": r"$|$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "≥": r"$\geq$", "–": "--", "−": "$-$",
@@ -19,24 +18,19 @@ def markdown(shown: Digest, title: str, lines: Sequence[str]) -> str:
     def bold(row: int, column: int, word: str) -> str:
         return f"**{word}**" if (row, column) in shown.best else word
 
-    rows = [[bold(i, j, _md(word)) for j, word in enumerate(row)] for i, row in enumerate(shown.rows)]
-    rows += [[_md(word) for word in row] for row in shown.limits]
-    parts = [f"# {_md(title)}", _grid(shown.columns, rows)]
+    rows = [[bold(i, j, escaped(word)) for j, word in enumerate(row)] for i, row in enumerate(shown.rows)]
+    rows += [[escaped(word) for word in row] for row in shown.limits]
+    parts = [f"# {escaped(title)}", _grid(shown.columns, rows)]
     if shown.differences:
         filled = [j for j in range(len(shown.columns)) if any(row[j] for row in shown.differences)]
         heads = [shown.columns[j] for j in filled]
-        below = [[_md(row[j]) for j in filled] for row in shown.differences]
-        parts += [f"## {_md(shown.heading)}", _grid(heads, below)]
-    return "\n\n".join([*parts, "\n".join(f"- {_md(line)}" for line in lines)]) + "\n"
+        below = [[escaped(row[j]) for j in filled] for row in shown.differences]
+        parts += [f"## {escaped(shown.heading)}", _grid(heads, below)]
+    return "\n\n".join([*parts, "\n".join(f"- {escaped(line)}" for line in lines)]) + "\n"
 
 
 def _grid(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    head = [_md(name) for name in heads]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
-
-
-def _md(word: object) -> str:
-    return MARKDOWN.sub(lambda found: f"\\{found[0]}", " ".join(str(word).split()))
+    return "\n".join(table([escaped(name) for name in heads], rows))
 
 
 def latex(shown: Digest, lines: Sequence[str]) -> str:

@@ -1,13 +1,14 @@
 """What a reader must know to read the table right, a line each."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
 from reedbench.core.constants import HALVES
 from reedbench.core.numerics import THEN
-from reedbench.report import clusters
+from reedbench.report import bibliography, clusters
 from reedbench.report.costs import BASE, TAUGHT
 from reedbench.report.digest import OWN_GUIDANCE
 from reedbench.report.intervals import kind_of
@@ -19,6 +20,9 @@ KINDS = {"t95": "95 % t interval over seeds", "range": "range over the two seeds
 BOLD = {"t95": "Bold: the best value, where the paired interval of its difference to the second best excludes 0.",
         "range": "Nothing is bold: two seeds have no confidence interval.",
         "none": "Nothing is bold: one seed has no interval."}  # fmt: skip
+
+OTHERS = {"adaptation": "adaptation to a setting that its paper did not have",
+          "own data": "on data of its own, not to be compared with rows on other data"}  # fmt: skip
 
 
 def notes(of: Comparison) -> list[str]:
@@ -51,7 +55,27 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield from clusters.lines(source, lambda method: _name(of, method))
     yield from _numerics(of)
     yield from _unmeasured(source)
+    yield from _cards(facts["methods"])
     yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])
+
+
+def _cards(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What methods are that are not what their papers have, and what all of them cite."""
+    cards = [(entry["label"], entry["card"]) for entry in methods.values() if "card" in entry]
+    for label, card in cards:
+        if card["tier"] in OTHERS:
+            yield f"{label}: {OTHERS[card['tier']]}."
+    if unstated := [label for label, card in cards if card["tier"] == "unstated"]:
+        yield f"How near to its paper is not stated of: {', '.join(unstated)}."
+    if free := [f"{label} {card['choices']}" for label, card in cards if card["choices"]]:
+        yield f"Free choices of ours where papers leave things open (reedbench method NAME): {', '.join(free)}."
+    cited: dict[str, list[str]] = {}
+    for label, card in cards:
+        for key in card["cites"]:
+            cited.setdefault(key, []).append(label)
+    if cited:
+        papers = [f"{bibliography.short([key])} ({', '.join(labels)})" for key, labels in cited.items()]
+        yield f"Cite (BibTeX: reedbench method NAME): {'; '.join(papers)}."
 
 
 def _drawn(of: Comparison) -> Iterator[str]:

@@ -153,6 +153,11 @@ def reference(i: int = 0) -> dict[str, Any]:
     return {"color": style.GREY, "linewidth": 0.9, "linestyle": (0, dashes)}
 
 
+def level(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of a method's line where it is one value at a cost that is not known."""
+    return {**line, "marker": "", "linestyle": (0, (4, 2, 1, 2))}
+
+
 TARGET = {"color": style.GREY, "linewidth": 1.0, "linestyle": ":"}  # the baseline's final value
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from reedbench.core import paths, pins
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.settings import Settings
-from reedbench.schema.versions import FIGURES, OF_ABLATIONS, VERSIONS, levelled
+from reedbench.schema.versions import CROWD, FIGURES, OF_ABLATIONS, VERSIONS, levelled
 
 
 def reporting(benchmark: Benchmark, ablation: str | None = None) -> Settings:
@@ -63,7 +63,7 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
 
     `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
     `differences` where some sampler draws at the same step from a second method and from the one that it is compared
-    with, `speedup` and `alignment` where some run is trained here.
+    with, `speedup` and `alignment` where some run is trained here, `landscape` where many are.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
     methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline
@@ -71,13 +71,14 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     samplers = benchmark.spec.samplers
     cells = {name: {(s, step) for s in samplers for step in run.drawn_at(s)} for name, run in runs.items()}
     against = cells.pop(baseline if baseline in cells else methods[0])
-    untrained = not any(run.trained for run in runs.values())
+    trained = sum(run.trained for run in runs.values())
     nothing = {
         "levels": not several,
         "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
         "differences": not any(own & against or runs[name].objective.length() for name, own in cells.items()),
-        "speedup": untrained,
-        "alignment": untrained,
+        "speedup": not trained,
+        "alignment": not trained,
+        "landscape": trained < CROWD,
     }
     return [name for name in FIGURES if not nothing.get(name)]
 

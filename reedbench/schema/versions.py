@@ -20,8 +20,9 @@ VERSIONS = {
     "plot": 3,
     "smoke": 1,
 }
-FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions")
+FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions", "landscape")
 OF_ABLATIONS = ("speedup", "differences")  # figures that the target `figures` makes of every ablation too
+CROWD = 5  # methods from which on `landscape` shows more than the table does
 LEVELLED = re.compile(r".*@([01]\.\d+)")
 
 

@@ -147,7 +147,9 @@ def make(kind: str, name: str, **more: Any) -> Any:
     plugin = plugins.discover(kind)[name]
     required = {field: info for field, info in plugin.model_fields.items() if info.is_required()}
     examples = {field: info.examples[0] for field, info in required.items() if info.examples}
-    words = {"label": name} if "label" in required else {}
+    words: dict[str, Any] = {"label": name} if "label" in required else {}
+    if getattr(plugin, "asks_teacher", False) and "teacher" in plugin.model_fields:
+        words["teacher"] = {"method": "sit", "step": 1}
     try:
         minimal = {key: own() if callable(own) else own for key, own in MINIMAL.get((kind, name), {}).items()}
         return plugin(**{"uses": name, **words, **examples, **minimal, **more})

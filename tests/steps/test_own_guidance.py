@@ -19,7 +19,7 @@ METHODS = {
     "sit": {"uses": "aligned", "label": "SiT"},
     "mg": {"uses": "model-guidance", "label": "MG", "start": 4, "scale": 1.5, "samplers": ["guided"]},
     "gft": {"uses": "gft", "label": "GFT"},
-    "sra": {"uses": "self-aligned", "label": "SRA", "student": 1, "teacher": 2, "samplers": ["ode"]},
+    "sra": {"uses": "self-aligned", "label": "SRA", "student_depth": 1, "teacher_depth": 2, "samplers": ["ode"]},
 }
 SAMPLERS = {"ode": {"uses": "euler", "steps": 2}, "guided": {"uses": "euler", "steps": 2, "guidance": 1.5}}
 

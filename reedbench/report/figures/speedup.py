@@ -112,7 +112,7 @@ class _Means:
         for method, curve in self.curves.items():
             panels.curve(axis, curve[along] / unit, curve["over"], looks[method], len(self.curves))
         for method, value in self.levels.items():
-            axis.axhline(value, **_level(looks[method].line))
+            axis.axhline(value, **panels.level(looks[method].line))
         if self.logarithmic:
             panels.plain_log(axis)
         if self.target is not None:
@@ -182,15 +182,10 @@ def _legend(source: Source, facts: Mapping[str, Any], sampler: str, found: Seque
     limits = [panels.line_entry(words, **panels.reference(i)) for i, (words, _) in floors]
     looks = panels.looks(facts)
     methods = [
-        panels.line_entry(text, **(_level(looks[name].line) if name in source.elsewhere else looks[name].line))
+        panels.line_entry(text, **(panels.level(looks[name].line) if name in source.elsewhere else looks[name].line))
         for name, text in words.items()
     ]
     return [*methods, *([target] if baseline in there else []), *bands, *limits]
-
-
-def _level(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A method's line where it is one value without a curve."""
-    return {**line, "marker": "", "linestyle": (0, (4, 2, 1, 2))}
 
 
 def _outcome(found: Sequence[Speedup], method: str, baseline: str) -> str:

@@ -1,0 +1,252 @@
+"""Quality against cost, a mark per method: against the operations of its training, and against the evaluations of the
+network that a sample takes where samplers differ in these.
+
+Training counts what was prepared once. A method stands where its last step is, under the first sampler that draws from
+it; the second panel has all samplers that were used there, of the baseline and of methods that take other numbers of
+evaluations than most. The legend is in the order of quality.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reedbench.core.errors import MetricError
+from reedbench.report import panels, style
+from reedbench.report.costs import ONE_OFF, WITH, Costs
+from reedbench.report.intervals import Interval, interval, plain
+from reedbench.report.source import Source
+
+PANEL = 8.4  # centimetres
+BESIDE, REST = 0.13, 2.6  # centimetres: between marks of one cost, and of what a page of panels has beside them
+APART = 1.5  # by which the most evaluations exceed the fewest where there is a second panel
+FLOPS = "flops"
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A method under a sampler, at its last step.
+
+    Attributes:
+        over: its values; the mean is NaN where some was not measured.
+        nfe: evaluations of the network per sample.
+        flops: operations of its training; NaN where they are not known.
+        first: whether the sampler is the first that draws from it.
+    """
+
+    method: str
+    sampler: str
+    step: int
+    over: Interval
+    nfe: float
+    flops: float
+    first: bool
+
+
+def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str]:
+    """One panel, or two where samplers take different numbers of evaluations.
+
+    Raises:
+        MetricError: the metric of the speed-up was not evaluated.
+    """
+    family = facts["speedup"]["metric"]
+    points = _points(source, facts)
+    if not points:
+        raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure landscape shows; evaluate it")
+    first, evaluations = [one for one in points if one.first], [one.nfe for one in points if one.nfe > 0]
+    several = bool(evaluations) and max(evaluations) >= APART * min(evaluations)
+    size, unit = panels.cost_unit(max((one.flops for one in first if one.flops == one.flops), default=1.0))
+    with style.styled() as plt:
+        legend = style.Legend(_legend(source, facts, first, several=several))
+        (axes,) = panels.sheet(plt, facts["title"], 1, 1 + several, [legend], PANEL)
+        left = axes.flat[0]
+        wide = (style.WIDTH - REST) / axes.size
+        _marks(left, first, facts, [one.flops / size for one in first], wide)
+        left.set_xlabel(f"training compute, one-off work included ({unit})\n\N{LEFTWARDS ARROW} cheaper")
+        words = panels.title_of(facts, family)
+        left.set_ylabel(panels.value_label(words, facts, family))
+        if several:
+            right = axes.flat[1]
+            right.sharey(left)
+            right.tick_params(labelleft=False)
+            others = _others(points, facts["speedup"]["baseline"])
+            _marks(right, others, facts, [one.nfe for one in others], wide, joined=True)
+            right.set_xlabel("network evaluations per sample\n\N{LEFTWARDS ARROW} cheaper")
+        for axis in axes.flat:
+            _plain_log_x(axis)
+        if _logarithmic(points, facts):
+            panels.plain_log(left)
+        return style.save(panels.figure_of(axes), stem, [_row(one) for one in points])
+
+
+def _points(source: Source, facts: Mapping[str, Any]) -> list[_Point]:
+    """By method as the report has them, and by sampler as the benchmark has them."""
+    costs = Costs(source)
+    axis = f"{FLOPS}{WITH}" if ONE_OFF[FLOPS] in source.curves else FLOPS
+    own = source.last[source.last["family"] == facts["speedup"]["metric"]]
+    samplers = [name for name in facts["protocols"] if name in set(own["sampler"])]
+    samplers += [name for name in panels.samplers(source) if name not in samplers]
+    points: list[_Point] = []
+    for method in panels.shown(facts):
+        drawn = own[own["method"] == method]
+        names = [name for name in samplers if (drawn["sampler"] == name).any()]
+        for name in names:
+            cell = drawn[drawn["sampler"] == name].sort_values("seed")
+            step = int(cell["step"].iloc[0])
+            spent = [costs.on(axis, method, int(seed), np.array([float(step)]))[0] for seed in cell["seed"]]
+            flops = float("nan") if method in source.elsewhere else float(np.mean(spent))
+            nfe = float(cell["nfe"].mean())
+            over = interval(cell["value"].tolist())
+            points.append(_Point(method, name, step, over, nfe, flops, first=name == names[0]))
+    return points
+
+
+def _others(points: Sequence[_Point], baseline: str) -> list[_Point]:
+    """What the second panel shows: the baseline, and methods of which some number of evaluations is not the usual."""
+    firsts = [one.nfe for one in points if one.first]
+    usual = max(firsts, key=firsts.count)
+    apart = {one.method for one in points if not math.isclose(one.nfe, usual, rel_tol=0.01)}
+    return [one for one in points if one.nfe > 0 and one.method in {*apart, baseline}]
+
+
+def _marks(
+    axis: Any,
+    points: Sequence[_Point],
+    facts: Mapping[str, Any],
+    at: Sequence[float],
+    wide: float,
+    *,
+    joined: bool = False,
+) -> None:
+    """Marks with intervals, the baseline's large and with lines through it. A cost that is not known is a level.
+
+    Args:
+        axis: to draw on.
+        points: what stands there.
+        facts: words of the report.
+        at: cost of each.
+        wide: centimetres of the axis.
+        joined: whether the marks of a method are; these stand where they belong, others side by side.
+    """
+    looks, baseline = panels.looks(facts), facts["speedup"]["baseline"]
+    measured = [(one, x) for one, x in zip(points, at, strict=True) if not pd.isna(one.over.mean)]
+    costs = [x for _, x in measured if x == x]
+    placed = iter(costs if joined else _side_by_side(costs, wide))
+    known = [(one, next(placed) if x == x else x) for one, x in measured]
+    axis.set_xscale("log")
+    for one, x in measured:
+        if one.method == baseline and one.first and x == x:
+            axis.axhline(one.over.mean, zorder=1, **panels.TARGET)
+            axis.axvline(x, zorder=1, **panels.TARGET)
+    if joined:
+        for method in dict.fromkeys(one.method for one, _ in known):
+            line = sorted((x, one.over.mean) for one, x in known if one.method == method)
+            axis.plot(*zip(*line, strict=True), **{**looks[method].plain_line, "linewidth": 0.8}, zorder=2)
+    for one, x in known:
+        look, emphasised = looks[one.method], one.method == baseline
+        if pd.isna(x):
+            axis.axhline(one.over.mean, **panels.level(look.line))
+            continue
+        mark = {"marker": look.marker, "markersize": 8.5 if emphasised else 5.5, "linestyle": "none", "zorder": 4}
+        edge = {"markeredgecolor": "black" if emphasised else "white", "markeredgewidth": 1.2 if emphasised else 0.5}
+        axis.plot([x, x], one.over.band, color=look.colour, linewidth=1.1, solid_capstyle="butt", zorder=3)
+        axis.plot([x], [one.over.mean], color=look.colour, **mark, **edge)
+
+
+def _side_by_side(at: Sequence[float], wide: float) -> list[float]:
+    """Places on a logarithmic axis at which bars do not cover each other: runs of near ones are spread evenly.
+
+    Args:
+        at: where they belong, all above 0.
+        wide: centimetres of the axis.
+    """
+    logs = np.log(np.asarray(at, np.float64))
+    least = BESIDE / wide * max(float(np.ptp(logs)), math.log(APART)) if len(logs) else 0.0
+    runs: list[list[int]] = []
+    for i in np.argsort(logs, kind="stable").tolist():
+        runs.append([i])
+        while len(runs) > 1 and _start(logs, runs[-1], least) - _end(logs, runs[-2], least) < least:
+            last = runs.pop()
+            runs[-1] += last
+    places = np.empty_like(logs)
+    for run in runs:
+        places[run] = _start(logs, run, least) + least * np.arange(len(run))
+    found: list[float] = np.exp(places).tolist()
+    return found
+
+
+def _start(logs: np.ndarray, run: Sequence[int], least: float) -> float:
+    """Where the first mark of a run stands."""
+    return float(logs[list(run)].mean()) - least * (len(run) - 1) / 2
+
+
+def _end(logs: np.ndarray, run: Sequence[int], least: float) -> float:
+    """Where its last one does."""
+    return _start(logs, run, least) + least * (len(run) - 1)
+
+
+def _plain_log_x(axis: Any) -> None:
+    """Ticks with plain numbers, as many as have room."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_xlim()
+    if high / low < APART:  # marks at one cost, or nearly
+        middle = math.sqrt(low * high)
+        low, high = middle / APART, middle * APART
+        axis.set_xlim(low, high)
+    few = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    subs = few if high / low < 8 else (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    axis.xaxis.set_major_locator(LogLocator(subs=subs))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _logarithmic(points: Sequence[_Point], facts: Mapping[str, Any]) -> bool:
+    """As in figure `speedup`."""
+    lower = facts["titles"][facts["speedup"]["metric"]]["direction"] == "lower"
+    return lower and all(min(one.over.band[0], one.over.mean) > 0 for one in points if not pd.isna(one.over.mean))
+
+
+def _legend(
+    source: Source, facts: Mapping[str, Any], first: Sequence[_Point], *, several: bool
+) -> list[tuple[Any, str]]:
+    """Methods with their values and what they cost beside the baseline, the best first; what lines and bars are."""
+    looks, labels, baseline = panels.looks(facts), panels.shown(facts), facts["speedup"]["baseline"]
+    sign = 1 if facts["titles"][facts["speedup"]["metric"]]["direction"] == "lower" else -1
+    reference = next((one.flops for one in first if one.method == baseline), float("nan"))
+    main = first[0].sampler
+    entries = []
+    for one in sorted(first, key=lambda one: (pd.isna(one.over.mean), sign * one.over.mean)):
+        cost = "cost unknown" if pd.isna(one.flops / reference) else f"{one.flops / reference:.3g}x compute"
+        cost = "imported" if one.method in source.elsewhere else cost
+        cost = "baseline" if one.method == baseline else cost
+        under = "" if one.sampler == main else f", {one.sampler}"
+        words = f"{labels[one.method]}{under}: {plain(Interval(one.over.mean, None, None, 'none'))}, {cost}"
+        line = {**looks[one.method].line, "linestyle": "none", "markersize": 5.5}
+        line |= {"markeredgecolor": "black", "markeredgewidth": 1.0} if one.method == baseline else {}
+        line = panels.level(looks[one.method].line) if pd.isna(one.flops) else line
+        entries.append(panels.line_entry(words, **line))
+    seeds = panels.bounds(len(facts["seeds"]))
+    bars = [panels.line_entry(f"bars: {seeds}", color=style.GREY, linewidth=1.1)] if seeds else []
+    joined = [
+        panels.line_entry(
+            "right: rows that differ in evaluations",
+            color=style.GREY,
+            linewidth=0.8,
+        )
+    ]
+    cross = panels.line_entry(f"through {labels[baseline]}, the baseline (black rim)", **panels.TARGET)
+    beside = panels.line_entry(
+        f"{'left: ' if several else ''}bars that would cover each other stand side by side", linestyle="none"
+    )
+    return [*entries, cross, *bars, beside, *(joined if several else [])]
+
+
+def _row(one: _Point) -> dict[str, Any]:
+    return {"method": one.method, "sampler": one.sampler, "step": one.step, "nfe": one.nfe, "flops": one.flops,
+            "value": one.over.mean, "low": one.over.low, "high": one.over.high, "interval": one.over.kind,
+            "panels": "both" if one.first else "evaluations"}  # fmt: skip
