@@ -8,12 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from reedbench.core import paths
+from reedbench.core import paths, plugins
 from reedbench.schema import planning, reports, runs, words
 from reedbench.schema.suite import load
 
 REPOSITORY = Path(__file__).parents[2]
 BENCHMARKS = sorted(file.stem for file in (REPOSITORY / "config" / "benchmarks").glob("*.yaml"))
+
+# Objectives that no shipped table has: weights that were trained elsewhere, which a user's own benchmark names.
+FROM_OUTSIDE = {"imported", "imported-molecules"}
+# Benchmarks of further methods, and the one whose backbone, training and encoders they have.
+FURTHER = {
+    "digits-methods": "digits",
+    "digits-post": "digits",
+    "digits-longtail": "digits",
+    "digits-unlabelled": "digits",
+    "backbones-methods": "backbones",
+    "cifar10-methods": "cifar10-gpu",
+    "imagenet-b-methods": "imagenet-b",
+}
+LOOKED_AT = {"digits", "backbones"}  # on whose seeds settings were chosen
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -54,3 +68,32 @@ def test_the_rules_of_a_run_say_the_words_by_which_a_job_is_found_again(shipped)
     named = words.cell(b, m, k, f"{step:07d}", s)
     assert f" -- {words.sample(named, cell.sampling_key, recipe)} > " in done.stdout
     assert f" -- {words.evaluate(named, benchmark.scoring.key, recipe, cell.sampling_key)} > " in done.stdout
+
+
+def test_every_objective_is_a_row_of_a_shipped_benchmark(shipped):
+    used = {method.uses for name in BENCHMARKS for method in shipped.benchmark(name).methods.values()}
+    assert set(plugins.discover("objectives")) - used == FROM_OUTSIDE
+
+
+@pytest.mark.parametrize(("further", "original"), FURTHER.items())
+def test_further_methods_are_compared_as_the_first_ones_were(shipped, further, original):
+    ours, theirs = shipped.benchmark(further), shipped.benchmark(original)
+    cut = {"segment", "save_every"}  # changes no weights
+    assert ours.backbone == theirs.backbone
+    assert ours.train.model_dump(exclude=cut) == theirs.train.model_dump(exclude=cut)
+    for name in ours.encoders.keys() & theirs.encoders.keys():
+        assert ours.encoders[name] == theirs.encoders[name]
+    assert ours.speedup.baseline in ours.table
+    if original in LOOKED_AT:
+        assert not set(ours.seeds) & set(theirs.seeds)
+
+
+def test_distilled_networks_stand_beside_guidance_of_as_many_evaluations(shipped):
+    spec = shipped.benchmark("digits-post")
+    base = spec.methods["sit"]
+    for few in (2, 4, 8, 16):
+        student, steps = spec.methods[f"distil-{few}"], spec.samplers[f"guided-{few}"]
+        beside = spec.samplers[f"guided-{few // 2}"]
+        assert (student.few_steps(), student.samplers) == (few, (f"guided-{few}",))
+        assert steps.nfe(student) == beside.nfe(base) == few
+        assert steps.guidance == beside.guidance
