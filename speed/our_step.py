@@ -8,7 +8,7 @@ from reedbench.training.trainer import Trainer
 
 def our_step(trainer: Trainer, log_every: int = 50) -> Callable[[], None]:
     """One step of our loop with its curve, as `segments._advance` runs it between save points."""
-    counted = Curve(Journal(), trainer.order, trainer.ranks, trainer.phases)
+    counted = Curve(Journal(), trainer.order, trainer.ranks, trainer.learner.phase)
     done = 0
 
     def step() -> None:

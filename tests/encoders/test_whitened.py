@@ -26,7 +26,7 @@ def tokens() -> np.ndarray:
 
 def test_kept_components_are_the_leading_ones_each_of_variance_one(tokens, monkeypatch):
     monkeypatch.setattr(whitened, "AT_ONCE", 7)  # in parts
-    encoder, given = Whitened(encoder="e", dim=3), material(tokens)
+    encoder, given = Whitened(tokens="e", dim=3), material(tokens)
     made = encoder.pretrain(given, given, "x")
     out = encoder.represent(made.weights, given)
     assert out.shape == (ROWS, TOKENS, 3) == (ROWS, *encoder.shape({}, {"e": (TOKENS, WIDTH)}))
@@ -41,7 +41,7 @@ def test_kept_components_are_the_leading_ones_each_of_variance_one(tokens, monke
 def test_more_dimensions_than_vary_and_a_vector_are_one_line(tokens):
     given = material(tokens)
     with pytest.raises(ConfigError, match="dim 6 is more than the 5 dimensions in which tokens vary"):
-        Whitened(encoder="e", dim=6).pretrain(given, given, "x")
+        Whitened(tokens="e", dim=6).pretrain(given, given, "x")
     with pytest.raises(ConfigError, match="'e' gives one vector per datum, and tokens are whitened"):
-        Whitened(encoder="e", dim=2).pretrain(material(tokens[:, 0]), given, "x")
-    assert Whitened(encoder="e").shape({}, {"e": (WIDTH,)}) is None
+        Whitened(tokens="e", dim=2).pretrain(material(tokens[:, 0]), given, "x")
+    assert Whitened(tokens="e").shape({}, {"e": (WIDTH,)}) is None

@@ -30,6 +30,9 @@ class Network:
 class Flow:
     """What samplers ask of an objective."""
 
+    guided_by = "pair"
+    joint = False
+
     def __init__(self, path: str = "linear") -> None:
         self.path = path
 
@@ -73,7 +76,7 @@ def test_every_setting_draws_other_samples_and_says_its_evaluations(uses, path, 
     found = drawn(uses, network, path, steps=6, **settings)["x_1"]
     assert torch.isfinite(found).all()
     assert not torch.equal(found, drawn(uses, path=path, steps=6)["x_1"])
-    assert discover("samplers")[uses](steps=6, **settings).nfe() == len(network.rows)
+    assert discover("samplers")[uses](steps=6, **settings).nfe(Flow(path)) == len(network.rows)
 
 
 def test_the_diffusion_of_sit_is_that_of_repa_on_the_linear_path():

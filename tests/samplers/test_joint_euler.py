@@ -37,7 +37,7 @@ def test_an_oracle_is_believed(classes, grid, steps):
     found = drawn(network, DATA["mask"], sampler=JointEuler(steps=steps, grid=grid), classes=classes)
     for name, x in found.items():
         assert torch.equal(x, DATA[name]), name
-    assert len(network.shown) == steps == JointEuler(steps=steps).nfe()
+    assert len(network.shown) == steps == JointEuler(steps=steps).nfe(None)
 
 
 def test_the_state_follows_the_oracle():

@@ -116,7 +116,7 @@ def test_the_rates_are_those_of_noise_and_least_time(noise):
 @pytest.mark.parametrize("kind", [Ancestral, functools.partial(Purity, noise=0.0)])
 def test_the_grid_has_its_number_of_steps(kind, steps):
     sampler = kind(steps=steps)
-    assert designed(sampler, says(), 30)["evaluations"].tolist() == [sampler.nfe()] * 2 == [steps - 1] * 2
+    assert designed(sampler, says(), 30)["evaluations"].tolist() == [sampler.nfe(None)] * 2 == [steps - 1] * 2
 
 
 @both
