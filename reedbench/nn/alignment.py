@@ -70,7 +70,8 @@ class ConvProjector(nn.Sequential):
     def forward(self, h: Tensor) -> Tensor:
         """(b, n, width), row by row -> (b, n, dim)."""
         side = math.isqrt(h.shape[1])
-        projected: Tensor = super().forward(h.transpose(1, 2).unflatten(2, (side, side)))
+        (convolution,) = self
+        projected: Tensor = convolution(h.transpose(1, 2).reshape(len(h), -1, side, side))
         return projected.flatten(2).transpose(1, 2)
 
     def initialise(self, generator_for: GeneratorFor) -> None:
@@ -279,4 +280,5 @@ def sample_weights(
         return time_weight
     own = torch.stack([time_weight.sum().double(), time_weight.new_tensor(len(time_weight)).double()])
     weight, count = total(own).to(time_weight)
-    return (weight / count).expand_as(time_weight)
+    shared: Tensor = (weight / count).expand_as(time_weight)
+    return shared
