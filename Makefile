@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 CORES ?= 2
 DEMO ?= digits
 
-.PHONY: demo test test-slurm lint format clean install
+.PHONY: demo test test-long test-slurm lint format clean install
 
 demo: $(VENV)/.installed
 	snakemake --cores $(CORES) -- results/tables/$(DEMO).csv results/figures/$(DEMO)/speedup.pdf \
@@ -16,7 +16,11 @@ demo: $(VENV)/.installed
 	@echo "and then for example:   reedbench list targets $(DEMO)"
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup tests --ignore tests/slurm
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup -m "not long" tests --ignore tests/slurm
+
+# Bounds of memory, a thousand benchmarks of equal methods, whole workflows: what takes a minute or more.
+test-long: $(VENV)/.installed
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup -m long tests --ignore tests/slurm
 
 # On a private Slurm cluster of two fake nodes, which is started for it and stopped after it. Debian packages:
 # slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins

@@ -25,6 +25,7 @@ def world(experiment, pytestconfig):
         return experiment.world_of(sources.read_cache("digits"), "fd@digits-clf", "sit")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_identical_methods_are_shown_as_such_in_1000_benchmarks(experiment, world, seeds):
     found = experiment.run(world, 1.0, seeds, 1000)
@@ -33,6 +34,7 @@ def test_identical_methods_are_shown_as_such_in_1000_benchmarks(experiment, worl
     assert found.failure == ""
 
 
+@pytest.mark.long
 def test_identical_methods_on_a_plateau_are_shown_as_such_in_1000_benchmarks(experiment, world):
     level = world.plateau()
     noise = (level.own @ level.own.T).diagonal() ** 0.5

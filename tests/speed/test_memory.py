@@ -10,6 +10,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "speed" / "memory_bound.py"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("count", "side"), [(200_000, 8), (20_000, 64)])
 def test_every_step_stays_below_its_bound(count, side, tmp_path):
     command = [sys.executable, str(SCRIPT), f"--count={count}", f"--side={side}"]

@@ -15,6 +15,7 @@ IMAGES = Path(os.environ.get("REEDBENCH_DATA", "../shared/data")).resolve() / "i
 TARGETS = ("results/tables/imagenet.csv", *(f"results/figures/imagenet/{f}.pdf" for f in ("speedup", "samples")))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not IMAGES.is_dir(), reason="no imagenet-sample in $REEDBENCH_DATA (../shared/data)")
 def test_from_images_to_the_table(workspace_at, tmp_path, monkeypatch):
     workspace = workspace_at(tmp_path)

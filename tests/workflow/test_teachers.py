@@ -61,6 +61,7 @@ def jobs(outcome) -> list[str]:
     return sorted(f"{rule} {w['m']}" for rule, w in outcome.planned if rule in ("train", "sample"))
 
 
+@pytest.mark.long
 def test_rounds_of_self_play_want_samples_of_the_round_before(fresh):
     fresh.edit("table: [sit, repa, reed]", SPIN)
     last = RECEIPT.format("spin.2", 0)
