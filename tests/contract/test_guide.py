@@ -83,6 +83,7 @@ def test_a_loss_on_hidden_states_takes_twenty_lines():
     assert len(code) <= 20
 
 
+@pytest.mark.long
 def test_the_examples_pass_the_contract(mine):
     command = ["pytest", str(HERE), "--plugins", str(mine), "-n", "0", "-p", "no:cacheprovider"]
     done = run(mine, *command)
@@ -157,6 +158,7 @@ def test_the_example_with_a_teacher_has_its_guidance_built_in(loaded):
     assert "guidance 1.5 built in" in str(wrong.unfit(baked))
 
 
+@pytest.mark.long
 @keyed
 def test_the_example_with_a_teacher_passes_the_contract(tmp_path):
     folder = written(tmp_path / "mine", TAUGHT)

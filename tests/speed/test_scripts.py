@@ -44,7 +44,10 @@ def test_every_script_that_a_guide_names_is_there_and_is_run_here():
     assert {name for name in named() if name.endswith(".py")} <= {*SCRIPTS, *ELSEWHERE}
 
 
-@pytest.mark.parametrize("case", CASES)
+LONG = {"run_plan.py", "against_eager.py --online"}
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.long) if c in LONG else c for c in CASES])
 def test_a_script_runs_with_the_smallest_arguments(case, workspace):
     script, words, said = CASES[case]
     benchmark = workspace / "config/benchmarks/tiny.yaml"
