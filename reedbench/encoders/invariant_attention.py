@@ -14,10 +14,9 @@ from pydantic import Field, model_validator
 from reedbench.core import seeds
 from reedbench.domains import image
 from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
-from reedbench.encoders._descent import descend
 from reedbench.encoders._images import attention_quality, probed
+from reedbench.encoders._views import agreeing
 
-EXPANDER = 256  # width of the embedding that the loss sees; thrown away afterwards
 AT_ONCE = 512
 
 
@@ -66,7 +65,7 @@ class InvariantAttention(AbstractEncoder):
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
         network = self._network(images.shape)
         as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
-        losses = self._train(network, images, stream) if self.steps else []
+        losses = agreeing(network, images, self, stream) if self.steps else []
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         pooled, of_test = (_pooled(network, part) for part in (train, test))
         card = {
@@ -94,26 +93,6 @@ class InvariantAttention(AbstractEncoder):
         from reedbench.nn.small_images import PatchTransformer
 
         return PatchTransformer(shape[1], shape[-1], self.patch, self.dim, self.heads, self.depth)
-
-    def _train(self, network: Any, images: Any, stream: str) -> list[float]:
-        from torch import nn
-
-        from reedbench.nn.draws import integers
-        from reedbench.nn.initialisation import as_torch_does
-        from reedbench.nn.invariance import two_views
-
-        expander = nn.Sequential(
-            nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
-        )
-        as_torch_does(expander, lambda name: seeds.stream(stream, "expander", name))
-        draws = seeds.stream(stream, "views")
-
-        def loss() -> Any:
-            chosen = images[integers(draws, len(images), self.batch)]
-            return two_views(lambda views: expander(network(views).mean(1)), chosen, draws)
-
-        parameters = [*network.parameters(), *expander.parameters()]
-        return descend(parameters, loss, title=stream, steps=self.steps, lr=self.lr, weight_decay=0.01, clip=5.0)
 
 
 def _pooled(network: Any, material: Material) -> np.ndarray:

@@ -15,9 +15,7 @@ from pydantic import Field, model_validator
 from reedbench.core import seeds
 from reedbench.domains import image
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
-from reedbench.encoders._descent import descend
-
-EXPANDER = 256  # width of the embedding that the loss sees; thrown away afterwards
+from reedbench.encoders._views import agreeing
 
 
 class InvariantPatches(AbstractEncoder):
@@ -57,7 +55,7 @@ class InvariantPatches(AbstractEncoder):
         images = torch.from_numpy(image.to_signed(train.rows.arrays["images"]))
         network = self._network(images.shape[1])
         as_torch_does(network, lambda name: seeds.stream(stream, "init", name))
-        losses = self._train(network, images, stream) if self.steps else []
+        losses = agreeing(network, images, self, stream) if self.steps else []
         with torch.no_grad():
             tokens = network(images).double()
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
@@ -93,26 +91,6 @@ class InvariantPatches(AbstractEncoder):
         from reedbench.nn.small_images import PatchEncoder
 
         return PatchEncoder(channels, self.dim)
-
-    def _train(self, network: Any, images: Any, stream: str) -> list[float]:
-        from torch import nn
-
-        from reedbench.nn.draws import integers
-        from reedbench.nn.initialisation import as_torch_does
-        from reedbench.nn.invariance import two_views
-
-        expander = nn.Sequential(
-            nn.Linear(self.dim, EXPANDER), nn.BatchNorm1d(EXPANDER), nn.ReLU(), nn.Linear(EXPANDER, EXPANDER)
-        )
-        as_torch_does(expander, lambda name: seeds.stream(stream, "expander", name))
-        draws = seeds.stream(stream, "views")
-
-        def loss() -> Any:
-            chosen = images[integers(draws, len(images), self.batch)]
-            return two_views(lambda views: expander(network(views).mean(1)), chosen, draws)
-
-        parameters = [*network.parameters(), *expander.parameters()]
-        return descend(parameters, loss, title=stream, steps=self.steps, lr=self.lr, weight_decay=0.01, clip=5.0)
 
     def _probe(self, weights: Mapping[str, np.ndarray], train: Material, test: Material) -> float:
         from sklearn.linear_model import LogisticRegression

@@ -131,9 +131,9 @@ class AbstractMethod(Plugin):
         """Velocity at x (b, ...), times t (b,) and labels y (b,) under a guidance that the network reads.
 
         Raises:
-            NotImplementedError: it reads none.
+            TypeError: it reads none.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no network that reads a scale")
+        raise TypeError(f"{type(self).__name__} has no network that reads a scale")
 
     def conditioned(self, network: Any, condition: Mapping[str, Any], streams: Callable[[str], Any]) -> dict[str, Any]:
         """What a sampler starts from, given what the codec does: a method that asks for no labels changes these.
