@@ -1,7 +1,7 @@
 """What a reader must know to read the table right, a line each."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -47,9 +47,10 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield from _elsewhere(of)
     yield from _taught(of)
     once = _prepared(source.curves)
-    shown = ", ".join(f"{facts['methods'][m]['label']} {once[m]:.0f} s" for m in facts["methods"] if m in once.index)
-    if shown:
-        yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}."
+    known = {of.label(name): f"{once[name]:.0f} s" for name in facts["methods"] if name in once.index}
+    if shown := _listed([f"{label} {seconds}" for label, seconds in known.items() if seconds != "0 s"]):
+        others = "; all others 0 s" if "0 s" in known.values() else ""
+        yield f"Prepared once and not counted in these speed-ups (figures' speedup.csv counts it): {shown}{others}."
     yield from _valued(source)
     yield from _spreads(source)
     yield from clusters.lines(source, lambda method: _name(of, method))
@@ -59,22 +60,35 @@ def _notes(of: Comparison) -> Iterator[str]:
     yield from (f"{entry['label']}: {entry['note']}" for entry in facts["methods"].values() if entry["note"])
 
 
+def _listed(names: Sequence[str]) -> str:
+    """With semicolons where a name has a comma in it."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
+
+
+def _together(said: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Those of which the same words are said, and the words, in the order of the first of them."""
+    groups: dict[str, list[str]] = {}
+    for name, words in said:
+        groups.setdefault(words, []).append(name)
+    return ((_listed(names), words) for words, names in groups.items())
+
+
 def _cards(methods: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What methods are that are not what their papers have, and what all of them cite."""
     cards = [(entry["label"], entry["card"]) for entry in methods.values() if "card" in entry]
-    for label, card in cards:
-        if card["tier"] in OTHERS:
-            yield f"{label}: {OTHERS[card['tier']]}."
+    others = _together((label, OTHERS[card["tier"]]) for label, card in cards if card["tier"] in OTHERS)
+    yield from (f"{labels}: {words}." for labels, words in others)
     if unstated := [label for label, card in cards if card["tier"] == "unstated"]:
-        yield f"How near to its paper is not stated of: {', '.join(unstated)}."
-    if free := [f"{label} {card['choices']}" for label, card in cards if card["choices"]]:
-        yield f"Free choices of ours where papers leave things open (reedbench method NAME): {', '.join(free)}."
+        yield f"How near to its paper is not stated of: {_listed(unstated)}."
+    if free := [(label, str(card["choices"])) for label, card in cards if card["choices"]]:
+        parts = "; ".join(f"{many} of {labels}" for labels, many in _together(free))
+        yield f"Free choices of ours where papers leave things open (reedbench method NAME): {parts}."
     cited: dict[str, list[str]] = {}
     for label, card in cards:
         for key in card["cites"]:
             cited.setdefault(key, []).append(label)
     if cited:
-        papers = [f"{bibliography.short([key])} ({', '.join(labels)})" for key, labels in cited.items()]
+        papers = [f"{bibliography.short([key])} ({_listed(labels)})" for key, labels in cited.items()]
         yield f"Cite (BibTeX: reedbench method NAME): {'; '.join(papers)}."
 
 
@@ -84,15 +98,16 @@ def _drawn(of: Comparison) -> Iterator[str]:
         row = own.iloc[0]
         taken = ", ".join(_evaluations(of, str(by), some) for by, some in own.groupby("guided_by", sort=False))
         yield f"Sampler {name}: {row['protocol']}; guidance {row['guidance']:g}; {taken}."
-    for method, samplers in of.source.undrawn(of.facts["methods"]).items():
-        yield f"{of.label(method)}: not drawn by {', '.join(samplers)}."
+    undrawn = of.source.undrawn(of.facts["methods"]).items()
+    for labels, samplers in _together((of.label(method), ", ".join(samplers)) for method, samplers in undrawn):
+        yield f"{labels}: not drawn by {samplers}."
 
 
 def _evaluations(of: Comparison, by: str, own: pd.DataFrame) -> str:
     """Those that were counted differ between methods and steps; whose guidance is their own is named."""
     least, most = own["nfe"].min(), own["nfe"].max()
     words = f"{least:.4g} network evaluations" if least == most else f"{least:.4g} to {most:.4g} network evaluations"
-    labels = ", ".join(of.label(str(method)) for method in own["method"].unique())
+    labels = _listed([of.label(str(method)) for method in own["method"].unique()])
     return words if by == PAIR else f"{words} for {labels} (guidance {OWN_GUIDANCE[by]})"
 
 
@@ -126,9 +141,11 @@ def _speedups(of: Comparison) -> Iterator[str]:
     for sampler in dict.fromkeys(one.sampler for one in of.gains):
         if (compared, sampler) not in pairs:
             yield f"With {sampler} there are no speed-ups: {baseline} is not drawn by it."
-    for one in steps:
-        if one.reason and one.method not in of.source.elsewhere:
-            yield f"{name(one.method, one.sampler)}: {one.reason}."
+    lacking = [one for one in steps if one.reason and one.method not in of.source.elsewhere]
+    for sampler in dict.fromkeys(one.sampler for one in lacking):
+        where = f" with {sampler}" if several else ""
+        for labels, why in _together((of.label(one.method), one.reason) for one in lacking if one.sampler == sampler):
+            yield f"{labels}{where}: {why}."
 
 
 def _elsewhere(of: Comparison) -> Iterator[str]:
@@ -153,14 +170,16 @@ def _taught(of: Comparison) -> Iterator[str]:
     """Which rows go on from other runs, and what of these is in their costs."""
     curves = of.source.curves
     known = curves.dropna(subset=TAUGHT) if TAUGHT in curves else curves[:0]
-    for method, said in (known.groupby("method", sort=False)[TAUGHT].first() if len(known) else pd.Series()).items():
-        if method in of.facts["methods"]:
-            yield (
-                f"{of.label(str(method))}: learns from {said}; its costs and speed-ups include that training, its step "
-                "and samples do not."
-            )
+    said = (known.groupby("method", sort=False)[TAUGHT].first() if len(known) else pd.Series(dtype=str)).items()
+    taught = [(of.label(str(method)), str(words)) for method, words in said if method in of.facts["methods"]]
+    if taught:
+        parts = "; ".join(f"{labels} from {words}" for labels, words in _together(taught))
+        yield (
+            f"What learns from other runs: {parts}. Costs and speed-ups include that training, steps and samples do "
+            "not."
+        )
     if ends := [of.label(name) for name in of.facts.get("ends", {})]:
-        yield f"Lengths of their own: {', '.join(ends)}; differences are those of the last steps."
+        yield f"Lengths of their own: {_listed(ends)}; differences are those of the last steps."
 
 
 def _target(value: float) -> str:

@@ -117,10 +117,12 @@ def _tidy(
     """The table of decision 14, with differences per metric, and what belongs to the speed-ups."""
     cells = source.metrics[source.metrics["method"].isin(list(facts["methods"]))]
     order, costs = {name: i for i, name in enumerate(facts["methods"])}, Costs(source)
+    drawn = {name: i for i, name in enumerate(facts["protocols"])}
     delta = {(one.method, one.step, one.sampler, one.metric): one.over for one in paired}
     rows = []
     for (method, step, sampler), cell in sorted(
-        cells.groupby(["method", "step", "sampler"]), key=lambda item: (order[str(item[0][0])], item[0][1], item[0][2])
+        cells.groupby(["method", "step", "sampler"]),
+        key=lambda item: (order[str(item[0][0])], item[0][1], drawn[str(item[0][2])]),
     ):
         key = (str(method), int(str(step)), str(sampler))
         values = {name: _over_seeds(cell, name, key) for name in ids}

@@ -31,7 +31,7 @@ def test_an_adaptation_is_called_one_and_so_are_own_data(said):
 def test_free_choices_are_counted_in_one_line(said):
     lines = said(repa={"choices": 2}, sit={"choices": 1})
     (line,) = [line for line in lines if line.startswith("Free choices of ours")]
-    assert line.endswith(": REPA_x 50% 2, SiT 1.")
+    assert line.endswith(": 2 of REPA_x 50%; 1 of SiT.")
 
 
 def test_what_nobody_has_said_is_said_to_be_so(said):
@@ -49,3 +49,8 @@ def test_papers_are_named_once_with_the_methods_that_cite_them(said):
 
 def test_a_table_without_cards_has_no_such_line(three_seeds, facts):
     assert not any("Cite" in line for line in notes(compare(three_seeds, facts)))
+
+
+def test_what_is_said_of_several_methods_is_said_once(said):
+    lines = said(repa={"tier": "adaptation"}, sit={"tier": "adaptation"})
+    assert "REPA_x 50%, SiT: adaptation to a setting that its paper did not have." in lines

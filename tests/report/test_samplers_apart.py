@@ -127,7 +127,7 @@ def test_a_sampler_without_the_baseline_says_so(alone, words):
     found = compare(alone, words)
     lines = notes(found)
     assert "With guided there are no speed-ups: SiT is not drawn by it." in lines
-    assert "SiT: not drawn by guided." in lines
+    assert "SiT, REPA: not drawn by guided." in lines
     assert found.gain("mg", "guided", "steps").reason == "the baseline is not drawn by guided"
     row = found.table[found.table["method"] == "mg"].iloc[-1]
     assert row["reason"] == "the baseline is not drawn by guided"
