@@ -197,6 +197,23 @@ class ImportedMethod(AbstractMethod):
 class AbstractObjective(OwnTraining, AbstractMethod):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
+    def untaught(self, teacher: AbstractMethod) -> str | None:
+        """Why it cannot learn from a method as teacher, with what to change; none where it can.
+
+        What a teacher has beyond a plain network that a pair guides, the student must have, too: else its samples
+        would be guided twice, or its network told what it has not learnt. To be extended by an objective that asks
+        more of the network that it looks up.
+        """
+        if teacher.guided_by not in ("pair", self.guided_by):
+            return f"{teacher.uses} has its guidance in the network: take a teacher that is guided by a pair"
+        if teacher.joint and not self.joint:
+            return f"{teacher.uses} generates something along with the data: take a teacher that does not"
+        if teacher.conditions not in ("labels", self.conditions):
+            return f"{teacher.uses} is told conditions of its own: take a teacher that is told labels"
+        if (its := teacher.interpolant()) != (own := self.interpolant()):
+            return f"is on path {its}, and this method on {own}: make path: equal, or take another teacher"
+        return None
+
     def judges(self) -> tuple[str, ...]:
         """Names of those of its encoders that judge samples in training; their representations are not read."""
         return ()

@@ -140,13 +140,6 @@ class OwnTraining(Frozen):
             own["ema_decay"] = self.ema_decay
         return shared.model_copy(update=own) if own else shared
 
-    def untaught(self, teacher: Any) -> str | None:
-        """Why it cannot learn from a method as teacher, with what to change; none where it can.
-
-        To be extended by an objective that asks something of the network that it looks up.
-        """
-        return None
-
     def inherited(self, name: str) -> str:
         """The name in its network of a weight that its teacher publishes."""
         return name

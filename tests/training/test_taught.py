@@ -15,9 +15,16 @@ from reedbench.core.errors import ConfigError
 from reedbench.nn.learner import POOL
 from reedbench.objectives._own import Optimiser, OwnOptimiser
 from reedbench.objectives.aligned import Aligned
+from reedbench.objectives.clustered import Clustered
+from reedbench.objectives.gft import GuidanceFreeTraining
+from reedbench.objectives.grouped import GroupedByTime
 from reedbench.objectives.guide import GuideObjective
 from reedbench.objectives.guided_distillation import GuidedDistillation
+from reedbench.objectives.joint_features import JointFeatures
+from reedbench.objectives.model_guidance import ModelGuidance
+from reedbench.objectives.model_guidance_scaled import ScaledModelGuidance
 from reedbench.objectives.progressive_distillation import ProgressiveDistillation
+from reedbench.objectives.reward import RewardObjective
 from reedbench.objectives.self_play import SelfPlayObjective
 from reedbench.samplers.dopri5 import Dopri5
 from reedbench.samplers.euler import Euler
@@ -33,6 +40,13 @@ GUIDE = GuideObjective(label="Guide", **NAMED)
 TUNED = Aligned(label="Tuned", init="teacher", **NAMED)
 POOLED = {**NAMED, "pool": {"sampler": "ode"}}
 SPIN = SelfPlayObjective(label="SPIN", beta=10.0, **POOLED)
+GFT = GuidanceFreeTraining(label="GFT")
+MG = ModelGuidance(label="MG", start=2)
+SCALED = ScaledModelGuidance(label="MG, any scale", start=2)
+RL = RewardObjective(label="RL", judge="judge", init="teacher", **NAMED)
+TDC = GroupedByTime(label="TDC", groups=2, init="teacher", **NAMED)
+JOINT = JointFeatures(label="Joint", features="patches")
+CLUSTERED = Clustered(label="Clusters", clusters=2, stage=2)
 METHODS = {"stage-1": (STAGE_1, SIT), "stage-2": (STAGE_2, STAGE_1), "guide": (GUIDE, SIT), "self-play": (SPIN, SIT)}
 
 TOKENS, VALUES = (SIDE // 2) ** 2, 4
@@ -258,11 +272,19 @@ def test_settings_without_effect_are_refused(cls, settings, message):
         (STAGE_1, STAGE_1, "guided-distillation has its guidance in the network"),
         (GUIDE, STAGE_1, "take a teacher that is guided by a pair"),
         (STAGE_1, Aligned(label="-", label_dropout=0.0), "has label_dropout 0, and says nothing without label"),
-        (STAGE_1, Aligned(label="-", path="gvp"), "is on path gvp, and distillation on linear"),
+        (STAGE_1, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear: make path: equal"),
+        (STAGE_1, JOINT, "generates something along with the data"),
+        (STAGE_1, CLUSTERED, "clustered is told conditions of its own: take a teacher that is told labels"),
+        (STAGE_2, GFT, "gft and progressive-distillation read different numbers for the same guidance"),
+        (TUNED, MG, "model-guidance has its guidance in the network: take a teacher that is guided by a pair"),
+        (TUNED, STAGE_1, "guided-distillation has its guidance in the network"),
+        (RL, MG, "model-guidance has its guidance in the network"),
+        (RL, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear"),
+        (TDC, GFT, "gft has its guidance in the network"),
         (STAGE_2, SIT, "aligned reads no scale: take a teacher of guided-distillation"),
         (STAGE_2.model_copy(update={"between": (1.0, 9.0)}), STAGE_1, "has learnt scales from 1 to 4, and `between`"),
-        (SPIN, STAGE_1, "guided-distillation has another network, or guidance in it: take a plain one"),
-        (SPIN, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear; make path: equal"),
+        (SPIN, STAGE_1, "guided-distillation has its guidance in the network"),
+        (SPIN, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear: make path: equal"),
         (STAGE_2, STAGE_2, "has 4 steps, of which student_steps 4 are not the half"),
     ],
 )
@@ -277,7 +299,11 @@ def test_teachers_that_fit():
         (GUIDE, SIT),
         (STAGE_2, STAGE_1),
         (half, STAGE_2),
-        (TUNED, STAGE_1),
+        (STAGE_2, SCALED.model_copy(update={"between": (1.0, 4.0)})),
+        (GFT, SIT),
+        (MG, SIT),
+        (MG, MG),
+        (TDC, SIT),
         (SPIN, SIT),
         (SPIN, SPIN),
     ]

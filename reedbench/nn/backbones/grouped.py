@@ -107,6 +107,11 @@ class GroupedSiT(nn.Module):
         Raises:
             ValueError: they are not those of such a network.
         """
+        wanted = {
+            _of_whole(name, kept) for kept, g in zip(self.kept, self.groups, strict=True) for name in g.state_dict()
+        }
+        if leftover := sorted(state.keys() - wanted):
+            raise ValueError(f"groups have no place for '{leftover[0]}'")
         for kept, group in zip(self.kept, self.groups, strict=True):
             own = {name: _of_whole(name, kept) for name in group.state_dict()}
             if absent := sorted({whole for whole in own.values() if whole not in state}):
