@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from reedbench.core.constants import LABEL_DROPOUT
+from reedbench.core.errors import ConfigError
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
 from reedbench.objectives._card import Card, Tier, source_of
@@ -255,6 +256,17 @@ class FlowObjective(AbstractObjective):
         """The path."""
         return self.path
 
+    def asks_null_label(self) -> None:
+        """To be called by an objective whose targets lean on what the network says without label.
+
+        Raises:
+            ValueError: it never learns that.
+        """
+        if not self.label_dropout:
+            raise ValueError(
+                f"label_dropout: 0 leaves the null label untrained, and targets of {self.uses} lean on it: take it out"
+            )
+
     def further(self) -> Mapping[str, Any]:
         """Further terms, each with its coefficient, or with an `nn.schedules.Factor` if that changes over training."""
         return {}
@@ -275,10 +287,20 @@ class FlowObjective(AbstractObjective):
         """How many consecutive rows `extra` compares with each other, see `nn.learner.Learner.group`."""
         return 1
 
+    def needs_classes(self) -> bool:
+        """Whether its loss tells classes apart, and means nothing where methods see fewer than two."""
+        return False
+
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
-        """The learner, with every parameter initialised from the stream of its published name."""
+        """The learner, with every parameter initialised from the stream of its published name.
+
+        Raises:
+            ConfigError: it needs classes, and there are no two.
+        """
         from reedbench.nn.alignment import TappedNetwork
 
+        if self.needs_classes() and backbone.null_label < 2:
+            raise ConfigError(f"{self.uses} tells classes apart, and the data have fewer than two that methods may see")
         network = self.network(backbone)
         network.initialise(generator)
         return self.learner(TappedNetwork(network, self.depths()), self.flow(backbone))

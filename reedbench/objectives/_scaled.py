@@ -16,6 +16,10 @@ class ScaledObjective(FlowObjective):
 
         return ScaledSiT(backbone)
 
+    def needs_classes(self) -> bool:
+        """The guidance that it learns is by class."""
+        return True
+
     def read(self, scale: float) -> float:
         """What the network reads where guidance of this scale is asked for."""
         return scale

@@ -60,6 +60,10 @@ class RewardObjective(FlowObjective):
         self.refuse("denoise", where="on uses: reward", cure="give on_data")
         return self
 
+    def needs_classes(self) -> bool:
+        """Samples are rewarded for theirs."""
+        return True
+
     def encoders(self) -> tuple[str, ...]:
         """The one that rewards."""
         return (self.judge,)

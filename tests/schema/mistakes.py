@@ -398,6 +398,53 @@ CASES = {
         "captioners.measured",
         ["measured-digits tells classes"],
     ),
+    "an encoder that learns from hidden labels": (
+        blind(put("metrics/2", ...), put("encoders/taught", {"uses": "small-classifier", "dim": 8, "steps": 5})),
+        "encoders.taught",
+        ["small-classifier learns from labels", "labelled: false"],
+    ),
+    "a scale of guidance without classes": (
+        blind(put("metrics/2", ...), put("methods/gft", {"uses": "gft", "label": "GFT"})),
+        "methods.gft",
+        ["gft tells classes apart, and the data have fewer than two"],
+    ),
+    "guidance distilled without classes": (
+        blind(
+            put("metrics/2", ...),
+            put(
+                "methods/d",
+                {"uses": "guided-distillation", "label": "D", "teacher": {"method": "sit", "step": 10}},
+            ),
+        ),
+        "methods.d",
+        ["guided-distillation tells classes apart, and the data have fewer than two"],
+    ),
+    "negatives of another class without classes": (
+        blind(
+            put("metrics/2", ...),
+            put(
+                "methods/c",
+                {"uses": "contrastive-flow", "label": "C", "group": 4, "negatives": "other-class"},
+            ),
+        ),
+        "methods.c",
+        ["contrastive-flow tells classes apart"],
+    ),
+    "built-in guidance that leads away from nothing": (
+        put("methods/mg", {"uses": "model-guidance", "label": "MG", "start": 2, "label_dropout": 0}),
+        "methods.mg",
+        ["label_dropout: 0 leaves the null label untrained", "model-guidance lean on it"],
+    ),
+    "a range of guidance that leads away from nothing": (
+        put("methods/mg", {"uses": "model-guidance-scaled", "label": "MG", "start": 2, "label_dropout": 0}),
+        "methods.mg",
+        ["label_dropout: 0 leaves the null label untrained"],
+    ),
+    "a mixture with a branch that is never trained": (
+        put("methods/gft", {"uses": "gft", "label": "GFT", "label_dropout": 0}),
+        "methods.gft",
+        ["label_dropout: 0 leaves the null label untrained"],
+    ),
     "guidance without a condition": (
         blind(put("metrics/2", ...), put("samplers/cfg", {"uses": "euler", "steps": 2, "guidance": 2})),
         "samplers.cfg.guidance",
