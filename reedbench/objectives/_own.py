@@ -140,6 +140,10 @@ class OwnTraining(Frozen):
             own["ema_decay"] = self.ema_decay
         return shared.model_copy(update=own) if own else shared
 
+    def misfit(self, train: Any, last: int) -> str | None:
+        """Why it cannot be trained under a benchmark's `train`, or not to a `last` step; none where it can."""
+        return None
+
     def inherited(self, name: str) -> str:
         """The name in its network of a weight that its teacher publishes."""
         return name

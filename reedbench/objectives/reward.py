@@ -64,6 +64,15 @@ class RewardObjective(FlowObjective):
         """Samples are rewarded for theirs."""
         return True
 
+    def misfit(self, train: Any, last: int) -> str | None:
+        """Old and new policy must answer alike, of which the compiler changes the new one alone."""
+        if train.compile and train.precision != "fp32":
+            return (
+                f"compares two policies that are one at first, and train.compile rounds one of them otherwise in "
+                f"{train.precision}: take train.compile: false or train.precision: fp32"
+            )
+        return super().misfit(train, last)
+
     def encoders(self) -> tuple[str, ...]:
         """The one that rewards."""
         return (self.judge,)
