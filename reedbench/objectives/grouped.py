@@ -1,17 +1,20 @@
 """TDC: several networks by time, of which the noisier or the cleaner ones are shallower."""
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from reedbench.core.errors import ConfigError
 from reedbench.objectives import FlowObjective
+from reedbench.objectives._card import Card
 
 
 class GroupedByTime(FlowObjective):
     """The velocity loss of a network per stretch of time. TDC, arXiv:2312.13307.
 
-    Its second stage starts from one network that was trained at all times (`take` gives its weights to the groups).
+    Its second stage starts from one network that was trained at all times: with init: teacher the groups take over its
+    weights. With init: scratch, the default, there is no first stage, and they start as every network does.
     """
 
     cites: ClassVar[tuple[str, ...]] = ("li2023tdc",)
@@ -32,6 +35,12 @@ class GroupedByTime(FlowObjective):
     """k: share of its operations that none would go below if there were ever more groups; 1 leaves all whole."""
     largest: Literal["data", "noise"] = "data"
     """At which end of time the network is whole."""
+
+    def card(self) -> Card:
+        """Without its first stage that is a choice, too."""
+        card = super().card()
+        scratch = "no first stage: the groups start from scratch, where the paper prunes a trained network"
+        return card if self.init == "teacher" else replace(card, choices=(*card.choices, scratch))
 
     def network(self, backbone: Any) -> Any:
         """The groups.

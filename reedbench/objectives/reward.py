@@ -48,6 +48,12 @@ class RewardObjective(FlowObjective):
     """Coefficient of the velocity loss, in its own updates."""
 
     @model_validator(mode="after")
+    def _a_trained_model_to_begin_with(self) -> "RewardObjective":
+        if self.init != "teacher":
+            raise ValueError("starts from a trained model: say init: teacher and teacher: {method: <name>, step: ...}")
+        return self
+
+    @model_validator(mode="after")
     def _noisy_transitions(self) -> "RewardObjective":
         if self.transitions > self.rollout - 1:
             raise ValueError(

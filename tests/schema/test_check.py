@@ -345,8 +345,11 @@ def test_data_that_the_codec_does_not_take_are_the_codecs_fault(files, refused, 
     assert ": codec: does not fit digits: codec pixels: the data have Xe" in line
 
 
+FROM_SIT = {"init": "teacher", "teacher": {"method": "sit", "step": 10}}
+
+
 def test_a_judge_that_gives_no_probabilities_or_that_a_metric_uses_is_refused(files, refused):
-    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "patches"})
+    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "patches", **FROM_SIT})
     assert ": methods.rl.judge: 'patches' gives tokens, and this alignment takes vector" in (said := refused())
     assert "methods.rl.judge: 'patches' gives no probabilities of classes, which reward samples" in said
     files.set("methods/rl/judge", "clf")

@@ -11,7 +11,8 @@ from reedbench.nn.reward import DENOISE, POLICY, of_class, parity, spread_of
 from reedbench.objectives.reward import RewardObjective
 from reedbench.training.trainer import Trainer
 
-REWARD = RewardObjective(label="-", judge="text", transitions=2, rollout=4, clip=0.1)
+TRAINED = {"init": "teacher", "teacher": {"method": "sit", "step": 5}}
+REWARD = RewardObjective(label="-", judge="text", **TRAINED, transitions=2, rollout=4, clip=0.1)
 PERIOD = 3
 
 
@@ -122,6 +123,7 @@ def test_steps_are_counted_by_their_place(rewarded):
     ("settings", "message"),
     [
         ({"rollout": 3, "transitions": 3}, "transitions 3: a rollout of 3 steps has 2 with noise"),
+        ({"init": "scratch", "teacher": None}, "starts from a trained model: say init: teacher"),
         ({"group": 8}, "group has no effect on reward: class"),
         ({"path": "gvp"}, "path: rewards are for the linear path"),
         ({"denoise": {"shape": "linear-ramp", "length": 3}}, "denoise has no effect on uses: reward: give on_data"),
@@ -129,7 +131,7 @@ def test_steps_are_counted_by_their_place(rewarded):
 )
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        RewardObjective(label="-", judge="text", **settings)
+        RewardObjective(label="-", judge="text", **{**TRAINED, **settings})
 
 
 def test_rewards_are_what_they_say():
@@ -142,8 +144,10 @@ def test_rewards_are_what_they_say():
 
 def test_samples_that_are_rewarded_together_stay_together(make):
     with pytest.raises(ConfigError, match="batch of 8 rows cannot be cut into whole groups of 16"):
-        make(RewardObjective(label="-", judge="text", transitions=2, rollout=4, reward="spread"))
-    make(RewardObjective(label="-", judge="text", transitions=2, rollout=4, reward="spread", group=4)).update(0)
+        make(RewardObjective(label="-", judge="text", **TRAINED, transitions=2, rollout=4, reward="spread"))
+    make(
+        RewardObjective(label="-", judge="text", **TRAINED, transitions=2, rollout=4, reward="spread", group=4)
+    ).update(0)
 
 
 def test_nobody_rewards_samples_without_a_judge(make):
