@@ -160,9 +160,10 @@ class Trainer:
 
         The shares add up to the terms; the norm is that before clipping.
         """
+        idle = self._idle(step)  # which may have to pass through a phase, and what that leaves in the learner goes
         self.learner.begin(step)
         share = self._share(self.ahead.take(step))
-        values = self._backward(share, step, self.shared, self._idle(step))
+        values = self._backward(share, step, self.shared, idle)
         norms = [clip_grad_norm_(one, self.settings.optimiser.clip).detach() for one in self.groups.values()]
         norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
