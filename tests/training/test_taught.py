@@ -13,6 +13,7 @@ from torch import Tensor
 from reedbench.codecs.pixels import Pixels
 from reedbench.core.errors import ConfigError
 from reedbench.nn.learner import POOL
+from reedbench.nn.self_play import GAP
 from reedbench.objectives._own import Optimiser, OwnOptimiser
 from reedbench.objectives.aligned import Aligned
 from reedbench.objectives.clustered import Clustered
@@ -155,11 +156,25 @@ def test_every_row_has_a_scale_of_its_own_between_the_ends(make):
 
 @pytest.mark.parametrize("beta", [10.0, 5000.0])
 def test_self_play_starts_at_log_2_and_then_makes_data_likelier(make, beta):
-    one = made(make, "self-play")
+    """Of the batch that was learned from: other rows may lose by it."""
+    one = made(make, "self-play", optimiser=Optimiser(lr=1e-5))
     one.learner.beta = beta
-    losses = [float(one.update(step)["self-play"]) for step in range(3)]
-    assert losses[0] == pytest.approx(math.log(2), rel=1e-6)
-    assert losses[1] != losses[0]
+    first = one._share_of(0).batch
+
+    def gap() -> float:
+        """By how much errors fell on data, beyond what they fell on samples; the reference has 0."""
+        with torch.no_grad():
+            batch = one.learner.looked_up(first, 0, one.others)
+            own = one.learner._gap(batch, lambda *inputs: one.network(*inputs, wanted=[])[0])
+        return float((own - batch[GAP]).mean())
+
+    assert gap() == 0
+    assert float(one.update(0)["self-play"]) == pytest.approx(math.log(2), rel=1e-6)
+    assert gap() < 0
+    with torch.no_grad():
+        batch = one.learner.looked_up(first, 0, one.others)
+        term = one.learner.terms(batch, one.network)["self-play"]
+    assert float(term.sum) / term.weight < math.log(2)
 
 
 def test_every_row_has_a_sample_of_its_own_label_from_a_stream_of_its_own(make):
@@ -251,6 +266,7 @@ def test_a_method_says_what_differs_from_the_benchmark():
         (GuidedDistillation, {**NAMED, "between": (0.5, 2)}, "must satisfy 1 <= low <= high"),
         (ProgressiveDistillation, {**NAMED, "student_steps": 2, "times": "lognormal"}, "times has no effect"),
         (GuideObjective, {**NAMED, "init": "scratch"}, "Input should be 'teacher'"),
+        (GuideObjective, {**NAMED, "guide_width": 6}, "multiple of 4"),
         (SelfPlayObjective, {"pool": {"sampler": "ode"}}, "needs a teacher: {method: <name>, step: <saved step>}"),
         (SelfPlayObjective, NAMED, "pool\n  Field required"),
         (SelfPlayObjective, {**POOLED, "init": "scratch"}, "Input should be 'teacher'"),
@@ -318,6 +334,17 @@ def test_a_student_of_some_steps_is_drawn_with_these_alone():
         assert "is trained for 4 steps of euler: take `uses: euler, steps: 4`" in sampler.unfit(STAGE_2)
     assert "guidance 1 to 4 built in, and this sampler asks for 4.5" in Euler(steps=4, guidance=4.5).unfit(STAGE_2)
     assert Euler(steps=8).unfit(STAGE_1) is None
+
+
+def test_a_cut_guide_has_the_same_hidden_states(make):
+    of = teacher(SIT)
+    network = make(GUIDE, teacher=of, shaken=True).network.backbone
+    x, t, y = torch.ones(2, 1, SIDE, SIDE), torch.tensor([0.2, 0.9]), torch.tensor([0, 1])
+    _, (whole,) = network(x, t, y, taps=[1])
+    assert not torch.equal(whole, of(x, t, y, taps=[1])[1][0])  # the guide adds to it
+    cut = network.cut(1)
+    assert len(cut.base.blocks) == 1
+    assert torch.equal(cut(x, t, y, taps=[1])[1][0], whole)
 
 
 def test_what_is_drawn_from_a_guide_is_the_teachers_velocity_until_it_has_learnt(make):
