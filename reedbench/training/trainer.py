@@ -125,6 +125,7 @@ class Trainer:
     ) -> None:
         self.learner, self.data, self.settings = learner, data, settings
         self.dataset, self.seed, self.ranks, self.device = dataset, seed, ranks, ranks.device
+        learner.pieces, learner.numerics = settings.accumulation, self._precision
         self.order = self._order()
         # A CPU that computes the steps has no time to spare for the next ones.
         self.ahead = Ahead(self._drawn, AHEAD if self.device == "cuda" else 0, self._alike)

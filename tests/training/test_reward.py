@@ -102,6 +102,35 @@ def test_any_number_of_ranks_and_micro_batches_learns_the_same(rewarded):
             assert other == pytest.approx(one, rel=1e-6)
 
 
+def test_rollouts_are_in_the_precision_and_the_micro_batches_of_training(rewarded):
+    trainer = rewarded(precision="bf16", accumulation=2)
+    found = set()
+    trainer.network.register_forward_pre_hook(
+        lambda _, given: found.add((len(given[0]), torch.is_autocast_enabled("cpu")))
+    )
+    for step in range(PERIOD):
+        trainer.update(step)
+    assert found == {(BATCH // 2, True)}
+
+
+def test_noise_of_rollouts_is_drawn_where_they_are_made(rewarded, monkeypatch):
+    trainer, again, names = rewarded(), rewarded(), []
+    rows = seeds.rows
+    monkeypatch.setattr(seeds, "rows", lambda index, *named: names.append(named) or rows(index, *named))
+    for phase in trainer.phases:
+        trainer.flops(phase)  # which makes rollouts of its own, to count them
+    names.clear()
+    for step in range(2 * PERIOD):
+        trainer.update(step)
+    assert [named[-1] for named in names if named[0] == "rollout-noise"] == [0, PERIOD]
+    first = rewarded()
+    first.update(0)
+    again.restore({name: tensor.clone() for name, tensor in first.state().items()})
+    names.clear()
+    again.update(1)  # in the middle of an iteration
+    assert [named[-1] for named in names if named[0] == "rollout-noise"] == [0]
+
+
 def test_a_step_costs_what_its_place_in_the_iteration_costs(rewarded):
     """R rows and T steps: T F of rollouts, 3F + F of an update, 3F on data; the judge costs no products here."""
     trainer = rewarded()
