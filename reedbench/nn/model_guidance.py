@@ -203,7 +203,8 @@ class GuidanceFree(FlowLearner):
         if len(rows):
             x, t, y = self.flow.inputs({name: tensor[rows] for name, tensor in batch.items()})
             nothing, ones = torch.full_like(y, self.flow.null_label), torch.ones_like(batch[SCALE][rows])
-            null = null.index_put((rows,), self.network(x, t, nothing, wanted=[], scale=ones)[0].to(null.dtype))
+            said = others.online(x, t, nothing, wanted=[], scale=ones)[0]
+            null = null.index_put((rows,), said.to(null.dtype))
         return {**batch, NULL: null}
 
     def named(self, batch: Batch) -> dict[str, Tensor]:

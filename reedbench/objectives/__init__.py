@@ -41,7 +41,6 @@ class AbstractMethod(Plugin):
     source: ClassVar[str] = ""
     cites: ClassVar[tuple[str, ...]] = ()
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note", "samplers"})
-    weights_are: ClassVar[str] = "ema"  # what is sampled, in the tables' column `weights`
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
     # the scale (`steered`); `built-in`, it was trained for one.
     guided_by: ClassVar[Literal["pair", "input", "built-in"]] = "pair"
@@ -87,6 +86,10 @@ class AbstractMethod(Plugin):
     def own_training(self, shared: Any) -> Any:
         """The benchmark's settings of training as they are for this method."""
         return shared
+
+    def weights_are(self, shared: Any) -> str:
+        """What is sampled under the benchmark's settings of training, in the tables' column `weights`."""
+        return "ema" if self.own_training(shared).ema_decay else "no average"
 
     def few_steps(self) -> int | None:
         """The number of Euler steps that its network was trained for; None: any number, and any sampler."""
@@ -170,7 +173,6 @@ class ImportedMethod(AbstractMethod):
     """
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"step", "batch"})
-    weights_are: ClassVar[str] = "imported"
     formula: ClassVar[str] = "none here: weights as they were published"
     cost: ClassVar[str] = "none here; what their training took is not known"
 
@@ -185,6 +187,10 @@ class ImportedMethod(AbstractMethod):
     def own_step(self) -> int:
         """The step of the weights."""
         return self.step
+
+    def weights_are(self, shared: Any) -> str:
+        """What their authors published."""
+        return "imported"
 
     def samples_seen(self) -> int:
         """Of its authors' training."""

@@ -67,7 +67,7 @@ def test_model_guidance_with_the_scale_as_an_input():
 def test_guidance_free_training():
     learner = GuidanceFree(TappedNetwork(ScaledToy(ONLINE), ()), FLOW, Factor())
     batch = {**drawn(), "scale": torch.tensor(GOLDEN["gft"]["beta"], dtype=torch.float64)}
-    loss = loss_of(learner, batch, Looked())
+    loss = loss_of(learner, batch, Looked(online=learner.network))
     agrees({"loss": loss.detach(), "grad_norm": gradient_norm(loss, learner.network)}, "gft")
 
 

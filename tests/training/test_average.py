@@ -100,6 +100,13 @@ def test_guidance_free_training_costs_one_forward_pass_of_rows_with_a_label(make
     assert make(GFT, batch=ROWS).flops(0) == pytest.approx(expected, rel=1e-12)
 
 
+def test_what_guidance_free_training_looks_up_is_in_evaluation_mode(make):
+    trainer, modes = make(GFT), []
+    trainer.network.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    trainer.update(0)
+    assert modes == [False, True]
+
+
 @pytest.mark.parametrize("teacher", [1, 2])
 def test_self_alignment_costs_its_head_and_a_forward_pass_up_to_the_block_of_the_teacher(make, teacher):
     trainer = make(SRA.model_copy(update={"teacher_depth": teacher}))

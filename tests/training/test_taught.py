@@ -239,6 +239,13 @@ def test_without_an_average_the_trained_weights_are_published(make):
     assert bits(one.published()).items() >= bits(dict(one.network.backbone.named_parameters())).items()
 
 
+def test_weights_without_an_average_are_called_so():
+    shared = Training(segment=10, save_every=5)
+    assert SIT.weights_are(shared) == "ema"
+    assert SIT.model_copy(update={"ema_decay": 0.0}).weights_are(shared) == "no average"
+    assert SIT.weights_are(shared.model_copy(update={"ema_decay": 0.0})) == "no average"
+
+
 def test_the_learning_rate_rises_and_falls_to_nothing():
     assert [Optimiser(lr=1.0, decay_over=4).rate(i) for i in range(6)] == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     assert [Optimiser(lr=1.0, warmup=2, decay_over=6).rate(i) for i in range(6)] == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
