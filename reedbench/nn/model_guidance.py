@@ -160,7 +160,7 @@ class GuidedByInput(Guided):
         """Those that are moved read the largest scale."""
         batch = super().typical(batch)
         guided = batch["y"] != self.flow.null_label
-        return {**batch, SCALE: torch.where(guided, self.between[1], 0.0).to(batch[SCALE])}
+        return {**batch, SCALE: torch.where(guided, self.scale, 0.0).to(batch[SCALE])}
 
     def share_moved(self) -> float:
         """Guided ones alone."""

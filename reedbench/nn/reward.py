@@ -49,14 +49,10 @@ def transition(path: Interpolant, velocity: Tensor, x: Tensor, now: Tensor, afte
     return x + expand(dt, x) * drift, 2 * (1 - now) * dt
 
 
-def log_density(x: Tensor, mean: Tensor, variance: Tensor, *, whole: bool = False) -> Tensor:
-    """Of x (b, ...) under a normal law: (b,). A mean over elements, or, with `whole`, their sum.
-
-    The mean makes one range of clipping right for any size of data.
-    """
+def log_density(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Of x (b, ...) under a normal law, a mean over elements: (b,). So one range of clipping is right for any size."""
     spread = expand(variance, x)
-    each = (-((x - mean).square() / spread + torch.log(2 * torch.pi * spread)) / 2).flatten(1)
-    return each.sum(1) if whole else each.mean(1)
+    return (-((x - mean).square() / spread + torch.log(2 * torch.pi * spread)) / 2).flatten(1).mean(1)
 
 
 def advantages(rewards: Tensor, total: Callable[[Tensor], Tensor] = lambda own: own) -> Tensor:

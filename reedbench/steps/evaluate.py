@@ -98,7 +98,8 @@ def _score(
     )
     body = {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
-        "sampler": cell.sampler, "weights": run.objective.weights_are(benchmark.spec.train), "nfe": nfe, "guidance": cell.drawer.guidance,
+        "sampler": cell.sampler, "weights": run.objective.weights_are(benchmark.spec.train), "nfe": nfe,
+        "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.scoring.key,
         "records": records.of_cell(benchmark, evidence), **benchmark.unusual, **_guided(run.objective.guided_by),
     }  # fmt: skip

@@ -32,6 +32,8 @@ def test_it_starts_with_the_weights_of_its_backbone_under_their_names():
     scaled.initialise(seeds.stream)
     own = {name: tensor for name, tensor in scaled.state_dict().items() if not name.startswith("scale_embedder.")}
     assert own.keys() == plain.state_dict().keys()
+    sizes = ("patch", "width", "heads", "channels", "size", "tokens", "null_label")
+    assert [getattr(scaled, name) for name in sizes] == [getattr(plain, name) for name in sizes]
     assert all(torch.equal(tensor, plain.state_dict()[name]) for name, tensor in own.items())
 
 

@@ -39,11 +39,7 @@ class ClusteredSiT(SiT):
     def __init__(self, sit: nn.Module, clusters: int) -> None:
         if not isinstance(sit, SiT):
             raise ValueError(f"clusters are found by networks of backbone sit alone, not by {type(sit).__name__}")
-        nn.Module.__init__(self)  # the layers are there already
-        self.patch, self.width, self.tokens = sit.patch, sit.width, sit.tokens
-        for name, layer in sit.named_children():
-            self.add_module(name, layer)
-        self.register_buffer("pos_embed", sit.pos_embed)
+        self.take_over(sit)
         self.clusters, self.middle = clusters, max(1, len(sit.blocks) // 2)
         self.class_token = nn.Parameter(torch.zeros(self.width))
         self.null_token = nn.Parameter(torch.zeros(self.width))

@@ -15,11 +15,10 @@ from reedbench.nn.backbones.sit import (
     SiT,
     Tap,
     TimeEmbedding,
+    initialise_layers,
     position_table,
 )
-from reedbench.nn.initialisation import GeneratorFor, fill, normal, xavier_uniform
-
-EMBEDDING_STD = 0.02
+from reedbench.nn.initialisation import GeneratorFor
 
 
 class Guide(nn.Module):
@@ -53,13 +52,7 @@ class Guide(nn.Module):
 
     def initialise(self, generator_for: GeneratorFor) -> None:
         """As `SiT.initialise`: modulations and outputs are 0, so that a fresh guide says nothing."""
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias") or "adaLN_modulation" in name or name.startswith("outputs."):
-                fill(parameter, 0.0)
-            elif name.startswith(("t_embedder.", "y_embedder.", "scale_embedder.")):
-                normal(parameter, EMBEDDING_STD, generator_for(name))
-            else:
-                xavier_uniform(parameter, generator_for(name))
+        initialise_layers(self, generator_for, silent="outputs.")
 
 
 class GuidedSiT(nn.Module):

@@ -29,11 +29,8 @@ class ScaledSiT(SiT):
     def __init__(self, sit: nn.Module, last_std: float = LAST_STD) -> None:
         if not isinstance(sit, SiT):
             raise ValueError(f"a scale is read by networks of backbone sit alone, not by {type(sit).__name__}")
-        nn.Module.__init__(self)  # the layers are there already
-        self.patch, self.width, self.null_label, self.tokens = sit.patch, sit.width, sit.null_label, sit.tokens
-        for name, layer in sit.named_children():
-            self.add_module(name, layer)
-        self.register_buffer("pos_embed", sit.pos_embed)
+        self.take_over(sit)
+        self.null_label = sit.null_label
         self.scale_embedder = TimeEmbedding(self.width)
         self.last_std = last_std
 

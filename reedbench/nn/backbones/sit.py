@@ -291,12 +291,26 @@ class SiT(nn.Module):
         Weights are Xavier-uniform, those of the time and label embeddings N(0, 0.02^2), biases 0. Modulations
         and the output layer are 0: a fresh network is 0 and each of its blocks the identity.
         """
-        for name, parameter in self.named_parameters():
-            if ".q_norm." in name or ".k_norm." in name:
-                fill(parameter, 1.0 if name.endswith("weight") else 0.0)
-            elif name.endswith("bias") or "adaLN_modulation" in name or name.startswith("final_layer."):
-                fill(parameter, 0.0)
-            elif name.startswith(("t_embedder.", "y_embedder.")):
-                normal(parameter, EMBEDDING_STD, generator_for(name))
-            else:
-                xavier_uniform(parameter, generator_for(name))
+        initialise_layers(self, generator_for, silent="final_layer.")
+
+    def take_over(self, sit: "SiT") -> None:
+        """Become a SiT of another one's layers, without a copy; that one is not to be used any more."""
+        nn.Module.__init__(self)  # the layers are there already
+        self.patch, self.width, self.tokens = sit.patch, sit.width, sit.tokens
+        self.heads, self.channels, self.size = sit.heads, sit.channels, sit.size
+        for name, layer in sit.named_children():
+            self.add_module(name, layer)
+        self.register_buffer("pos_embed", sit.pos_embed)
+
+
+def initialise_layers(network: nn.Module, generator_for: GeneratorFor, *, silent: str) -> None:
+    """As `SiT.initialise`; what starts with `silent` is 0, too."""
+    for name, parameter in network.named_parameters():
+        if ".q_norm." in name or ".k_norm." in name:
+            fill(parameter, 1.0 if name.endswith("weight") else 0.0)
+        elif name.endswith("bias") or "adaLN_modulation" in name or name.startswith(silent):
+            fill(parameter, 0.0)
+        elif name.startswith(("t_embedder.", "y_embedder.", "scale_embedder.")):
+            normal(parameter, EMBEDDING_STD, generator_for(name))
+        else:
+            xavier_uniform(parameter, generator_for(name))
