@@ -218,7 +218,7 @@ def _alignments(b: Any) -> Iterator[Finding]:
     for name, method in b.methods.items():
         for where, encoder, kinds in method.reads():
             yield from _target(b, ("methods", name, *where), encoder, kinds or KINDS)
-        for judge in getattr(method, "judges", tuple)():
+        for judge in method.judges():
             if judge in b.encoders and not b.encoders[judge].rewards:
                 yield ("methods", name, "judge"), f"'{judge}' gives no probabilities of classes, which reward samples"
         for where, depth in method.taps():

@@ -245,19 +245,29 @@ class Run:
 
     @property
     def encoders(self) -> dict[str, str]:
-        """The encoders that it reads: as its method calls them, and as they are filed."""
-        suite, dataset = self.benchmark.suite, self.benchmark.dataset
-        return {name: suite.encoder_of(dataset, name, self.seed) for name in self.objective.encoders()}
+        """The encoders that it asks: as its method calls them, and as they are filed."""
+        return self._filed(self.objective.encoders())
 
     @property
     def cached(self) -> dict[str, str]:
         """Those of them whose representations are made before training and kept."""
-        return {name: filed for name, filed in self.encoders.items() if not self._encoder(filed).is_online}
+        targets = self._filed(self.objective.targets())
+        return {name: filed for name, filed in targets.items() if not self._encoder(filed).is_online}
 
     @property
     def online(self) -> dict[str, str]:
-        """Those of them that training asks in every step."""
-        return {name: filed for name, filed in self.encoders.items() if self._encoder(filed).is_online}
+        """Those of them that training asks about its rows in every step."""
+        targets = self._filed(self.objective.targets())
+        return {name: filed for name, filed in targets.items() if self._encoder(filed).is_online}
+
+    @property
+    def judges(self) -> dict[str, str]:
+        """Those of them that training asks about samples, and of which it needs the weights alone."""
+        return self._filed(self.objective.judges())
+
+    def _filed(self, names: Iterable[str]) -> dict[str, str]:
+        suite, dataset = self.benchmark.suite, self.benchmark.dataset
+        return {name: suite.encoder_of(dataset, name, self.seed) for name in names}
 
     def _encoder(self, filed: str) -> Any:
         return self.benchmark.suite.encoder(self.benchmark.dataset, filed)

@@ -148,16 +148,16 @@ class Outlook:
     @property
     def stand_ins(self) -> list[str]:
         """Encoders of its runs whose width is not known yet, and is taken for a small one."""
-        used = dict.fromkeys(name for method in self.methods for name in self.spec.methods[method].encoders())
+        used = dict.fromkeys(name for method in self.methods for name in self.spec.methods[method].targets())
         return [name for name in used if name in self.sketched and name not in self.shapes]
 
     def _known(self, method: str) -> bool:
         """Whether the width of all targets is."""
-        return not set(self.stand_ins).intersection(self.spec.methods[method].encoders())
+        return not set(self.stand_ins).intersection(self.spec.methods[method].targets())
 
     def _targets(self, objective: Any) -> Shapes | None:
-        found = {name: self.sketched[name] for name in objective.encoders() if name in self.sketched}
-        return found if len(found) == len(objective.encoders()) else None
+        found = {name: self.sketched[name] for name in objective.targets() if name in self.sketched}
+        return found if len(found) == len(objective.targets()) else None
 
     def _learner(self, method: str) -> tuple[Any, Shapes] | None:
         """A learner without memory and the shapes of its targets, where both are known."""

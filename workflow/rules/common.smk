@@ -306,10 +306,12 @@ def judges_weights(wildcards):
 
 @once_per("b", "m", "k")
 def representations(wildcards):
+    """What a run learns of encoders: representations of its rows, or the weights of those that training itself asks."""
     run = run_of(wildcards)
     dataset = run.benchmark.dataset
     kept = [paths.index(paths.representation(dataset, filed)) for filed in run.cached.values()]
-    return kept + [file for filed in run.online.values() for file in settings.encoder_weights(SUITE, dataset, filed)]
+    asked = [*run.online.values(), *run.judges.values()]
+    return kept + [file for filed in asked for file in settings.encoder_weights(SUITE, dataset, filed)]
 
 
 def segment_folder(wildcards):
