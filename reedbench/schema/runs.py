@@ -499,18 +499,3 @@ def pools(of: Iterable[Run]) -> dict["Cell", None]:
 def first_on(suite: Suite, dataset: str) -> Benchmark:
     """The first benchmark on a dataset: its resources serve the steps that several benchmarks share."""
     return next(benchmark(suite, b) for b, spec in suite.benchmarks.items() if spec.dataset.id == dataset)
-
-
-def encoder_gpus(suite: Suite, dataset: str, name: str) -> int:
-    """GPUs with which an encoder represents: what the step asks for, and none where it can use none."""
-    return first_on(suite, dataset).resources("represent").gpus if suite.encoder(dataset, name).on_gpu else 0
-
-
-def pretraining_gpus(suite: Suite, dataset: str, name: str) -> int:
-    """GPUs with which an encoder is trained, or measured: what the step asks for, and none where it can use none."""
-    return first_on(suite, dataset).resources("pretrain").gpus if suite.encoder(dataset, name).studies_on_gpu else 0
-
-
-def captioner_gpus(suite: Suite, dataset: str, name: str) -> int:
-    """GPUs with which a captioner writes: what the step asks for, and none where it can use none."""
-    return first_on(suite, dataset).resources("caption").gpus if suite.captioner(dataset, name).on_gpu else 0

@@ -11,7 +11,7 @@ from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import reports, retraining, runs, settings, targets, words
+from reedbench.schema import gpus, reports, retraining, runs, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -170,7 +170,7 @@ def captioner_weights(wildcards):
 @once_per("d", "e")
 def captioner_gpus(wildcards):
     """0 for a captioner that can use none, whatever others get."""
-    return runs.captioner_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_caption(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
@@ -181,13 +181,13 @@ def encoder_settings(wildcards):
 @once_per("d", "e")
 def encoder_gpus(wildcards):
     """0 for an encoder that can use none, whatever others get."""
-    return runs.encoder_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_represent(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
 def pretraining_gpus(wildcards):
     """Likewise where it is trained, or measured."""
-    return runs.pretraining_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_pretrain(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
