@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import reports, runs, words
-from reedbench.schema.runs import Benchmark, Cell, Run
+from reedbench.schema import lineage, reports, words
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Benchmark, Run
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def encoders(benchmark: Benchmark) -> tuple[list[str], list[str], list[str]]:
 
 def _trained(benchmark: Benchmark) -> dict[Run, int]:
     """Runs of a benchmark's table, and those that they learn from, with the segments that are wanted of each."""
-    return runs.with_teachers(benchmark.runs(benchmark.shown()))
+    return lineage.with_teachers(benchmark.runs(benchmark.shown()))
 
 
 def _preparation(benchmark: Benchmark) -> Iterator[Job]:
@@ -55,7 +56,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     readers = [
         *(run.objective for run in _trained(benchmark)),
         spec.codec,
-        *(pool.run.benchmark.spec.codec for pool in runs.pools(_trained(benchmark))),
+        *(pool.run.benchmark.spec.codec for pool in lineage.pools(_trained(benchmark))),
         *(suite.captioner(d, name) for name in captioners),
         *folders,
     ]
@@ -79,7 +80,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
 def _runs(benchmark: Benchmark) -> Iterator[Job]:
     drawn: set[Cell] = set()
     for run, segments in _trained(benchmark).items():
-        for pool in runs.pools([run]):  # after its teacher, which came before
+        for pool in lineage.pools([run]):  # after its teacher, which came before
             if pool not in drawn:
                 drawn.add(pool)
                 yield Job("sample", _words(pool), pool.samples)

@@ -11,7 +11,7 @@ from typing import Any
 
 from reedbench.core import io, provenance, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import runs, settings
+from reedbench.schema import lineage, settings
 from reedbench.schema.runs import Benchmark, Run
 
 COSTS = ("device_seconds", "flops")
@@ -37,7 +37,7 @@ class Retrained:
 
 def retrained(benchmark: Benchmark) -> list[Retrained]:
     """Runs of a benchmark that an edit voids, in file order, with those of its own that they learn from."""
-    every = runs.with_teachers(benchmark.runs(benchmark.methods))
+    every = lineage.with_teachers(benchmark.runs(benchmark.methods))
     return [found for run in every if run.benchmark == benchmark and (found := of_run(run))]
 
 
@@ -72,8 +72,8 @@ def _reasons(run: Run, old: Any, home: Benchmark, who: str = "") -> Iterator[str
     if teacher is None or then is None or then["recipe"] == teacher.run.key:
         yield from (f"{who}{change}" for change in changes(old, new))
         return
-    steps = ({**recipe, "teacher": {"step": recipe["teacher"]["step"]}} for recipe in (old, new))
-    yield from (f"{who}{change}" for change in changes(*steps))
+    before, after = ({**recipe, "teacher": {"step": recipe["teacher"]["step"]}} for recipe in (old, new))
+    yield from (f"{who}{change}" for change in changes(before, after))
     if (known := _recipe_of(teacher.run, then["recipe"])) is None:
         yield f"{who}its teacher changed"
         return

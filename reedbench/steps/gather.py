@@ -14,8 +14,9 @@ from reedbench.report import costs
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 from reedbench.schema import reports
-from reedbench.schema import runs as runs_of
-from reedbench.schema.runs import Benchmark, Cell, Checkpoint, Run
+from reedbench.schema.cells import Cell, Checkpoint
+from reedbench.schema.lineage import pools
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.steps.asked import asked_of
 
 
@@ -151,7 +152,7 @@ def _one_off(run: Run) -> dict[str, float]:
     files = dict.fromkeys(file for one in every for name in one.encoders.values() for file in _preparation(one, name))
     files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
-    others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in runs_of.pools(every))]
+    others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in pools(every))]
     names = ("device_seconds", "cpu_seconds", "flops")
     return {f"oneoff_{n}": provenance.total(marks, n) + sum(costs[n] for costs in others) for n in names}
 

@@ -13,11 +13,11 @@ from typing import Any
 from reedbench.core import devices, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import SPARE, TEST, TRAIN
-from reedbench.schema import fitting, planning
-from reedbench.schema import runs as runs_of
+from reedbench.schema import fitting, lineage, planning
+from reedbench.schema.cells import Cell
 from reedbench.schema.fitting import Shapes
 from reedbench.schema.planning import Job
-from reedbench.schema.runs import Benchmark, Cell, Run
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.training import outline
 from reedbench.training.checkpoint import KEPT_WHILE_TRAINING
 
@@ -117,13 +117,13 @@ class Outlook:
     @cached_property
     def wanted(self) -> dict[Run, int]:
         """Runs of the table and those that they learn from, with the segments that are wanted of each."""
-        return runs_of.with_teachers(self.benchmark.runs(self.benchmark.shown()))
+        return lineage.with_teachers(self.benchmark.runs(self.benchmark.shown()))
 
     @cached_property
     def _cells(self) -> list[Cell]:
         """Of the table, and those whose samples its runs learn from."""
         cells = self.benchmark.cells(self.benchmark.shown())
-        return list(dict.fromkeys([*cells, *runs_of.pools(self.wanted)]))
+        return list(dict.fromkeys([*cells, *lineage.pools(self.wanted)]))
 
     @cached_property
     def runs(self) -> list[Run]:
