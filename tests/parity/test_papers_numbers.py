@@ -95,6 +95,7 @@ def test_the_first_reading_is_whole():
         ({"method": "DiT", "metric": "fid", "backbone": "DiT-XL/2", "setting": "code=pytorch"}, 18.1),
         ({"method": "SiT", "metric": "fid", "setting": "encoder=none"}, 18.8),
         ({"method": "SiT", "metric": "fid", "steps": 7_000_000, "source": "haghighi2025layersync"}, 8.99),
+        ({"method": "SiT", "metric": "fid", "steps": 7_000_000, "source": "ghosh2026forcing"}, 8.61),
         ({"method": "RAEv2", "metric": "ep-fid@2"}, 35),
         ({"method": "RAE", "metric": "ep-fid@2"}, 177),
         ({"method": "REED", "metric": "speed-up", "setting": "against=SiT"}, 23.3),
