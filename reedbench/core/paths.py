@@ -14,6 +14,7 @@ PINS = "config/weights.yaml"
 PINS_SCHEMA = "config/weights.schema.json"
 GUIDE = "config/README.md"
 METHODS = "docs/methods.md"
+REFERENCE = "config/reference"
 WORK = "work"
 
 

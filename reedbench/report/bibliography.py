@@ -1,4 +1,4 @@
-"""The papers behind methods: BibTeX entries by key, from the package and from folders of plugins."""
+"""The papers behind methods and numbers: BibTeX entries by key, from the package and from folders of plugins."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -42,10 +42,10 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """`arXiv:2410.06940`, or `doi:10.1126/science.add2187`."""
+        """`arXiv:2410.06940`, `doi:10.1126/science.add2187`, or the address of a page."""
         if eprint := self.fields.get("eprint"):
             return f"arXiv:{eprint}"
-        return f"doi:{self.fields['doi']}" if "doi" in self.fields else ""
+        return f"doi:{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
 
     @property
     def link(self) -> str:
