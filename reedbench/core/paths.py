@@ -15,6 +15,8 @@ PINS_SCHEMA = "config/weights.schema.json"
 GUIDE = "config/README.md"
 METHODS = "docs/methods.md"
 REFERENCE = "config/reference"
+PAPER = "config/paper.yaml"
+PAPER_SCHEMA = "config/paper.schema.json"
 WORK = "work"
 
 
