@@ -81,7 +81,7 @@ class Where(Frozen):
     """Where in the source."""
     tag: Wanted = ()
     """How the number was read."""
-    settings: dict[Word, Wanted] = {}
+    settings: dict[Word, Wanted] = Field({})
     """Values of single keys of the setting; "" for rows that do not have the key."""
 
     @property
@@ -196,13 +196,13 @@ class Measured(Frozen):
 class Paper(Frozen):
     """config/paper.yaml: what `snakemake paper` makes of the papers' numbers (config/reference) and of own results."""
 
-    tables: dict[Name, Table] = {}
+    tables: dict[Name, Table] = Field({})
     """Tables by name: results/paper/tables/<name>.csv."""
-    speedups: dict[Name, Speedup] = {}
+    speedups: dict[Name, Speedup] = Field({})
     """Claimed speed-ups by name."""
-    measured: dict[Name, Measured] = {}
+    measured: dict[Name, Measured] = Field({})
     """Benchmarks that measure what papers print; those that are not named are never compared."""
-    tolerance: dict[MetricName, Tolerance] = {}
+    tolerance: dict[MetricName, Tolerance] = Field({})
     """By metric: what counts as reproduced. Without one there is no verdict."""
 
 
@@ -261,5 +261,3 @@ def json_schema() -> dict[str, Any]:
     for name in ("tables", "speedups", "measured"):
         schema["properties"][name]["additionalProperties"] = False  # a name that does not fit the pattern is no name
     return schema
-
-
