@@ -123,6 +123,8 @@ class Published(Frozen):
             raise ValueError(f"value: {self.value:g} is not the printed {self.printed}; correct one of them")
         if self.kind != "claim" and self.tag == "P":
             raise ValueError(f"tag: P is for claims, and this is a {self.kind}: T, G or C")
+        if len(self.settings) < self.setting.count("="):
+            raise ValueError(f"setting: {self.setting} has a key twice; keep one")
         if self.interval and self.guidance in ("", "none"):
             raise ValueError("interval: has no effect without guidance; give the scale, or 'guided'")
         low, high = self.times or (0.0, 1.0)
