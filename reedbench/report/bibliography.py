@@ -1,10 +1,11 @@
-"""The papers behind methods: BibTeX entries by key, from the package and from folders of plugins."""
+"""The papers behind plugins and weights: BibTeX entries by key, from the package and from folders of plugins."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from reedbench.core import plugins
 from reedbench.core.errors import ConfigError
@@ -42,17 +43,17 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """`arXiv:2410.06940`, or `doi:10.1126/science.add2187`."""
+        """`arXiv:2410.06940`, `doi:10.1126/science.add2187`, or an address."""
         if eprint := self.fields.get("eprint"):
             return f"arXiv:{eprint}"
-        return f"doi:{self.fields['doi']}" if "doi" in self.fields else ""
+        return f"doi:{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
 
     @property
     def link(self) -> str:
         """The address of the paper; empty where the entry has none."""
         if eprint := self.fields.get("eprint"):
             return f"https://arxiv.org/abs/{eprint}"
-        return f"https://doi.org/{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
+        return f"https://doi.org/{quote(self.fields['doi'])}" if "doi" in self.fields else self.fields.get("url", "")
 
 
 def _family(name: str) -> str:
@@ -94,6 +95,13 @@ def short(keys: Iterable[str]) -> str:
     """`Ma et al. 2024, arXiv:2401.08740; Yu et al. 2025, arXiv:2410.06940`; of a key without an entry the key."""
     known = entries()
     return "; ".join(known[key].short if key in known else key for key in keys)
+
+
+def printed(keys: Iterable[str]) -> list[str]:
+    """Lines of BibTeX: the entries, and a comment for each key that has none."""
+    found, absent = bibtex(keys)
+    more = [f"% no entry for {key}: put one into {FILE} in the folder of plugins" for key in absent]
+    return "\n\n".join([*found, *more]).splitlines() or ["% it cites nothing"]
 
 
 def bibtex(keys: Iterable[str]) -> tuple[list[str], list[str]]:
