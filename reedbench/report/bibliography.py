@@ -1,4 +1,4 @@
-"""The papers behind plugins, weights and numbers: BibTeX entries by key, from the package and from folders of plugins."""
+"""The papers behind plugins, weights and numbers: BibTeX by key, from the package and from folders of plugins."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Every key that a plugin, weights or a number cite has an entry, no entry is idle, and whoever cites nothing says why."""
+"""Every key that a plugin, weights or a number cite has an entry, none is idle, and whoever cites nothing says why."""
 
 import contextlib
 import csv
