@@ -173,9 +173,7 @@ def _is_current(cell: Cell, said: Any) -> bool:
     return tuple(said.get(name) for name in sources.SETTINGS) == now
 
 
-def _cells(
-    cell: Cell, one: Measured, records: pd.DataFrame, origin: Origin, refused: list[str]
-) -> Iterator[OwnCell]:
+def _cells(cell: Cell, one: Measured, records: pd.DataFrame, origin: Origin, refused: list[str]) -> Iterator[OwnCell]:
     """What the records of all seeds of a cell say on the papers' metrics."""
     benchmark = cell.run.benchmark
     for metric, family in one.metrics.items():
@@ -210,7 +208,7 @@ def _cells(
 
 
 def _evaluator(benchmark: Benchmark, one: Measured, family: str, protocol: str) -> str:
-    """Whose evaluator the number agrees with: nobody's if it is to rows of this suite in place of the published file."""
+    """Whose evaluator the number agrees with: nobody's if it is to rows of this suite, not to the published file."""
     metric = next(metric for metric in benchmark.spec.metrics if metric.family == family)
     compares = metric.compares and bool(metric.extractors())
     own = one.protocol.evaluator and compares and not json.loads(protocol).get("published")
