@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from reedbench.core import pins
 from reedbench.core.plugins import Plugin
 from reedbench.schema import encoder_names
-from reedbench.schema.runs import Benchmark, Cell, Run, pools
+from reedbench.schema.cells import Cell
+from reedbench.schema.lineage import pools
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.schema.scoring import Scoring
 from reedbench.schema.suite import Suite
 
@@ -120,11 +122,10 @@ def _scoring(scoring: Scoring) -> Used:
 
 
 def _cited(suite: Suite, used: Iterable[tuple[str, Plugin]]) -> Citations:
-    return together(
-        one
-        for what, plugin in used
-        for one in ({what: plugin.cited()}, *(_weights(suite, name) for name in pins.names(plugin)))
-    )
+    found: list[Citations] = []
+    for what, plugin in used:
+        found += [{what: plugin.cited()}, *(_weights(suite, name) for name in pins.names(plugin))]
+    return together(found)
 
 
 def _weights(suite: Suite, name: str) -> Citations:

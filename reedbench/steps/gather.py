@@ -149,7 +149,7 @@ def _one_off(run: Run) -> dict[str, float]:
     """
     lineage = run.lineage
     every = [run, *(teacher.run for teacher in lineage)]
-    files = dict.fromkeys(file for one in every for name in one.encoders.values() for file in _preparation(one, name))
+    files = dict.fromkeys(file for one in every for name in one.encoders.values() for file in preparation(one, name))
     files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
     others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in pools(every))]
@@ -205,7 +205,7 @@ def _training(teacher: Checkpoint) -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items() if name in sources.CURVE}
 
 
-def _preparation(run: Run, name: str) -> list[str]:
+def preparation(run: Run, name: str) -> list[str]:
     """The artefacts behind what a run learns of an encoder, one per job."""
     suite, dataset = run.benchmark.suite, run.benchmark.dataset
     files = [paths.index(paths.representation(dataset, name))] if name in run.cached.values() else []

@@ -18,9 +18,10 @@ from reedbench.report import source as sources
 from reedbench.report.intervals import Interval
 from reedbench.report.paper.protocol import Protocol, of_cell
 from reedbench.schema import runs
+from reedbench.schema.cells import Cell
 from reedbench.schema.paper import Measured, Paper
 from reedbench.schema.published_row import METRICS, Published
-from reedbench.schema.runs import Benchmark, Cell
+from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
 
 UNITS: Final = {("share", "%"): 100.0}  # by what an own unit is multiplied to give the papers'

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from reedbench.schema.cells import Cell
 from reedbench.schema.published_row import Published
-from reedbench.schema.runs import Cell
 
 # Fields in the order in which a difference is named, and their words.
 FIELDS: Final[Mapping[str, str]] = {
