@@ -124,7 +124,7 @@ def _scoring(scoring: Scoring) -> Used:
 def _cited(suite: Suite, used: Iterable[tuple[str, Plugin]]) -> Citations:
     found: list[Citations] = []
     for what, plugin in used:
-        found += [{what: plugin.cited()}, *(_weights(suite, name) for name in pins.names(plugin))]
+        found += [{what: list(plugin.cited())}, *(_weights(suite, name) for name in pins.names(plugin))]
     return together(found)
 
 
