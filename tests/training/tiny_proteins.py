@@ -21,9 +21,11 @@ from reedbench.training.trainer import Trainer
 
 LENGTHS = [9, 14, 11, 20, 7, 16, 12, 18, 10, 13, 15, 19, 8, 17]
 TOKENS = 120
+FEATURES = 16 + 16 * 25  # of an edge: positions, and Gaussians of distances
 NODE = ResidueAlignment(encoder="one", site="node", depth=1)
 EDGE = ResidueAlignment(encoder="two", site="edge", depth=1, weight=2.0, masked_only=True)
 STRUCTURE = ResidueAlignment(encoder="one", site="structure", norm="reference")
+BACKBONE: dict[str, Any] = {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 5, "dropout": 0.2}
 DISCRETE = MaskedDiffusion(label="discrete")
 REED = MaskedDiffusion(label="REED", alignments=(NODE, EDGE, STRUCTURE), masked_only=True, time_weight="schedule")
 
@@ -52,11 +54,24 @@ def trainer(
     """A trainer of a method with dropout; nothing is clipped."""
     torch.set_num_threads(1)
     optimiser = Optimiser(lr=1e-3, clip=1e9)
-    backbone = {"width": 8, "encoder_layers": 1, "decoder_layers": 2, "neighbours": 5, "dropout": 0.2}
     training = Training(**{"tokens": TOKENS, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
     data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Residues())
-    network = ProteinMPNNBackbone(**backbone).build(data.shape(), data.facts)
+    network = ProteinMPNNBackbone(**BACKBONE).build(data.shape(), data.facts)
     learner = method.build(network, data.target_shapes(), lambda name: seeds.stream("init", "b", 0, name))
     if double:
         doubled.double(learner)
     return Trainer(learner, data, training, "b", 0, ranks or Ranks.alone("cpu"))
+
+
+def forward(rows: int, length: int, encoder: int = 1, decoder: int = 2, *, edges: int = 1, out: bool = True) -> float:
+    """Operations of a forward pass, two per multiply-add, by hand: features, layers, updated edges, and logits."""
+    width, near = BACKBONE["width"], BACKBONE["neighbours"]
+    residue = 13 * encoder + 11 * decoder
+    edge = 1 + 5 * encoder + 3 * decoder + 16 * edges
+    products = (residue + near * edge) * width**2 + near * FEATURES * width + 22 * width * out
+    return 2.0 * rows * length * products
+
+
+def training(rows: int, length: int, encoder: int = 1, decoder: int = 2, *, edges: int = 1) -> float:
+    """Of a step of masking diffusion: features, too, want a gradient, as positions along the chain are learnt."""
+    return 3 * forward(rows, length, encoder, decoder, edges=edges)
