@@ -50,6 +50,7 @@ WITH_CARDS = [
     "protein-dispersive",
     "protein-layersync",
     "protein-self-aligned",
+    "protein-grouped",
 ]
 
 

@@ -13,8 +13,10 @@ from reedbench.core import io, seeds, shards
 from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
+from reedbench.nn import initialisation
 from reedbench.objectives.masked_diffusion import MaskedDiffusion, ResidueAlignment
 from reedbench.schema.benchmark import Optimiser, Training
+from reedbench.steps import taught
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
@@ -49,7 +51,7 @@ def write_data(folder: Path) -> None:
 
 
 def trainer(
-    folder: Path, method: MaskedDiffusion, *, double: bool = False, ranks: Ranks | None = None, **settings: Any
+    folder: Path, method: Any, *, double: bool = False, ranks: Ranks | None = None, teacher: Any = None, **settings: Any
 ) -> Trainer:
     """A trainer of a method with dropout; nothing is clipped."""
     torch.set_num_threads(1)
@@ -58,9 +60,21 @@ def trainer(
     data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Residues())
     network = ProteinMPNNBackbone(**BACKBONE).build(data.shape(), data.facts)
     learner = method.build(network, data.target_shapes(), lambda name: seeds.stream("init", "b", 0, name))
+    if teacher is not None and method.init == "teacher":
+        taught.begin(learner, teacher.state_dict(), method, "tiny")
     if double:
         doubled.double(learner)
-    return Trainer(learner, data, training, "b", 0, ranks or Ranks.alone("cpu"))
+    return Trainer(
+        learner, data, training, "b", 0, ranks or Ranks.alone("cpu"), teacher if method.asks_teacher else None
+    )
+
+
+def teacher(*, double: bool = False) -> Any:
+    """What is sampled of plain masking diffusion, with weights of which none is zero."""
+    network = ProteinMPNNBackbone(**BACKBONE).build((-1,), {})
+    for name, parameter in network.named_parameters():
+        initialisation.normal(parameter, 0.3, seeds.stream("teacher", name))
+    return network.double() if double else network
 
 
 def forward(rows: int, length: int, encoder: int = 1, decoder: int = 2, *, edges: int = 1, out: bool = True) -> float:
