@@ -202,8 +202,8 @@ def test_samples_do_not_depend_on_their_batch(make):
     ("backbone", "words"),
     [
         (
-            lambda: SiT(size=4, channels=1, patch=2, width=8, depth=2, heads=2, classes=3),
-            "protein-mpnn alone, not of S",
+            lambda: torch.nn.Linear(1, 1),
+            "protein-mpnn alone, not of Linear",
         ),
         (
             lambda: ProteinMPNNBackbone(**BACKBONE, padding="reference").build((-1,), {}),
