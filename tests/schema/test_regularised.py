@@ -51,6 +51,7 @@ WITH_CARDS = [
     "protein-layersync",
     "protein-self-aligned",
     "protein-grouped",
+    "protein-self-play",
 ]
 
 

@@ -126,7 +126,7 @@ def test_networks_are_published_and_counted_together(make):
 
 
 def test_groups_start_from_their_teacher_in_weights_and_average(make):
-    of = tiny_proteins.teacher()
+    of = tiny_proteins.made_teacher()
     one = make(ProteinGrouped(label="TDC", groups=2, least=0.1, **NAMED), teacher=of)
     state, published = of.state_dict(), one.published()
     for name, tensor in state.items():

@@ -14,10 +14,12 @@ from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.nn import initialisation
+from reedbench.nn.residues import UNKNOWN
 from reedbench.objectives.masked_diffusion import MaskedDiffusion, ResidueAlignment
 from reedbench.schema.benchmark import Optimiser, Training
 from reedbench.steps import taught
 from reedbench.training.loaders import TrainingData
+from reedbench.training.pool import PairedPool
 from reedbench.training.ranks import Ranks
 from reedbench.training.trainer import Trainer
 
@@ -42,7 +44,7 @@ def write_data(folder: Path) -> None:
         "tokens": Ragged.of([rng.integers(0, 20, n).astype(np.uint8) for n in LENGTHS]),
         "chain": Ragged.of([np.ones(n, np.uint8) for n in LENGTHS]),
     }
-    made = Rows([f"{i:02d}" for i in range(len(LENGTHS))], [TRAIN] * len(LENGTHS), arrays)
+    made = Rows(names(), [TRAIN] * len(LENGTHS), arrays)
     rows.write(folder / "data", made, {})
     for name, kind, power, dim in (("one", "residues", 1, 6), ("two", "pairs", 2, 3)):
         values = Ragged.of([3 + rng.standard_normal((n**power, dim)).astype(np.float16) for n in LENGTHS])
@@ -57,7 +59,11 @@ def trainer(
     torch.set_num_threads(1)
     optimiser = Optimiser(lr=1e-3, clip=1e9)
     training = Training(**{"tokens": TOKENS, "optimiser": optimiser, "segment": 10, "save_every": 5, **settings})
-    data = TrainingData(folder / "data", {name: folder / name for name in method.encoders()}, Residues())
+    kept = {name: folder / name for name in method.encoders()}
+    pool = PairedPool(designs(folder), Residues(), names(), "designs") if method.pooled() else None
+    data = TrainingData(folder / "data", kept, Residues(), pool=pool)
+    if teacher is None and method.asks_teacher:
+        teacher = made_teacher(double=double)
     network = ProteinMPNNBackbone(**BACKBONE).build(data.shape(), data.facts)
     learner = method.build(network, data.target_shapes(), lambda name: seeds.stream("init", "b", 0, name))
     if teacher is not None and method.init == "teacher":
@@ -69,7 +75,21 @@ def trainer(
     )
 
 
-def teacher(*, double: bool = False) -> Any:
+def names() -> list[str]:
+    """Of the chains."""
+    return [f"{i:02d}" for i in range(len(LENGTHS))]
+
+
+def designs(folder: Path) -> Rows:
+    """Random sequences in place of those that a teacher would draw, X where nothing is resolved."""
+    native, rng = rows.read(folder / "data", TRAIN), np.random.default_rng(1)
+    drawn = [rng.integers(0, 20, n).astype(np.uint8) for n in LENGTHS]
+    for i, coordinates in enumerate(native.arrays["coordinates"]):
+        drawn[i][~np.isfinite(coordinates).all((1, 2))] = UNKNOWN
+    return Rows(names(), ["sample"] * len(LENGTHS), {"tokens": Ragged.of(drawn)})
+
+
+def made_teacher(*, double: bool = False) -> Any:
     """What is sampled of plain masking diffusion, with weights of which none is zero."""
     network = ProteinMPNNBackbone(**BACKBONE).build((-1,), {})
     for name, parameter in network.named_parameters():
