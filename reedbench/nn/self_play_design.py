@@ -23,7 +23,8 @@ class SelfPlayDesignLearner(DesignLearner):
     """-log sigma(-(beta/2) [(e(s) - e_ref(s)) - (e(s') - e_ref(s'))]), e the mean of -log p of masked residues.
 
     s' is a design of the reference for the backbone of s. Both are masked alike, on the same moved coordinates, and are
-    in one forward pass, and in one of the reference. A chain of which no known residue is masked does not count.
+    in one forward pass, and in one of the reference. A chain of which no known residue is masked does not count. No dropout
+    is drawn: the reference has none, and by what it does to designs alone the loss would begin far from log 2.
 
     Args:
         network: it starts as the reference.
@@ -36,11 +37,12 @@ class SelfPlayDesignLearner(DesignLearner):
         self.factors, self.beta = {SELF_PLAY: Factor()}, beta
 
     def draw(self, batch: Batch, streams: Streams) -> Batch:
-        """As of masking diffusion; where a native residue is unknown, so is that of the design.
+        """As of masking diffusion, but for dropout; where a native residue is unknown, so is that of the design.
 
         No sampler designs X, by which natives could be told from designs.
         """
         batch = super().draw(batch, streams)
+        batch.pop("dropout", None)
         unknown = batch["tokens"] == UNKNOWN
         return {**batch, POOL: batch[POOL].masked_fill(unknown, UNKNOWN)}
 
@@ -54,7 +56,7 @@ class SelfPlayDesignLearner(DesignLearner):
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """The loss, a mean over chains."""
-        gap = self._gap(batch, network, wanted=[], dropout=_twice(batch.get("dropout"))) - batch[GAP]
+        gap = self._gap(batch, network, wanted=[]) - batch[GAP]
         counted = self._scored(batch).any(1)
         return {SELF_PLAY: LossTerm((preferred(gap, self.beta) * counted).sum(), float(counted.sum()))}
 
@@ -75,7 +77,3 @@ class SelfPlayDesignLearner(DesignLearner):
     def _scored(self, batch: Batch) -> Tensor:
         """(b, L): residues that are resolved, known and masked."""
         return (batch["mask"] > 0) & (batch["noisy"] == MASK) & (batch["tokens"] != UNKNOWN)
-
-
-def _twice(seeds: Tensor | None) -> Tensor | None:
-    return None if seeds is None else torch.cat([seeds, seeds])

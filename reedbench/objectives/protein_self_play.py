@@ -29,15 +29,15 @@ class ProteinSelfPlay(PooledTraining, Masking):
     choices: ClassVar[tuple[str, ...]] = (
         "the bound per residue, a mean over masked residues, in place of a squared error; one beta for all times",
         "one design per training chain and round, of the sampler that the pool names",
-        "native and design share time, mask, moved coordinates and dropout; unknown residues do not count, and are "
-        "unknown in both",
+        "native and design share time, mask and moved coordinates, and there is no dropout; unknown residues do not "
+        "count, and are unknown in both",
         "beta 10: e is in nats, and differs by tenths",
     )
     cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed", "yuan2024spin", "wallace2024dpo")
     uses: Literal["protein-self-play"] = "protein-self-play"
 
     init: Literal["teacher"] = "teacher"
-    """Weights and average at step 0 are those of the reference: there the loss is log 2, but for dropout."""
+    """Weights and average at step 0 are those of the reference: there the loss is log 2."""
     beta: float = Field(10.0, gt=0)
     """Scale of what the sigmoid sees. Best about 1 / the standard deviation of differences between errors of network
     and reference after a tenth of the round."""

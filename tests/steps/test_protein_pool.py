@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,8 +12,9 @@ from reedbench.core import io, paths, provenance
 from reedbench.core.errors import ConfigError
 from reedbench.domains import protein, rows
 from reedbench.domains.rows import TRAIN
+from reedbench.nn.backbones.mpnn import ProteinMPNN
 from reedbench.schema import planning, runs, suite, targets
-from reedbench.steps import gather
+from reedbench.steps import designing, gather
 
 BENCHMARK = {
     "title": "Tiny self-play",
@@ -66,6 +68,26 @@ def draw(method: str, step: int) -> int:
     return do("sample", method, "--step", str(step), "--sampler", "ancestral.train")
 
 
+def chain(length: int, encoder: int = 0, decoder: int = 0) -> float:
+    """Operations for a chain, two per multiply-add, by hand: of its structure, or of a look at its sequence."""
+    near, width = 6, 8
+    structure = near * (1 + 5) * width**2 + 13 * width**2 + near * 416 * width
+    look = (11 + 3 * near) * width**2 + 22 * width
+    return 2.0 * length * (encoder * structure + decoder * look)
+
+
+@pytest.mark.parametrize("length", [3, 6, 50])
+def test_every_residue_costs_alike_from_as_many_as_it_has_neighbours_on(length):
+    network = ProteinMPNN(width=8, encoder_layers=1, decoder_layers=1, neighbours=6)
+    ((encoding, looking),) = designing.costs(network, [length]).values()
+    direct = designing.costs(ProteinMPNN(width=8, encoder_layers=1, decoder_layers=1, neighbours=6), [length, 50, 9])
+    assert direct[length] == (encoding, looking)
+    if length >= 6:
+        assert (encoding, looking) == (chain(length, encoder=1), chain(length, decoder=1))
+    else:
+        assert encoding < chain(length, encoder=1)
+
+
 def test_a_plan_draws_for_the_training_chains_between_the_rounds(benchmark):
     done = [job.done for job in planning.jobs(benchmark) if job.verb in ("train", "sample")]
     wanted = [
@@ -106,8 +128,12 @@ def test_rounds_are_trained_on_designs_of_the_round_before(benchmark, capsys):
     assert train("spin.1") == 0
     assert provenance.read(paths.receipt("playing", "spin.1", 0, 0))["inputs"].keys() >= {pool}
     assert (draw("spin.1", 2), train("spin.2")) == (0, 0)
-    costs = gather._one_off(benchmark.run("spin.2", 0))
-    assert costs["oneoff_device_seconds"] > gather._one_off(benchmark.run("spin.1", 0))["oneoff_device_seconds"]
+    first, second = (gather._one_off(benchmark.run(method, 0)) for method in ("spin.1", "spin.2"))
+    assert second["oneoff_device_seconds"] > first["oneoff_device_seconds"]
+    looks = designs.arrays["evaluations"] + 5  # and native sequences are scored at five times
+    design = sum(chain(n, encoder=1) + often * chain(n, decoder=1) for n, often in zip(lengths, looks, strict=True))
+    trained = pd.read_csv("results/runs/playing/discrete/seed0/segment-0/curve.csv")["flops"].iloc[-1]
+    assert first["oneoff_flops"] == pytest.approx(trained + design, rel=1e-12)
     for method, step in (("discrete", 4), ("spin.2", 2)):
         cell = ["--step", str(step), "--sampler", "ancestral"]
         assert (do("sample", method, *cell), do("evaluate", method, *cell)) == (0, 0)

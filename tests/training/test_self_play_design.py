@@ -62,7 +62,7 @@ def test_the_loss_is_the_difference_of_the_bounds_of_natives_and_of_designs_of_t
     with torch.no_grad():
         for parameter in one.network.parameters():
             parameter += 0.05 * torch.sin(torch.arange(parameter.numel()).double()).view_as(parameter)
-        batch = {name: tensor for name, tensor in everything(one).items() if name != "dropout"}
+        batch = everything(one)
         term = one.learner.terms(batch, one.network)["self-play"]
         own, reference = one.network.backbone.eval(), one.others._frozen
         gap = 0
@@ -86,11 +86,11 @@ def test_every_chain_stands_against_the_design_of_its_own_backbone_masked_alike(
         assert not design[length:].any()
         assert not native[length:].any()
     plain = make(DISCRETE, tokens=None, batch=len(LENGTHS))._share_of(0).batch
-    for name in ("t", "noisy", "coordinates", "dropout"):  # shared with all methods
+    for name in ("t", "noisy", "coordinates"):  # shared with all methods
         assert torch.equal(batch[name], plain[name])
 
 
-def test_both_are_in_one_pass_of_each_network_with_one_mask_one_structure_and_one_dropout(make):
+def test_both_are_in_one_pass_of_each_network_with_one_mask_one_structure_and_no_dropout(make):
     one, calls = make(), {"own": [], "reference": []}
     for name, network in (("own", one.network.backbone), ("reference", one.others._frozen)):
         network.register_forward_hook(
@@ -107,21 +107,19 @@ def test_both_are_in_one_pass_of_each_network_with_one_mask_one_structure_and_on
     assert torch.equal(native, batch["noisy"])
     assert torch.equal(design == MASK, native == MASK)
     assert torch.equal(design[native != MASK], batch[POOL][native != MASK])
-    assert torch.equal(*named["dropout"].chunk(2))
-    assert asked.get("dropout") is None
+    assert named.get("dropout") is asked.get("dropout") is None
 
 
 @pytest.mark.parametrize("beta", [1.0, 1e4])
-def test_without_dropout_it_starts_at_log_2_whatever_beta_and_then_makes_natives_likelier(make, beta, monkeypatch):
-    monkeypatch.setitem(tiny_proteins.BACKBONE, "dropout", 0.0)
+def test_it_starts_at_log_2_whatever_beta_and_the_dropout_of_the_backbone(make, beta):
+    assert tiny_proteins.BACKBONE["dropout"] > 0
     one = make(SPIN.model_copy(update={"beta": beta}))
     losses = [float(one.update(step)["self-play"]) for step in range(3)]
     assert losses[0] == pytest.approx(math.log(2), rel=1e-6)
     assert losses[1] != losses[0]
 
 
-def test_a_step_makes_natives_likelier_than_designs(make, monkeypatch):
-    monkeypatch.setitem(tiny_proteins.BACKBONE, "dropout", 0.0)
+def test_a_step_makes_natives_likelier_than_designs(make):
     one = make(tokens=None, batch=len(LENGTHS))
     batch = everything(one)
     one.learner.terms(batch, one.network)["self-play"].sum.backward()
