@@ -23,8 +23,8 @@ class SelfPlayDesignLearner(DesignLearner):
     """-log sigma(-(beta/2) [(e(s) - e_ref(s)) - (e(s') - e_ref(s'))]), e the mean of -log p of masked residues.
 
     s' is a design of the reference for the backbone of s. Both are masked alike, on the same moved coordinates, and are
-    in one forward pass, and in one of the reference. A chain of which no known residue is masked does not count. No dropout
-    is drawn: the reference has none, and by what it does to designs alone the loss would begin far from log 2.
+    in one forward pass, and in one of the reference. A chain of which no known residue is masked does not count. No
+    dropout is drawn: the reference has none, and by what it does to designs alone the loss would begin far from log 2.
 
     Args:
         network: it starts as the reference.
