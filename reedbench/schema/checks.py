@@ -8,6 +8,7 @@ from reedbench.core import pins
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import EXTRACTED, Kind
 from reedbench.objectives import Tap, block_of
+from reedbench.schema import pool_names
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
@@ -358,6 +359,8 @@ def _sampling(b: Any) -> Iterator[Finding]:
     for m, method in b.methods.items():
         yield from _drawn_by(("methods", m, "samplers"), method.samplers, b.samplers)
     for name, sampler in b.samplers.items():
+        if pool_names.of_training(name):
+            yield ("samplers", name), f"may not end in {pool_names.END}, as pools of training rows do: rename it"
         asked = {m: method for m, method in b.methods.items() if name in (method.samplers or b.samplers)}
         if b.methods and not asked:
             yield ("samplers", name), "no method lets it draw: name it in the `samplers` of one, or take it out"

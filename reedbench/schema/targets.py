@@ -10,7 +10,7 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import encoder_names, papers, reports, runs, versions
+from reedbench.schema import encoder_names, papers, pool_names, reports, runs, versions
 from reedbench.schema.course import Course
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
@@ -91,6 +91,8 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 drawn = replace(course, evaluated=steps)
                 yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, drawn)
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
+                if benchmark.spec.codec.pools_by == "rows":
+                    yield Pattern(paths.samples(b, m, "{k}", "{step}", pool_names.named(s)), benchmark, drawn)
             yield Pattern(paths.run_card(b, m, "{k}"), benchmark)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)

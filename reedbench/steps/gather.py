@@ -164,11 +164,14 @@ def _drawing(pool: Cell) -> dict[str, float]:
     Raises:
         MissingArtefact: they have not been drawn.
     """
-    from reedbench.steps.outlook import Outlook  # with torch: of few reports are there pools
+    from reedbench.steps import designing  # with torch: of few reports are there pools
+    from reedbench.steps.outlook import Outlook
 
     said = provenance.cost(pool.samples)
-    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
     seconds = {name: provenance.total([said], name) for name in ("device_seconds", "cpu_seconds")}
+    if pool.of_training:
+        return {**seconds, "flops": designing.operations(pool)}
+    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
     return {**seconds, "flops": drawn.known if drawn.complete else np.nan}
 
 
