@@ -92,8 +92,16 @@ class AbstractMethod(Plugin):
         return None
 
     def encoders(self) -> tuple[str, ...]:
-        """Names of the encoders whose representations it reads."""
+        """Names of the encoders that it asks: targets, and judges."""
         return ()
+
+    def judges(self) -> tuple[str, ...]:
+        """Names of those of them that judge samples in training; their representations are not read."""
+        return ()
+
+    def targets(self) -> tuple[str, ...]:
+        """Names of those whose representations of training rows it reads: all the others."""
+        return tuple(name for name in self.encoders() if name not in self.judges())
 
     def depths(self) -> tuple[Tap, ...]:
         """What it taps of blocks, 1-based."""
@@ -196,10 +204,6 @@ class ImportedMethod(AbstractMethod):
 
 class AbstractObjective(OwnTraining, AbstractMethod):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
-
-    def judges(self) -> tuple[str, ...]:
-        """Names of those of its encoders that judge samples in training; their representations are not read."""
-        return ()
 
     def rewarded(self, learner: Any, judges: Mapping[str, Callable[[Any], Any]]) -> None:
         """Give a learner its judges: of latents (b, ...) the log-probabilities of their classes, (b, classes)."""

@@ -218,7 +218,7 @@ def _alignments(b: Any) -> Iterator[Finding]:
     for name, method in b.methods.items():
         for where, encoder, kinds in method.reads():
             yield from _target(b, ("methods", name, *where), encoder, kinds or KINDS)
-        for judge in getattr(method, "judges", tuple)():
+        for judge in method.judges():
             if judge in b.encoders and not b.encoders[judge].rewards:
                 yield ("methods", name, "judge"), f"'{judge}' gives no probabilities of classes, which reward samples"
         for where, depth in method.taps():
@@ -412,12 +412,16 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 
 def _gpu_steps(b: Any) -> list[str]:
-    """Large captioners and encoders, autoencoders, predicted structures and distances of many rows need a GPU; all else
-    would leave it idle."""
+    """Large captioners and encoders, and what is made of what these make, autoencoders, predicted structures and
+    distances of many rows need a GPU; all else would leave it idle."""
     captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
-    encoders = (*b.encoders.values(), *b.extractors.values())
-    pretrains = any(encoder.pretrained and encoder.studies_on_gpu for encoder in encoders)
+    encoders = {**b.encoders, **b.extractors}
+    pretrains = any(
+        one.studies_on_gpu or any(encoders[other].on_gpu for other in one.reads_encoders() if other in encoders)
+        for one in encoders.values()
+        if one.pretrained
+    )
     compresses = b.codec.compresses
     evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
     asked = (("caption", captions), ("pretrain", pretrains), ("compress", compresses), ("represent", represents))

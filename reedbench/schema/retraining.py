@@ -11,7 +11,7 @@ from typing import Any
 
 from reedbench.core import io, provenance, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import runs
+from reedbench.schema import lineage, settings
 from reedbench.schema.runs import Benchmark, Run
 
 COSTS = ("device_seconds", "flops")
@@ -26,7 +26,7 @@ class Retrained:
     method: str
     seed: int
     changes: tuple[str, ...]
-    """`train.optimiser.lr: 0.002 -> 0.001`, one per key."""
+    """`train.optimiser.lr: 0.002 -> 0.001`, one per key; `teacher sit: ...` of what it learns from."""
     steps: int
     """Up to which it is trained."""
     costs: Mapping[str, float]
@@ -37,7 +37,7 @@ class Retrained:
 
 def retrained(benchmark: Benchmark) -> list[Retrained]:
     """Runs of a benchmark that an edit voids, in file order, with those of its own that they learn from."""
-    every = runs.with_teachers(benchmark.runs(benchmark.methods))
+    every = lineage.with_teachers(benchmark.runs(benchmark.methods))
     return [found for run in every if run.benchmark == benchmark and (found := of_run(run))]
 
 
@@ -52,8 +52,42 @@ def of_run(run: Run) -> Retrained | None:
     kept = max((*run.store.state_steps(), *run.store.record_steps()), default=0)
     steps = max(int(receipt["stop"]) for _, receipt in receipts)
     voided = _costs(file for file, _ in receipts)
-    why = tuple(changes(old, run.recipe)) or ("an edit that was planned before",)  # its recipe is written by then
+    why = tuple(_reasons(run, old, run.benchmark)) or (
+        "an edit that was planned before",
+    )  # its recipe is written by then
     return Retrained(run.method, run.seed, why, steps, voided, kept)
+
+
+def _reasons(run: Run, old: Any, home: Benchmark, who: str = "") -> Iterator[str]:
+    """What differs from an old recipe of a run; in place of its teacher's digits, what differs in that one's recipe.
+
+    Args:
+        run: one that a run of `home` learns from, if it is not itself such a run.
+        old: its recipe then.
+        home: of whose runs names are said alone.
+        who: is put in front.
+    """
+    teacher, new = run.teacher, run.recipe
+    then = old.get("teacher") if isinstance(old, dict) else None
+    if teacher is None or then is None or then["recipe"] == teacher.run.key:
+        yield from (f"{who}{change}" for change in changes(old, new))
+        return
+    before, after = ({**recipe, "teacher": {"step": recipe["teacher"]["step"]}} for recipe in (old, new))
+    yield from (f"{who}{change}" for change in changes(before, after))
+    if (known := _recipe_of(teacher.run, then["recipe"])) is None:
+        yield f"{who}its teacher changed"
+        return
+    name = teacher.run.method if teacher.run.benchmark == home else f"{teacher.run.benchmark.name}/{teacher.run.method}"
+    yield from _reasons(teacher.run, known, home, f"teacher {name}: ")
+
+
+def _recipe_of(run: Run, key: str) -> Any:
+    """The recipe that has these digits, if it is the one under which the run was planned last."""
+    try:
+        found = io.read_json(run.recipe_file)
+    except MissingArtefact:
+        return None
+    return found if settings.key(found) == key else None
 
 
 def lines(benchmark: Benchmark) -> list[str]:

@@ -7,7 +7,8 @@ from reedbench.core.errors import MissingArtefact
 from reedbench.core.ragged import joined
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.schema.runs import Cell, Run
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Run
 from reedbench.steps.compress import Compression
 from reedbench.steps.features import passes
 from reedbench.steps.precision import precise

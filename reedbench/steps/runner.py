@@ -12,7 +12,8 @@ from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
 from reedbench.schema import planning, reports, runs, settings, suite
-from reedbench.schema.runs import Benchmark, Cell, Run
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
 

@@ -19,7 +19,7 @@ from reedbench.core.ragged import Ragged, joined
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.samplers import EVALUATIONS
-from reedbench.schema.runs import Cell, Checkpoint
+from reedbench.schema.cells import Cell, Checkpoint
 from reedbench.steps.asked import asked_of, streams_of
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned

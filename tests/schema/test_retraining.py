@@ -80,6 +80,66 @@ def test_it_is_said_again_where_a_planning_was_interrupted(trained):
     assert "an edit trains 2 runs anew: sit (seed 0), reed (seed 0): an edit that was planned before" in line
 
 
+TAUGHT = """
+  tuned: {base: sit, label: Tuned, init: teacher, teacher: {method: sit, step: 10}}
+  more: {base: sit, label: More, init: teacher, teacher: {method: tuned, step: 20}}
+  other: {base: sit, label: Other, init: teacher, teacher: {method: repa, step: 10}}
+table: [sit, repa, tuned, more, other]
+"""
+
+
+@pytest.fixture
+def taught(workspace):
+    edit("table: [sit, repa, reed]", TAUGHT)
+    edit("baseline: sit", "baseline: repa")
+    for m in ("sit", "tuned", "more", "other"):
+        leave(m, 60.0)
+
+
+def test_of_a_teacher_it_is_said_what_changed(taught):
+    edit("sit: {uses: aligned, label: SiT}", "sit: {uses: aligned, label: SiT, label_dropout: 0.2}")
+    for m in ("tuned", "more", "other"):  # which are no copies of it in this
+        edit(f"{m}: {{base: sit,", f"{m}: {{base: sit, label_dropout: 0.1,")
+    own, students = said()
+    assert "1 run anew: sit (seed 0): objective.label_dropout: the default -> 0.2" in own
+    assert "2 runs anew: tuned (seed 0), more (seed 0): teacher sit: objective.label_dropout: the default" in students
+    assert "teacher.recipe" not in students
+
+
+def test_a_step_and_what_the_student_itself_changes_are_said_beside_it(taught):
+    edit(
+        "init: teacher, teacher: {method: sit, step: 10}}",
+        "init: teacher, teacher: {method: sit, step: 20}, ema_decay: 0}",
+    )
+    (tuned, more) = retraining.retrained(runs.benchmark(load(), "tiny"))
+    assert tuned.changes == ("teacher.step: 10 -> 20", "train.ema_decay: 0.9 -> 0.0")
+    assert more.changes == tuple(f"teacher tuned: {change}" for change in tuned.changes)
+
+
+def test_of_a_teacher_that_was_not_planned_or_is_another_one_it_is_said_that_it_changed(taught):
+    edit("label: REPA\n", "label: REPA\n    label_dropout: 0.2\n")
+    (line,) = said()  # nothing of repa is here
+    assert "1 run anew: other (seed 0): its teacher changed;" in line
+    edit("    label_dropout: 0.2\n", "")
+    edit("teacher: {method: tuned, step: 20}", "teacher: {method: sit, step: 20}")
+    (line,) = said()
+    assert "1 run anew: more (seed 0): its teacher changed;" in line
+
+
+def test_a_teacher_of_another_benchmark_is_named_with_it(taught):
+    other = Path("config/benchmarks/other.yaml")
+    other.write_text(Path("config/benchmarks/tiny.yaml").read_text())
+    far = "{base: sit, label: Far, init: teacher, teacher: {benchmark: other, method: sit, step: 10}}"
+    edit("table: [sit, repa,", f"  far: {far}\ntable: [far, sit, repa,")
+    leave("far", 60.0)
+    there = runs.of(load(), "other", "sit", 0)
+    io.write_json(there.recipe_file, there.recipe)
+    other.write_text(other.read_text().replace("lr: 1.0e-3", "lr: 2.0e-3"))
+    load.cache_clear()
+    (line,) = said()
+    assert "1 run anew: far (seed 0): teacher other/sit: train.optimiser.lr: 0.001 -> 0.002;" in line
+
+
 def test_an_edit_that_is_taken_back_is_said_to_cost_nothing(trained):
     edit("lr: 1.0e-3", "lr: 2.0e-3")
     key = runs.of(load(), "tiny", "sit", 0).key

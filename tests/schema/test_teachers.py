@@ -7,7 +7,7 @@ import pytest
 from reedbench.core.errors import ConfigError
 from reedbench.launch import leftovers
 from reedbench.launch.status import Status
-from reedbench.schema import planning, reports, runs, suite
+from reedbench.schema import lineage, planning, reports, runs, suite
 from reedbench.schema.rounds import expand_rounds
 
 SIT = {"uses": "sit", "patch": 2, "width": 16, "depth": 2, "heads": 2}
@@ -129,7 +129,7 @@ def test_rounds_are_methods_each_with_the_last_one_as_teacher(files):
         "tiny/r.1/seed0/10",
         "tiny/r.2/seed0/10",
     ]
-    wanted = runs.with_teachers([tiny.run("r.3", 0)])
+    wanted = lineage.with_teachers([tiny.run("r.3", 0)])
     assert [(run.method, segments) for run, segments in wanted.items()] == [
         ("sit", 1),
         ("r.1", 1),

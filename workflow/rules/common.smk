@@ -11,7 +11,7 @@ from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import reports, retraining, runs, settings, targets, words
+from reedbench.schema import gpus, reports, retraining, runs, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -170,7 +170,7 @@ def captioner_weights(wildcards):
 @once_per("d", "e")
 def captioner_gpus(wildcards):
     """0 for a captioner that can use none, whatever others get."""
-    return runs.captioner_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_caption(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
@@ -181,13 +181,13 @@ def encoder_settings(wildcards):
 @once_per("d", "e")
 def encoder_gpus(wildcards):
     """0 for an encoder that can use none, whatever others get."""
-    return runs.encoder_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_represent(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
 def pretraining_gpus(wildcards):
     """Likewise where it is trained, or measured."""
-    return runs.pretraining_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_pretrain(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
@@ -306,10 +306,12 @@ def judges_weights(wildcards):
 
 @once_per("b", "m", "k")
 def representations(wildcards):
+    """What a run learns of encoders: representations of its rows, or the weights of those that training itself asks."""
     run = run_of(wildcards)
     dataset = run.benchmark.dataset
     kept = [paths.index(paths.representation(dataset, filed)) for filed in run.cached.values()]
-    return kept + [file for filed in run.online.values() for file in settings.encoder_weights(SUITE, dataset, filed)]
+    asked = [*run.online.values(), *run.judges.values()]
+    return kept + [file for filed in asked for file in settings.encoder_weights(SUITE, dataset, filed)]
 
 
 def segment_folder(wildcards):
