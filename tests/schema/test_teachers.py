@@ -239,6 +239,14 @@ def test_what_a_method_says_of_its_training_is_checked(files, more, words):
     assert words in refused(files)
 
 
+def test_a_step_beyond_a_teachers_own_end_is_refused_as_such(files):
+    tuned(files, steps=10)
+    files.set("methods/more", {**TUNED, "label": "More", "teacher": {"method": "tuned", "step": 20}})
+    said = refused(files)
+    assert "methods.more.teacher.step: tuned is trained 10 steps, and step 20 is asked for; take one of these" in said
+    assert "off the grid" not in said
+
+
 def test_a_circle_over_benchmarks_is_refused(files):
     another(files)
     one = {**TUNED, "teacher": {"benchmark": "other", "method": "tuned", "step": 10}}
