@@ -145,8 +145,8 @@ def test_before_an_edit_trains_anew_snakemake_says_why_and_what_that_had_cost(co
 
 def test_of_a_run_that_another_benchmark_learns_from_it_says_so_under_every_seed(copy):
     far = copy.benchmark.read_text().replace("seeds: [0]", "seeds: [0, 1]").replace("title: Tiny", "title: Far")
-    tuned = "  far: {uses: aligned, label: Far, init: teacher, teacher: {benchmark: tiny, method: sit, step: 10}}\ntable:"
-    (copy.benchmark.parent / "far.yaml").write_text(far.replace("table:", tuned))
+    student = "{uses: aligned, label: Far, init: teacher, teacher: {benchmark: tiny, method: sit, step: 10}}"
+    (copy.benchmark.parent / "far.yaml").write_text(far.replace("table:", f"  far: {student}\ntable:"))
     sit = copy.folder / "results/runs/tiny/sit"
     shutil.copytree(sit / "seed0", sit / "seed1")  # as if it had been trained
     copy.edit("sit: {uses: aligned,", "sit: {uses: aligned, label_dropout: 0.2,")
