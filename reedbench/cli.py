@@ -280,7 +280,7 @@ def plan(
         steps, disk, notes = outlook.overview(asked, jobs, outlook.Pace.of(peak, mfu))
         for table in (steps, disk):
             console.console().print(_as_rich(table))
-        for line in [*notes, *retraining.lines(asked), *planning.walk_backs(asked)]:
+        for line in [*notes, *retraining.lines(retraining.retrained(asked)), *planning.walk_backs(asked)]:
             console.console().print(line, markup=False)
 
 

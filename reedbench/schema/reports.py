@@ -63,25 +63,33 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     """Figures of a benchmark or an ablation.
 
     `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
-    `differences` where some sampler draws at the same step from a second method and from the one that it is compared
-    with, `speedup` and `alignment` where some run is trained here, `landscape` where many are.
+    `differences` where a second method can be compared with the baseline, `speedup` and `alignment` where some run is
+    trained here, `landscape` where many are.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
     methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline
     runs = {name: benchmark.run(name, seed) for name in methods}
-    samplers = benchmark.spec.samplers
-    cells = {name: {(s, step) for s in samplers for step in run.drawn_at(s)} for name, run in runs.items()}
-    against = cells.pop(baseline if baseline in cells else methods[0])
+    against = baseline if baseline in runs else methods[0]
     trained = sum(run.trained for run in runs.values())
     nothing = {
         "levels": not several,
         "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
-        "differences": not any(own & against or runs[name].objective.length() for name, own in cells.items()),
+        "differences": not any(_compared(run, runs[against]) for name, run in runs.items() if name != against),
         "speedup": not trained,
         "alignment": not trained,
         "landscape": trained < CROWD,
     }
     return [name for name in FIGURES if not nothing.get(name)]
+
+
+def _compared(one: Run, other: Run) -> bool:
+    """Whether some sampler draws from both: at the same step, or at any where one of them has a length of its own.
+
+    As `report.paired.differences` finds them.
+    """
+    apart = any(run.objective.length() is not None for run in (one, other))
+    drawn = ((set(one.drawn_at(name)), set(other.drawn_at(name))) for name in one.benchmark.spec.samplers)
+    return any(own and theirs and (apart or own & theirs) for own, theirs in drawn)
 
 
 def ablation_figures(benchmark: Benchmark, ablation: str) -> list[str]:

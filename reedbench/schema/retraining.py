@@ -23,8 +23,7 @@ UNITS = ((86400.0, "device-days"), (3600.0, "device-hours"), (60.0, "device-minu
 class Retrained:
     """A trained run whose recipe the configuration no longer gives."""
 
-    method: str
-    seed: int
+    run: Run
     changes: tuple[str, ...]
     """`train.optimiser.lr: 0.002 -> 0.001`, one per key; `teacher sit: ...` of what it learns from."""
     steps: int
@@ -36,9 +35,11 @@ class Retrained:
 
 
 def retrained(benchmark: Benchmark) -> list[Retrained]:
-    """Runs of a benchmark that an edit voids, in file order, with those of its own that they learn from."""
-    every = lineage.with_teachers(benchmark.runs(benchmark.methods))
-    return [found for run in every if run.benchmark == benchmark and (found := of_run(run))]
+    """Runs of a benchmark that an edit voids, in file order, and before them those that they learn from.
+
+    These may be of another benchmark, under seeds that its own runs do not have.
+    """
+    return [found for run in lineage.with_teachers(benchmark.runs(benchmark.methods)) if (found := of_run(run))]
 
 
 def of_run(run: Run) -> Retrained | None:
@@ -55,7 +56,7 @@ def of_run(run: Run) -> Retrained | None:
     why = tuple(_reasons(run, old, run.benchmark)) or (
         "an edit that was planned before",
     )  # its recipe is written by then
-    return Retrained(run.method, run.seed, why, steps, voided, kept)
+    return Retrained(run, why, steps, voided, kept)
 
 
 def _reasons(run: Run, old: Any, home: Benchmark, who: str = "") -> Iterator[str]:
@@ -90,12 +91,12 @@ def _recipe_of(run: Run, key: str) -> Any:
     return found if settings.key(found) == key else None
 
 
-def lines(benchmark: Benchmark) -> list[str]:
-    """What a person should read before it happens: one line per reason."""
-    groups: dict[tuple[tuple[str, ...], bool], list[Retrained]] = {}
-    for one in retrained(benchmark):
-        groups.setdefault((one.changes, one.kept >= one.steps), []).append(one)
-    return [_line(benchmark.name, reasons, kept, found) for (reasons, kept), found in groups.items()]
+def lines(every: Iterable[Retrained]) -> list[str]:
+    """What a person should read before it happens: one line per benchmark and reason."""
+    groups: dict[tuple[str, tuple[str, ...], bool], list[Retrained]] = {}
+    for one in every:
+        groups.setdefault((one.run.benchmark.name, one.changes, one.kept >= one.steps), []).append(one)
+    return [_line(b, reasons, kept, found) for (b, reasons, kept), found in groups.items()]
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -142,7 +143,7 @@ def _costs(receipts: Iterable[Path]) -> dict[str, float]:
 def _line(b: str, reasons: tuple[str, ...], kept: bool, found: list[Retrained]) -> str:
     by_method: dict[str, list[str]] = {}
     for one in found:
-        by_method.setdefault(one.method, []).append(str(one.seed))
+        by_method.setdefault(one.run.method, []).append(str(one.run.seed))
     names = ", ".join(f"{m} (seed {', '.join(seeds)})" for m, seeds in by_method.items())
     more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
     why = "; ".join(reasons[:SHOWN]) + more

@@ -13,12 +13,11 @@ from reedbench.core import io, paths, plugins
 from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema import benchmark as models
-from reedbench.schema import encoder_names, paper
+from reedbench.schema import encoder_names, paper, rounds
 from reedbench.schema import weights as pinned
 from reedbench.schema.checks import check_benchmark, check_pins, check_shared_names, check_shared_steps
-from reedbench.schema.loading import Document, merge_bases
+from reedbench.schema.loading import Document
 from reedbench.schema.problems import MUST_BE, blamed, explain
-from reedbench.schema.rounds import expand_rounds
 from reedbench.schema.teachers import check_teachers
 from reedbench.schema.weights import Weight
 
@@ -211,7 +210,7 @@ def read_benchmark(document: Document) -> Any:
     Raises:
         ConfigError: with every problem of the file.
     """
-    unresolved = [*expand_rounds(document, "methods"), *merge_bases(document, "methods")]
+    unresolved = rounds.resolve(document, "methods")
     problems = document.problems + unresolved
     with blamed(document):
         try:

@@ -18,12 +18,12 @@ def edit(old, new):
     load.cache_clear()
 
 
-def leave(m, seconds):
+def leave(m, seconds, b="tiny", k=0):
     """What a run of 20 steps leaves in results, without having run."""
-    recipe = runs.of(load(), "tiny", m, 0).recipe
-    io.write_json(paths.recipe("tiny", m, 0), recipe)
+    recipe = runs.of(load(), b, m, k).recipe
+    io.write_json(paths.recipe(b, m, k), recipe)
     for i in range(2):
-        receipt = paths.receipt("tiny", m, 0, i)
+        receipt = paths.receipt(b, m, k, i)
         io.write_json(receipt, {"key": settings.key(recipe), "start": 10 * i, "stop": 10 * (i + 1),
                                "parameters": 1, "weights": {}})  # fmt: skip
         costs = {"device_seconds": seconds * (i + 1) / 2, "cpu_seconds": 1.0, "flops": 1e9 * (i + 1)}
@@ -38,8 +38,7 @@ def trained(workspace):
 
 
 def said():
-    suite = load()
-    return retraining.lines(runs.benchmark(suite, "tiny"))
+    return retraining.lines(retraining.retrained(runs.benchmark(load(), "tiny")))
 
 
 def test_nothing_is_said_where_nothing_changes(trained):
@@ -69,7 +68,7 @@ def test_a_run_that_was_never_trained_is_not_trained_anew(trained):
     for file in Path(paths.run("tiny", "sit", 0)).glob("segment-*"):
         file.unlink()
     edit("lr: 1.0e-3", "lr: 2.0e-3")
-    assert [one.method for one in retraining.retrained(runs.benchmark(load(), "tiny"))] == ["reed"]
+    assert [one.run.method for one in retraining.retrained(runs.benchmark(load(), "tiny"))] == ["reed"]
 
 
 def test_it_is_said_again_where_a_planning_was_interrupted(trained):
@@ -138,6 +137,25 @@ def test_a_teacher_of_another_benchmark_is_named_with_it(taught):
     load.cache_clear()
     (line,) = said()
     assert "1 run anew: far (seed 0): teacher other/sit: train.optimiser.lr: 0.001 -> 0.002;" in line
+
+
+def test_a_teacher_of_another_benchmark_is_said_under_the_students_seeds(taught):
+    other = Path("config/benchmarks/other.yaml")
+    other.write_text(Path("config/benchmarks/tiny.yaml").read_text())
+    far = "{base: sit, label: Far, init: teacher, teacher: {benchmark: other, method: sit, step: 10}}"
+    edit("table: [sit, repa,", f"  far: {far}\ntable: [far, sit, repa,")
+    edit("seeds: [0]", "seeds: [0, 1]")
+    for k in (0, 1):
+        leave("sit", 60.0, "other", k)
+        leave("far", 60.0, k=k)
+    other.write_text(other.read_text().replace("lr: 1.0e-3", "lr: 2.0e-3"))
+    load.cache_clear()
+    teachers, students = said()
+    assert teachers == (
+        "other: an edit trains 2 runs anew: sit (seed 0, 1): train.optimiser.lr: 0.001 -> 0.002; that had cost "
+        "2 device-minutes and 4e+09 FLOPs (the old states are kept)"
+    )
+    assert students.startswith("tiny: an edit trains 2 runs anew: far (seed 0, 1): teacher other/sit: train.optimiser")
 
 
 def test_an_edit_that_is_taken_back_is_said_to_cost_nothing(trained):

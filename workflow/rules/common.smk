@@ -209,15 +209,19 @@ def run_of(wildcards):
     return BENCHMARKS[wildcards.b].run(wildcards.m, int(wildcards.k))
 
 
-SAID = set()
+SAID = set()  # runs
 
 
 def say_what_is_retrained(run):
-    """Before an edit trains runs anew: which of the benchmark, why, and what they had cost; once per benchmark."""
-    if run.benchmark.name not in SAID and retraining.of_run(run):
-        SAID.add(run.benchmark.name)
-        for line in retraining.lines(run.benchmark):
-            say(line)
+    """Before an edit trains a run anew: which others of the benchmark too, why, and what they had cost; each once."""
+    if run in SAID or not (own := retraining.of_run(run)):
+        return
+    found = [one for one in retraining.retrained(run.benchmark) if one.run not in SAID]
+    if run not in (one.run for one in found):
+        found.append(own)  # another benchmark learns from it, under a seed of its own
+    SAID.update(one.run for one in found)
+    for line in retraining.lines(found):
+        say(line)
 
 
 @once_per("b", "m", "k")
