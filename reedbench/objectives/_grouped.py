@@ -1,12 +1,14 @@
 """Settings of several networks by time, which image and protein methods share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 
 from reedbench.core.errors import ConfigError
 from reedbench.objectives import AbstractObjective
+from reedbench.objectives._card import Card
 
 
 class GroupingByTime(AbstractObjective):
@@ -23,7 +25,13 @@ class GroupingByTime(AbstractObjective):
         """Groups are copies of one network."""
         if isinstance(teacher, GroupingByTime):
             return f"{teacher.uses} has groups of its own: take a teacher with one network for all times"
-        return None
+        return super().untaught(teacher)
+
+    def card(self) -> Card:
+        """Without its first stage that is a choice, too."""
+        card = super().card()
+        scratch = "no first stage: the groups start from scratch, where the paper prunes a trained network"
+        return card if self.init == "teacher" else replace(card, choices=(*card.choices, scratch))
 
     def grouped(self, kind: Callable[..., Any], backbone: Any, quantiles: Callable[[Any], Any]) -> Any:
         """The groups.

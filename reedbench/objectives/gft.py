@@ -5,7 +5,7 @@ Chen et al. 2025, arXiv:2501.15420.
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reedbench.objectives._scaled import ScaledObjective
 
@@ -26,6 +26,11 @@ class GuidanceFreeTraining(ScaledObjective):
 
     largest: float = Field(5.0, gt=1)
     """Largest guidance that samplers may ask for; all b of U[0, 1] are trained."""
+
+    @model_validator(mode="after")
+    def _a_branch_without_label(self) -> "GuidanceFreeTraining":
+        self.asks_null_label()
+        return self
 
     def scales(self) -> tuple[float, float]:
         """Up to the largest; 1 is no guidance."""

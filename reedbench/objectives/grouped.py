@@ -9,7 +9,8 @@ from reedbench.objectives._grouped import GroupingByTime
 class GroupedByTime(GroupingByTime, FlowObjective):
     """The velocity loss of a network per stretch of time. TDC, arXiv:2312.13307.
 
-    Its second stage starts from one network that was trained at all times (`take` gives its weights to the groups).
+    Its second stage starts from one network that was trained at all times: with init: teacher the groups take over its
+    weights. With init: scratch, the default, there is no first stage, and they start as every network does.
     """
 
     cites: ClassVar[tuple[str, ...]] = ("li2023tdc",)

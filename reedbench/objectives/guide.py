@@ -29,7 +29,7 @@ class GuideObjective(DistilledObjective):
     """The frozen part has the teacher's weights in any case."""
     weight: Weight = "velocity"
     """Over time, as in `guided-distillation`."""
-    guide_width: int = Field(0, ge=0)
+    guide_width: int = Field(0, ge=0, multiple_of=4)
     """Width of the guide's tokens, a multiple of 4; 0 is a quarter of the backbone's."""
     guide_blocks: int = Field(2, ge=1)
     """Blocks of the guide."""

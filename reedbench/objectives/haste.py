@@ -61,6 +61,14 @@ class Haste(AlignedFlow):
     align: Schedule = Schedule()
     """Factor of alignments and attention together: HASTE has {shape: stop, start: 250000} in runs of 400,000 steps."""
 
+    def misfit(self, train: Any, last: int) -> str | None:
+        """Something must stop."""
+        if self.align.shape == "constant":
+            return "align: nothing stops; say {shape: stop, start: <step>}, or another shape that ends"
+        if self.align.start >= last:
+            return f"align: start {self.align.start} is no step of a run of {last}: scale it with the length"
+        return super().misfit(train, last)
+
     def encoders(self) -> tuple[str, ...]:
         """Encoders in order of first use."""
         return tuple(dict.fromkeys((*super().encoders(), *(pair.encoder for pair in self.attention))))

@@ -40,6 +40,7 @@ class ScaledModelGuidance(ScaledObjective):
             raise ValueError(f"between [{low}, {high}] must satisfy 1 <= low < high; of one scale, use model-guidance")
         if self.share + self.label_dropout > 1:
             raise ValueError(f"share {self.share} and label_dropout {self.label_dropout} are more than all rows")
+        self.asks_null_label()
         return self
 
     def scales(self) -> tuple[float, float]:

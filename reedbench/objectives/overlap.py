@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reedbench.core.errors import ConfigError
 from reedbench.objectives import FlowObjective
 
 
@@ -51,17 +50,15 @@ class Overlap(FlowObjective):
             )
         return self
 
-    def learner(self, network: Any, flow: Any) -> Any:
-        """With the second forward pass.
+    def needs_classes(self) -> bool:
+        """It is about pairs of them."""
+        return True
 
-        Raises:
-            ConfigError: there are no two classes.
-        """
+    def learner(self, network: Any, flow: Any) -> Any:
+        """With the second forward pass."""
         from reedbench.nn.overlap import Overlapping
         from reedbench.nn.schedules import Factor
 
-        if flow.null_label < 2:
-            raise ConfigError("overlap tells classes apart, and the data have fewer than two that methods may see")
         term = Factor().times(self.weight)
         return Overlapping(
             network,

@@ -40,14 +40,6 @@ class SelfPlayObjective(PooledTraining, FlowObjective):
         self.refuse("denoise", where="on uses: self-play, which has no velocity loss of its own")
         return self
 
-    def untaught(self, teacher: Any) -> str | None:
-        """The teacher must be on the same path, and draw as this one does: asked for a label, guided by a pair."""
-        if teacher.guided_by != "pair" or teacher.joint or teacher.conditions != "labels":
-            return f"{teacher.uses} has another network, or guidance in it: take a plain one, which a pair guides"
-        if teacher.interpolant() != self.interpolant():
-            return f"is on path {teacher.interpolant()}, and this method on {self.interpolant()}; make path: equal"
-        return None
-
     def learner(self, network: Any, flow: Any) -> Any:
         """One that looks up the reference."""
         from reedbench.nn.self_play import SelfPlayLearner

@@ -175,6 +175,8 @@ def _own_training(b: Any) -> Iterator[Finding]:
         if method.optimiser is not None and train.optimiser == b.train.optimiser:
             yield own, "train.optimiser says the same; take it out"
         last, end = length or max(b.evaluate), train.optimiser.decay_over
+        if (misfit := method.misfit(train, last)) is not None:
+            yield ("methods", name), misfit
         if end and last > end:
             why = f"{end}: the learning rate is 0 from there on, and {name} is evaluated at step {last}"
             yield (*own, "decay_over"), f"{why}; raise it, or train less"

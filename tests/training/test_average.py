@@ -233,8 +233,13 @@ def test_settings_that_mean_nothing_are_refused(objective, settings, words):
         objective(label="-", **settings)
 
 
-def test_one_class_has_no_other(make):
-    learner = make(AT_ONCE["contrastive"])
-    learner.learner.flow.null_label = 1
-    with pytest.raises(ConfigError, match="needs data of two or more classes"):
-        AT_ONCE["contrastive"].learner(learner.network, learner.learner.flow)
+@pytest.mark.parametrize("name", ["mg", "contrastive", "mg-scaled", "gft"])
+def test_guidance_is_not_learnt_from_one_class(make, name):
+    backbone = make(SIT).network.backbone
+    backbone.null_label = 1
+    with pytest.raises(ConfigError, match="tells classes apart, and the data have fewer than two"):
+        AT_ONCE[name].build(backbone, {}, lambda name: seeds.stream("init", name))
+
+
+def test_what_leads_away_from_another_class_needs_no_null_label():
+    assert ModelGuidance(label="-", start=0, away_from="another-class", label_dropout=0).needs_classes()

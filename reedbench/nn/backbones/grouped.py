@@ -93,8 +93,13 @@ class Groups(nn.Module, ABC):
         Raises:
             ValueError: they are not those of such a network.
         """
-        for number, group in enumerate(self.groups):
-            own = {name: _of_whole(name, self.in_whole(number)) for name in group.state_dict()}
+        places = [
+            {name: _of_whole(name, self.in_whole(number)) for name in group.state_dict()}
+            for number, group in enumerate(self.groups)
+        ]
+        if leftover := sorted(state.keys() - {whole for own in places for whole in own.values()}):
+            raise ValueError(f"groups have no place for '{leftover[0]}'")
+        for own, group in zip(places, self.groups, strict=True):
             if absent := sorted({whole for whole in own.values() if whole not in state}):
                 raise ValueError(f"groups cannot take weights that lack '{absent[0]}'")
             try:
