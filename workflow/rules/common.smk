@@ -55,6 +55,7 @@ IMAGES = {
     "speedup.png": ("digits", "speedup"),
     "differences.png": ("digits", "differences"),
     "samples.png": ("digits", "samples"),
+    "landscape.png": ("digits-methods", "landscape"),
     "backbones.png": ("backbones", "speedup"),
     "chains.png": ("chains", "speedup"),
     "cifar10.png": ("cifar10", "speedup"),
