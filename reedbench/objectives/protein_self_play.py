@@ -52,7 +52,7 @@ class ProteinSelfPlay(PooledTraining, Masking):
         """The teacher must have one network for all times, as this one has."""
         if isinstance(teacher, GroupingByTime):
             return f"{teacher.uses} has several networks: take a teacher with one"
-        return None
+        return super().untaught(teacher)
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
