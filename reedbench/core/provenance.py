@@ -60,6 +60,8 @@ class Made:
     flops: float | None = None
     seeds: list[int] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    citations: dict[str, list[str]] = field(default_factory=dict)
+    """By what was used, keys of the bibliography: `reedbench cite` reads them."""
     numerics: Numerics | None = None
     """Under which the outputs were computed, where that was not all here."""
     kept: Parts | None = None
@@ -101,6 +103,7 @@ class Recorder:
             "numerics": numerics.here(made.device) if made.numerics is None else made.numerics,
             "threads": _threads(),
             "notes": made.notes,
+            "citations": made.citations,
             "git": _git_state(),
             "packages": _packages(),
             "python": platform.python_version(),

@@ -193,6 +193,40 @@ class Measured(Frozen):
         return self
 
 
+class Frontier(Frozen):
+    """A panel of the figure `frontier`: a metric against epochs, and how many of them reach a value (EP_FID@k)."""
+
+    title: str
+    """What stands above it."""
+    metric: MetricName
+    """On its vertical axis; lower is better."""
+    guided: bool
+    """Whether it shows samples with guidance, each method's best at its epochs, or those without."""
+    where: Where
+    """The rows it shows; those without steps and epochs are left out."""
+    but: Where | None = None
+    """Rows of these that it leaves out."""
+    reach: float = Field(gt=0)
+    """The value k to which epochs are counted."""
+    backbone: str
+    """The network that has a frontier of its own, beside that of all."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> "Frontier":
+        if METRICS[self.metric].better != "lower":
+            raise ValueError(f"metric: of {self.metric} lower is not better; take another")
+        return self
+
+
+class Figures(Frozen):
+    """What the figures show beside the speed-ups, all of which are in the figure `curves`."""
+
+    reruns: Name | None = None
+    """The table whose numbers the figure `reruns` has, of its first column: claims, and what others got."""
+    frontier: dict[Name, Frontier] = Field({})
+    """Panels of the figure `frontier`, from above."""
+
+
 class Paper(Frozen):
     """config/paper.yaml: what `snakemake paper` makes of the papers' numbers (config/reference) and of own results."""
 
@@ -204,6 +238,14 @@ class Paper(Frozen):
     """Benchmarks that measure what papers print; those that are not named are never compared."""
     tolerance: dict[MetricName, Tolerance] = Field({})
     """By metric: what counts as reproduced. Without one there is no verdict."""
+    figures: Figures = Figures()
+    """What its figures show."""
+
+    @model_validator(mode="after")
+    def _shows_its_own_tables(self) -> "Paper":
+        if self.figures.reruns is not None and self.figures.reruns not in self.tables:
+            raise ValueError(f"figures.reruns: {unknown('table', self.figures.reruns, self.tables)}")
+        return self
 
 
 def read(file: Path | str = paths.PAPER) -> Paper:

@@ -170,6 +170,11 @@ def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> 
         raise ConfigError("\n".join([*faults, f"What can be asked for: {LIST}"]))
 
 
+def fault(suite: Suite, file: str) -> str | None:
+    """What is wrong with a file that no rule makes, and what was meant; None where one does."""
+    return _fault(suite, file, list(patterns(suite)), [])
+
+
 def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[str]) -> str | None:
     asked = target.removeprefix(f"{Path.cwd()}/").removeprefix("./").rstrip("/").split("/")
     if _near(asked[0], [paths.RESULTS]) is None:
