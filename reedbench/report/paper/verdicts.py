@@ -82,11 +82,16 @@ def judge(
 
 def summary(verdicts: Iterable[Verdict]) -> str:
     """`3 of 41 cells run: reproduced 1, worse 1, not comparable 1`; each cell that is measured counts once."""
-    cells = {cell_id(one.against): one.verdict for one in verdicts if one.measured}
+    cells = of_cells(verdicts)
     counts = Counter(cells.values())
     run = len(cells) - counts[NOT_RUN]
     said = ", ".join(f"{verdict} {counts[verdict]}" for verdict in VERDICTS if counts[verdict] and verdict != NOT_RUN)
     return f"{run} of {len(cells)} cells run" + (f": {said}" if said else "")
+
+
+def of_cells(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """The verdict of each cell that some benchmark of the suite measures."""
+    return {cell_id(one.against): one.verdict for one in verdicts if one.measured}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from reedbench.steps import records
 REPOSITORY = Path(__file__).parents[3]
 REFERENCE_FILE = [{"extractor": "inception", "name": "VIRTUAL_imagenet256_labeled.npz", "sha256": "0" * 64}]
 FAMILY = {"fid": "fd@inception", "inception-score": "is@inception", "recovery": "recovery@argmax"}
-Seeds = Mapping[int, float] | Sequence[float]
+Seeds = Mapping[int, float | None] | Sequence[float]
 
 
 class Lab:
@@ -80,7 +80,7 @@ class Lab:
             self._write(cells[seed], metric, value, {"published": REFERENCE_FILE} if protocol is None else protocol)
         return [cell.metrics for cell in cells.values()]
 
-    def _write(self, cell: Cell, metric: str, value: float, protocol: Mapping[str, Any]) -> None:
+    def _write(self, cell: Cell, metric: str, value: float | None, protocol: Mapping[str, Any]) -> None:
         io.write_json(cell.metrics, body(cell, metric, value, protocol))
         scoring = cell.run.benchmark.scoring
         recorder = provenance.Recorder("evaluate", VERSIONS["evaluate"], scoring.settings, ["reedbench"])
@@ -105,7 +105,7 @@ class Lab:
         return found
 
 
-def body(cell: Cell, metric: str, value: float, protocol: Mapping[str, Any]) -> dict[str, Any]:
+def body(cell: Cell, metric: str, value: float | None, protocol: Mapping[str, Any]) -> dict[str, Any]:
     """A metrics file's content, as steps/evaluate.py has it."""
     run, benchmark = cell.run, cell.run.benchmark
     asked = next(one for one in benchmark.spec.metrics if one.family == FAMILY[metric])
@@ -113,6 +113,8 @@ def body(cell: Cell, metric: str, value: float, protocol: Mapping[str, Any]) -> 
     made = records.record(
         asked, asked.id(count), value, count, {**asked.protocol(), **protocol}, {"kind": "none", "reason": "1 stream"}
     )
+    if value is None:
+        made["reason"] = "none of them is an image"
     return {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
         "sampler": cell.sampler, "weights": run.objective.weights_are, "nfe": 250, "guidance": cell.drawer.guidance,

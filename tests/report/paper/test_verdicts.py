@@ -29,10 +29,10 @@ def test_the_band_has_its_edges_and_a_side(lab, fid, verdict):
     assert lab.verdict(lab.row("SiT", 400_000)).verdict == verdict
 
 
-def test_small_numbers_have_the_absolute_tolerance(lab):
-    lab.add("imagenet", {"400000, 1000000]": "400000, 1000000, 7000000]"})
-    lab.measure("sit", 7_000_000, [9.3])  # 8.3 + 1.0
-    assert lab.verdict(lab.row("SiT", 7_000_000)).verdict == REPRODUCED
+@pytest.mark.parametrize(("fid", "verdict"), [(7.4, REPRODUCED), (7.41, WORSE), (5.4, REPRODUCED), (5.39, BETTER)])
+def test_small_numbers_have_the_absolute_tolerance(lab, fid, verdict):
+    lab.measure("repa", 1_000_000, [fid])
+    assert lab.verdict(lab.row("REPA", 1_000_000)).verdict == verdict  # 6.4
 
 
 def test_what_was_not_run_says_what_would_measure_it(lab):
