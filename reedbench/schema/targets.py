@@ -10,7 +10,7 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import encoder_names, reports, runs, versions
+from reedbench.schema import encoder_names, papers, reports, runs, versions
 from reedbench.schema.course import Course
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
@@ -93,6 +93,7 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)
+    yield from map(Pattern, papers.outputs())
     for name in suite.weights:
         yield from map(Pattern, (paths.card(paths.pinned(name)), paths.pinned_files(name)))
     shared = (pattern for benchmark in benchmarks.values() for pattern in _of_dataset(benchmark))

@@ -11,7 +11,7 @@ from reedbench.core import provenance
 from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
-from reedbench.schema import citations, planning, reports, runs, settings, suite
+from reedbench.schema import citations, paper, planning, reports, runs, settings, suite
 from reedbench.schema.citations import Citations
 from reedbench.schema.runs import Benchmark, Cell, Run
 from reedbench.schema.suite import Suite
@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> None:
     papers = stands_on(of, arguments)
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
     if (made := function(of, arguments)) is not None:
-        made.citations = papers
+        made.citations = papers or made.citations
         recorder.record(made)
         if made.kept is not None:
             made.kept.discard()
@@ -162,6 +162,7 @@ VERBS: dict[str, tuple[Resolve, Ask, Callable[[Of, argparse.Namespace], Citation
     "tabulate": (_benchmark, _report, _reported),
     "plot": (_benchmark, _report, _reported),
     "fetch": (_suite, lambda s, a: settings.weight(s, a.weights), lambda s, a: citations.of_weights(s, a.weights)),
+    "paper": (_suite, lambda s, a: paper.read().settings, lambda s, a: {}),
     "smoke": (_suite, lambda s, a: {}, lambda s, a: {}),
 }
 
@@ -211,5 +212,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--ablation", help="only the methods of this ablation")
         if name == "plot":
             sub.add_argument("--figure", required=True, choices=FIGURES)
+    verb("paper", "make the papers' tables and speed-ups, with own results beside them")
     verb("smoke", "see whether a job here has what benchmarks need")
     return parser
