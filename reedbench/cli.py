@@ -140,6 +140,28 @@ def reference(
 
 
 @app.command()
+def cite(
+    files: Annotated[
+        list[str], typer.Argument(help="Tables, figures, samples, metrics, cards, ...: whatever a step has made.")
+    ],
+    config: Config = paths.CONFIG,
+) -> None:
+    """Print the BibTeX of exactly what artefacts stand on: methods, data, encoders, samplers, metrics, weights."""
+    from reedbench.report import bibliography
+    from reedbench.schema.citations import by_key, together
+    from reedbench.steps.cited import of_file
+
+    found = together(of_file(file, config) for file in files)
+    keys = by_key(found)
+    console.say(f"{', '.join(files)}: {len(keys)} to cite")
+    for key, uses in keys.items():
+        console.say(f"  {key}: {', '.join(uses)}")
+    if own := [what for what, cited in found.items() if not cited]:
+        console.say(f"  without a paper of their own: {', '.join(own)}")
+    print("\n".join(bibliography.printed(keys)))
+
+
+@app.command()
 def schema(
     write: Annotated[
         bool, typer.Option("--write", help="Write config/*.schema.json and the reference in config/README.md.")

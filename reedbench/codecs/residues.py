@@ -28,6 +28,7 @@ class Residues(AbstractCodec):
     caption: ClassVar[str] = "A line per chain, a column per residue: strong where it is the native one, else pale."
     colours: ClassVar[Mapping[str, str]] = sequence_pictures.KEY
     stretch: ClassVar[bool] = True
+    uncited: ClassVar[str] = "letters and coordinates as they are"
     uses: Literal["residues"] = "residues"
 
     def shape(self, facts: Facts) -> tuple[int, ...]:

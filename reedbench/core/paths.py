@@ -200,6 +200,21 @@ def cached_figure(benchmark: str, name: str, suffix: str = ".pdf", ablation: str
     return f"{RESULTS}/from-cache/{benchmark}/figures/{_of(ablation)}{name}{suffix}"
 
 
+def paper(name: str) -> str:
+    """What `snakemake paper` says of all of it: summary.md, speedups.csv."""
+    return f"{RESULTS}/paper/{name}"
+
+
+def paper_table(name: str) -> str:
+    """A table of papers' numbers."""
+    return paper(f"tables/{name}.csv")
+
+
+def paper_figure(name: str, suffix: str = ".pdf") -> str:
+    """One file of a figure of papers' numbers."""
+    return paper(f"figures/{name}{suffix}")
+
+
 def image(name: str) -> str:
     """A picture of README."""
     return f"docs/images/{name}"

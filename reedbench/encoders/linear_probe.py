@@ -19,6 +19,7 @@ class LinearProbe(ImageJudge):
     """A linear classifier on the vector, or the mean token, that another extractor gives."""
 
     on_gpu: ClassVar[bool] = True  # the extractor that it reads may be
+    uncited: ClassVar[str] = "ridge regression on an extractor that is cited itself"
     uses: Literal["linear-probe"] = "linear-probe"
 
     extractor: str = Field(examples=["features"])

@@ -38,7 +38,6 @@ class AbstractMethod(Plugin):
     cost: ClassVar[str] = ""
     choices: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
-    cites: ClassVar[tuple[str, ...]] = ()
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note", "samplers"})
     weights_are: ClassVar[str] = "ema"  # what is sampled, in the tables' column `weights`
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
@@ -66,6 +65,10 @@ class AbstractMethod(Plugin):
     def card(self) -> Card:
         """The card under these settings."""
         return self.general()
+
+    def cited(self) -> tuple[str, ...]:
+        """As its card says."""
+        return self.card().cites
 
     def own_step(self) -> int | None:
         """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""

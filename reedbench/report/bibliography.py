@@ -1,10 +1,11 @@
-"""The papers behind methods and numbers: BibTeX entries by key, from the package and from folders of plugins."""
+"""The papers behind plugins, weights and numbers: BibTeX by key, from the package and from folders of plugins."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from reedbench.core import plugins
 from reedbench.core.errors import ConfigError
@@ -52,7 +53,7 @@ class Entry:
         """The address of the paper; empty where the entry has none."""
         if eprint := self.fields.get("eprint"):
             return f"https://arxiv.org/abs/{eprint}"
-        return f"https://doi.org/{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
+        return f"https://doi.org/{quote(self.fields['doi'])}" if "doi" in self.fields else self.fields.get("url", "")
 
 
 def _family(name: str) -> str:
@@ -94,6 +95,13 @@ def short(keys: Iterable[str]) -> str:
     """`Ma et al. 2024, arXiv:2401.08740; Yu et al. 2025, arXiv:2410.06940`; of a key without an entry the key."""
     known = entries()
     return "; ".join(known[key].short if key in known else key for key in keys)
+
+
+def printed(keys: Iterable[str]) -> list[str]:
+    """Lines of BibTeX: the entries, and a comment for each key that has none."""
+    found, absent = bibtex(keys)
+    more = [f"% no entry for {key}: put one into {FILE} in the folder of plugins" for key in absent]
+    return "\n\n".join([*found, *more]).splitlines() or ["% it cites nothing"]
 
 
 def bibtex(keys: Iterable[str]) -> tuple[list[str], list[str]]:

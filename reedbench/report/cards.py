@@ -152,7 +152,7 @@ def text(page: Page) -> list[str]:
     width = max(map(len, facts)) + 2
     lines = [page.title, *(f"  {name:<{width}}{words}" for name, words in facts.items()), f"  {page.heading}:"]
     lines += [f"    {one.key}: {one.value}" + (f"  # {one.meaning}" if one.meaning else "") for one in page.settings]
-    return [*lines, "", *_cited(page)]
+    return [*lines, "", *bibliography.printed(page.card.cites)]
 
 
 def markdown(page: Page) -> list[str]:
@@ -162,13 +162,7 @@ def markdown(page: Page) -> list[str]:
     lines += ["", f"{page.heading[0].upper()}{page.heading[1:]}:", ""]
     cells = [(f"`{one.key}`", escaped(one.value), escaped(one.meaning)) for one in page.settings]
     lines += table(("key", "value", "meaning"), cells)
-    return [*lines, "", "```bibtex", *_cited(page), "```"]
-
-
-def _cited(page: Page) -> list[str]:
-    found, absent = bibliography.bibtex(page.card.cites)
-    more = [f"% no entry for {key}: put one into {bibliography.FILE} in the folder of plugins" for key in absent]
-    return "\n\n".join([*found, *more]).splitlines() or ["% it cites nothing"]
+    return [*lines, "", "```bibtex", *bibliography.printed(page.card.cites), "```"]
 
 
 def overview(suite: Suite) -> list[str]:

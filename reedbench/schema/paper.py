@@ -13,7 +13,10 @@ from reedbench.schema.benchmark import DIALECT, Name
 from reedbench.schema.loading import Document, Key
 from reedbench.schema.problems import explain
 from reedbench.schema.published_row import COLUMNS, METRICS
+from reedbench.schema.versions import VERSIONS
 
+SUMMARY: Final = "summary.md"
+SPEEDUPS: Final = "speedups.csv"
 UNCOUNTED: Final = ("fid-seed-spread", "speed-up")  # numbers about numbers: no cell measures them
 
 
@@ -246,6 +249,26 @@ class Paper(Frozen):
         if self.figures.reruns is not None and self.figures.reruns not in self.tables:
             raise ValueError(f"figures.reruns: {unknown('table', self.figures.reruns, self.tables)}")
         return self
+
+    @property
+    def pages(self) -> list[str]:
+        """Files of its tables, the csv of each first."""
+        return [file for name in self.tables for file in with_text(paths.paper_table(name))]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Everything that `snakemake paper` makes."""
+        return [paths.paper(SUMMARY), *with_text(paths.paper(SPEEDUPS)), *self.pages]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """On which the result depends, beside the numbers."""
+        return {"step": VERSIONS["paper"], "paper": self.identity()}
+
+
+def with_text(table: str) -> list[str]:
+    """A csv file, and the same for reading."""
+    return [table, *paths.siblings(table, ".md", ".tex")]
 
 
 def read(file: Path | str = paths.PAPER) -> Paper:

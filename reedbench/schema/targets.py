@@ -10,7 +10,7 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import encoder_names, reports, runs, versions
+from reedbench.schema import encoder_names, papers, reports, runs, versions
 from reedbench.schema.course import Course
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
@@ -93,6 +93,7 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)
+    yield from map(Pattern, papers.outputs())
     for name in suite.weights:
         yield from map(Pattern, (paths.card(paths.pinned(name)), paths.pinned_files(name)))
     shared = (pattern for benchmark in benchmarks.values() for pattern in _of_dataset(benchmark))
@@ -168,6 +169,11 @@ def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> 
             faults.append(fault)
     if faults:
         raise ConfigError("\n".join([*faults, f"What can be asked for: {LIST}"]))
+
+
+def fault(suite: Suite, file: str) -> str | None:
+    """What is wrong with a file that no rule makes, and what was meant; None where one does."""
+    return _fault(suite, file, list(patterns(suite)), [])
 
 
 def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[str]) -> str | None:

@@ -11,7 +11,7 @@ from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import reports, retraining, runs, settings, targets, words
+from reedbench.schema import paper, papers, reports, retraining, runs, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -37,6 +37,7 @@ def leave(error):
 
 try:
     SUITE = load("config/config.yaml")
+    PAPERS = papers.outputs()
 except ReedbenchError as error:
     leave(error)
 
