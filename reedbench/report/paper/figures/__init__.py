@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from reedbench.core.errors import ConfigError, unknown
+from reedbench.report.paper.figures.marks import OWN
 from reedbench.report.paper.own import OwnCell
 from reedbench.schema.paper import Paper
 from reedbench.schema.published_row import Published
 
-NAMES: Final = ("curves", "reruns", "frontier")
+__all__ = ("NAMES", "OWN", "draw")
+
+NAMES: Final = ("curves", "reruns", "frontier")  # of which `schema.paper.Paper.drawn` says which there are
 
 
 def draw(name: str, rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, stem: Path | str) -> list[str]:

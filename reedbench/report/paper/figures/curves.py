@@ -23,7 +23,10 @@ from reedbench.schema.published_row import Published
 
 PANEL: Final = 6.4  # centimetres
 LEVEL = 0.125  # of the height of a panel: between arrows
-EDGE: Final = {"lower": 0.06, "higher": 0.12}  # between its edge and an arrow, by which way is better: words stand above
+EDGE: Final = {
+    "lower": 0.06,
+    "higher": 0.12,
+}  # between its edge and an arrow, by which way is better: words stand above
 MANY = 3.0  # times the least that the largest value is where the axis is logarithmic
 AXES: Final[Mapping[str, str]] = {"steps": "training steps", "epochs": "epochs"}
 
@@ -37,7 +40,9 @@ def draw(rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, stem: 
     """
     found = speedup.computed(rows, paper)
     if not found:
-        raise MetricError("config/paper.yaml: speedups: there are none, which figure curves shows; leave the figure out")
+        raise MetricError(
+            "config/paper.yaml: speedups: there are none, which figure curves shows; leave the figure out"
+        )
     shown = [_Panel(group, own) for group in _grouped(found)]
     looks = marks.looks(paper, [method for panel in shown for method in panel.curves])
     legend = style.Legend(_legend(shown, looks), marks.WIDTH)
@@ -163,9 +168,9 @@ class _Panel:
         rows: list[dict[str, Any]] = []
         here = {"panel": self.title, "metric": self.first.asked.metric, "axis": self.first.asked.axis}
         for curve in self.curves.values():
-            rows += [{"drawn": "paper", **here, "cost": cost, **marks.row_of(row)} for cost, row in curve.points]
+            rows += [{**marks.row_of(row), **here, "cost": cost} for cost, row in curve.points]
         for cells in self.own.values():
-            rows += [{"drawn": "own", **here, "cost": self.cost(cell), **marks.own_row(cell)} for cell in cells]
+            rows += [{**marks.own_row(cell), **here, "cost": self.cost(cell)} for cell in cells]
         for name, one in self.found.items():
             rows.append({"drawn": "speed-up", **here, "method": one.asked.method, "value": one.ratio, "low": one.low,
                          "high": one.high, "name": name, "baseline": one.asked.baseline, "target": one.target,
@@ -215,7 +220,9 @@ def _legend(shown: Sequence[_Panel], looks: Mapping[str, style.Look]) -> list[tu
     entries = [panels.line_entry(name, **looks[name].line, **marks.OPEN) for name in methods]
     own = [cell for panel in shown for cells in panel.own.values() for cell in cells]
     entries += marks.meanings([row for panel in shown for row in panel.published], own)
-    entries.append((Patch(color=style.GREY, alpha=0.25, linewidth=0), "bars, [ ]: what the points around a target allow"))
+    entries.append(
+        (Patch(color=style.GREY, alpha=0.25, linewidth=0), "bars, [ ]: what the points around a target allow")
+    )
     for one in (one for panel in shown for one in panel.found.values()):
         arrow = {"color": looks[one.asked.method].colour, "marker": "<", "markersize": 4, "markevery": [0]}
         entries.append(panels.line_entry(_sentence(one), linewidth=1.1, **arrow))

@@ -38,7 +38,9 @@ def draw(rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, stem: 
     """
     asked = paper.figures.frontier
     if not asked:
-        raise MetricError("config/paper.yaml: figures.frontier: there is none, which figure frontier shows; leave it out")
+        raise MetricError(
+            "config/paper.yaml: figures.frontier: there is none, which figure frontier shows; leave it out"
+        )
     shown = [_panel(rows, own, paper, name) for name in asked]
     methods = [method for panel in shown for method in panel.methods]
     looks = marks.looks(paper, methods)
@@ -78,7 +80,7 @@ class _Series:
 
     @property
     def reached(self) -> tuple[float | None, float | None]:
-        """Epochs after which, and not after which, it is as good as the panel's value; nothing for what no point says."""
+        """The value is reached after the first and not after the second; nothing for a bound that no point sets."""
         if self.printed is not None:
             return self.printed[0], self.printed[0]
         assert self.curve is not None
@@ -110,14 +112,14 @@ class _Panel:
         name: in the file.
         asked: what the file says.
         series: all methods.
-        kept: methods that are named whether they are on a frontier or not.
+        compared: methods of speed-ups, which are named whether they are on a frontier or not.
         own: own results with their epochs.
     """
 
     name: str
     asked: Frontier
     series: Sequence[_Series]
-    kept: frozenset[str]
+    compared: frozenset[str]
     own: Sequence[tuple[float, OwnCell]] = field(default=())
 
     @cached_property
@@ -134,7 +136,7 @@ class _Panel:
         found = [
             one
             for one in self.series
-            if (one.method in self.kept and one.backbone == self.asked.backbone)
+            if (one.method in self.compared and one.backbone == self.asked.backbone)
             or anyone & set(one.values)
             or (one.backbone == self.asked.backbone and any(corners & set(one.values) for corners in same))
         ]
@@ -203,8 +205,8 @@ class _Panel:
             for epochs, row in [*one.points, *([one.printed] if one.printed else [])]:
                 how = {"guidance": row.guidance, "interval": row.interval}
                 printed = {"value": f"{self.asked.reach:g}"} if one.printed and row is one.printed[1] else {}
-                rows.append({"drawn": "paper", **here, "epochs": epochs, **marks.row_of(row), **printed, **how})
-        rows += [{"drawn": "own", **here, "epochs": epochs, **marks.own_row(cell)} for epochs, cell in self.own]
+                rows.append({**marks.row_of(row), **here, "epochs": epochs, **printed, **how})
+        rows += [{**marks.own_row(cell), **here, "epochs": epochs} for epochs, cell in self.own]
         for words, corners in self.frontiers:
             rows += [{"drawn": words, **here, "epochs": epochs, "value": value} for epochs, value in corners]
         for one in self.series:
@@ -217,8 +219,10 @@ class _Panel:
 def _panel(rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, name: str) -> _Panel:
     """A panel's methods, each number at its epochs."""
     asked = paper.figures.frontier[name]
-    found = [row for row in settled(chosen(rows, asked.where, asked.but, f"figures.frontier.{name}"))
-             if row.guidance and (row.guidance != NONE) == asked.guided]  # fmt: skip
+    kept = chosen(rows, asked.where, None, at := f"figures.frontier.{name}")
+    left_out = {row for but in asked.but for row in chosen(rows, but, None, f"{at}.but")}
+    found = [row for row in settled(kept) if row.guidance and (row.guidance != NONE) == asked.guided]
+    found = [row for row in found if row not in left_out]
     length = {one.data: one.epoch for one in paper.measured.values()}
     printed = f"{EP.format(asked.metric)}{asked.reach:g}"
     groups: dict[tuple[str, str], dict[float, Published]] = {}
@@ -235,10 +239,10 @@ def _panel(rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, name
     ]
     if not groups:
         raise MetricError(f"config/paper.yaml: figures.frontier.{name}: of no {asked.metric} the epochs are known")
-    kept = frozenset(word for one in paper.speedups.values() for word in (one.method, one.baseline))
+    compared = frozenset(word for one in paper.speedups.values() for word in (one.method, one.baseline))
     numbers = [row for one in series for _, row in one.points]
     cells = [(cell.steps / cell.epoch, cell) for cell in marks.comparable(own, numbers)]
-    return _Panel(name, asked, series, kept, cells)
+    return _Panel(name, asked, series, compared, cells)
 
 
 def _epochs(row: Published, length: Mapping[str, int]) -> float | None:

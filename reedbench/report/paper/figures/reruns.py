@@ -95,10 +95,10 @@ class _Block:
         for row in self.rows:
             how = {"sampler": row.sampler, "sampler_steps": row.sampler_steps or ""}
             apart = round(row.value - claimed, 6)
-            yield {"drawn": "paper", **here, **marks.row_of(row), **how, "difference": apart}
+            yield {**marks.row_of(row), **here, **how, "difference": apart}
         for cell in self.own:
             said = {"sampler": cell.protocol.sampler, "sampler_steps": cell.protocol.sampler_steps}
-            yield {"drawn": "own", **here, **marks.own_row(cell), **said, "difference": cell.over_seeds.mean - claimed}
+            yield {**marks.own_row(cell), **here, **said, "difference": cell.over_seeds.mean - claimed}
 
 
 def _blocks(rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, name: str) -> list[_Block]:
@@ -108,7 +108,9 @@ def _blocks(rows: Sequence[Published], own: Sequence[OwnCell], paper: Paper, nam
     found = [row for row in chosen(rows, table.where, table.but, f"tables.{name}") if row.metric == metric]
     cells: dict[tuple[Any, ...], list[Published]] = {}
     for row in found:
-        cells.setdefault((row.data, row.backbone, row.method, row.steps or -(row.epochs or 0), row.setting), []).append(row)
+        cells.setdefault((row.data, row.backbone, row.method, row.steps or -(row.epochs or 0), row.setting), []).append(
+            row
+        )
     order = list(table.where.backbone), list(table.where.method)
     blocks = [
         _block(group, own, paper.tolerance.get(metric))
@@ -160,7 +162,8 @@ def _draw(axis: Any, blocks: Sequence[_Block], looks: Mapping[str, style.Look]) 
             ends = [bound - block.claim.value for bound in over.band]
             axis.plot(ends, [at, at], color=look.colour, linewidth=1.4, solid_capstyle="butt", zorder=4)
             place = [over.mean - block.claim.value], [at]
-            axis.plot(*place, marker=shape, markersize=marks.SIZE, color=look.colour, zorder=4)
+            rim = marks.RIM if cell.imported else {}
+            axis.plot(*place, marker=shape, markersize=marks.SIZE, color=look.colour, zorder=4, **rim)
             sources[at] = f"own: {cell.benchmark}{', imported' if cell.imported else ''}"
             beside[at] = f"{plain(over)}  {cell.sampler}"
         top += block.height
@@ -193,7 +196,10 @@ def _kind(sampler: str) -> str:
 def _drawn(row: Published) -> str:
     """`SDE, 250 steps`, as far as it is stated."""
     kind = _kind(row.sampler)
-    words = [SHAPES[kind][1] if kind in KINDS else row.sampler, f"{row.sampler_steps} steps" if row.sampler_steps else ""]
+    words = [
+        SHAPES[kind][1] if kind in KINDS else row.sampler,
+        f"{row.sampler_steps} steps" if row.sampler_steps else "",
+    ]
     return ", ".join(filter(None, words))
 
 
@@ -202,7 +208,9 @@ def _legend(blocks: Sequence[_Block], published: Sequence[Published]) -> list[tu
     from matplotlib.patches import Patch
 
     own = [cell for block in blocks for cell in block.own]
-    kinds = {_kind(row.sampler) for row in published} | {_kind(cell.protocol.sampler.split(" with ")[0]) for cell in own}
+    kinds = {_kind(row.sampler) for row in published} | {
+        _kind(cell.protocol.sampler.split(" with ")[0]) for cell in own
+    }
     mark = {"color": style.GREY, "linestyle": "none", "markersize": marks.SIZE}
     entries = [panels.line_entry(words, marker=shape, **mark, **marks.OPEN)
                for kind, (shape, words) in SHAPES.items() if kind in kinds]  # fmt: skip
