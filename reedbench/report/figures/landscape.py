@@ -23,7 +23,6 @@ from reedbench.report.source import Source
 
 PANEL = 8.4  # centimetres
 BESIDE, REST = 0.13, 2.6  # centimetres: between marks of one cost, and of what a page of panels has beside them
-APART = 1.5  # by which the most evaluations exceed the fewest where there is a second panel
 FLOPS = "flops"
 
 
@@ -58,7 +57,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     if not points:
         raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure landscape shows; evaluate it")
     first, evaluations = [one for one in points if one.first], [one.nfe for one in points if one.nfe > 0]
-    several = bool(evaluations) and max(evaluations) >= APART * min(evaluations)
+    several = bool(evaluations) and max(evaluations) >= panels.APART * min(evaluations)
     size, unit = panels.cost_unit(max((one.flops for one in first if one.flops == one.flops), default=1.0))
     with style.styled() as plt:
         legend = style.Legend(_legend(source, facts, first, several=several))
@@ -77,7 +76,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
             _marks(right, others, facts, [one.nfe for one in others], wide, joined=True)
             right.set_xlabel("network evaluations per sample\n\N{LEFTWARDS ARROW} cheaper")
         for axis in axes.flat:
-            _plain_log_x(axis)
+            panels.plain_log_x(axis)
         if _logarithmic(points, facts):
             panels.plain_log(left)
         return style.save(panels.figure_of(axes), stem, [_row(one) for one in points])
@@ -165,7 +164,7 @@ def _side_by_side(at: Sequence[float], wide: float) -> list[float]:
         wide: centimetres of the axis.
     """
     logs = np.log(np.asarray(at, np.float64))
-    least = BESIDE / wide * max(float(np.ptp(logs)), math.log(APART)) if len(logs) else 0.0
+    least = BESIDE / wide * max(float(np.ptp(logs)), math.log(panels.APART)) if len(logs) else 0.0
     runs: list[list[int]] = []
     for i in np.argsort(logs, kind="stable").tolist():
         runs.append([i])
@@ -187,22 +186,6 @@ def _start(logs: np.ndarray, run: Sequence[int], least: float) -> float:
 def _end(logs: np.ndarray, run: Sequence[int], least: float) -> float:
     """Where its last one does."""
     return _start(logs, run, least) + least * (len(run) - 1)
-
-
-def _plain_log_x(axis: Any) -> None:
-    """Ticks with plain numbers, as many as have room."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axis.get_xlim()
-    if high / low < APART:  # marks at one cost, or nearly
-        middle = math.sqrt(low * high)
-        low, high = middle / APART, middle * APART
-        axis.set_xlim(low, high)
-    few = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-    subs = few if high / low < 8 else (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
-    axis.xaxis.set_major_locator(LogLocator(subs=subs))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _logarithmic(points: Sequence[_Point], facts: Mapping[str, Any]) -> bool:
