@@ -167,8 +167,6 @@ class Facts(Frozen):
 
     evaluator: Literal["", "adm"] = ""
     """Whose evaluator its metrics agree with."""
-    vae: str = ""
-    """The autoencoder that decodes its samples."""
 
 
 class Measured(Frozen):
@@ -207,8 +205,8 @@ class Frontier(Frozen):
     """Whether it shows samples with guidance, each method's best at its epochs, or those without."""
     where: Where
     """The rows it shows; those without steps and epochs are left out."""
-    but: Where | None = None
-    """Rows of these that it leaves out."""
+    but: tuple[Where, ...] = ()
+    """Rows of these that it leaves out: those that are as any of these says."""
     reach: float = Field(gt=0)
     """The value k to which epochs are counted."""
     backbone: str
@@ -227,7 +225,7 @@ class Figures(Frozen):
     reruns: Name | None = None
     """The table whose numbers the figure `reruns` has, of its first column: claims, and what others got."""
     frontier: dict[Name, Frontier] = Field({})
-    """Panels of the figure `frontier`, from above."""
+    """Panels of the figure `frontier`, one below the other."""
 
 
 class Paper(Frozen):
@@ -256,9 +254,24 @@ class Paper(Frozen):
         return [file for name in self.tables for file in with_text(paths.paper_table(name))]
 
     @property
+    def drawn(self) -> list[str]:
+        """Names of the figures that have something to show."""
+        there = {"curves": self.speedups, "reruns": self.figures.reruns, "frontier": self.figures.frontier}
+        return [name for name, shown in there.items() if shown]
+
+    @property
+    def pictures(self) -> list[str]:
+        """Files of its figures, the PDF of each first."""
+        return [
+            file
+            for name in self.drawn
+            for file in (paths.paper_figure(name), *paths.siblings(paths.paper_figure(name), ".svg", ".png", ".csv"))
+        ]
+
+    @property
     def outputs(self) -> list[str]:
         """Everything that `snakemake paper` makes."""
-        return [paths.paper(SUMMARY), *with_text(paths.paper(SPEEDUPS)), *self.pages]
+        return [paths.paper(SUMMARY), *with_text(paths.paper(SPEEDUPS)), *self.pages, *self.pictures]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -323,6 +336,7 @@ def _measured(here: Key, one: Measured, benchmark: Any, document: Document) -> I
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the file, for editors."""
     schema = {**Paper.model_json_schema(), "$schema": DIALECT, "title": "reedbench paper"}
-    for name in ("tables", "speedups", "measured"):
-        schema["properties"][name]["additionalProperties"] = False  # a name that does not fit the pattern is no name
+    for part in ("tables", "speedups", "measured"):
+        schema["properties"][part]["additionalProperties"] = False  # a name that does not fit the pattern is no name
+    schema["$defs"]["Figures"]["properties"]["frontier"]["additionalProperties"] = False
     return schema

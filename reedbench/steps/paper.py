@@ -1,9 +1,10 @@
-"""paper: the papers' numbers, and own results that measure the same -> results/paper/: tables, speed-ups, summary.
+"""paper: the papers' numbers, and own results that measure the same -> results/paper/.
 
-It reads config/reference, config/paper.yaml and own results that are there; it asks for none, and needs neither data,
-weights, torch nor a network.
+It makes tables, speed-ups, figures and a summary. It reads config/reference, config/paper.yaml and own results that are
+there; it asks for none, and needs neither data, weights, torch nor a network.
 """
 
+import csv
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 
@@ -11,7 +12,7 @@ from reedbench.core import io, paths
 from reedbench.core.provenance import Made
 from reedbench.report import markup, published
 from reedbench.report.digest import Digest
-from reedbench.report.paper import own, speedup, speedup_text, summary, verdicts
+from reedbench.report.paper import figures, own, speedup, speedup_text, summary, verdicts
 from reedbench.report.paper.lines import shown
 from reedbench.report.paper.own import OwnCell
 from reedbench.report.paper.text import Page
@@ -33,6 +34,7 @@ def paper(suite: Suite, arguments: Namespace) -> Made:
     found = speedup.computed(numbers, asked)
     cites = _tables(pages, suite, asked)
     cites |= _speedups(found)
+    cites |= _figures(numbers, suite, asked, results.cells)
     whole = paths.paper(schema.SUMMARY)
     io.write_text(whole, summary.markdown(pages, found, results.refused))
     files = papers.inputs()
@@ -79,6 +81,23 @@ def _speedups(found: Mapping[str, speedup.Found]) -> Cites:
     _write(files, speedup_text.digest(found), "Training speed-ups that papers claim", speedup_text.notes(found))
     io.write_csv(files[0], speedup_text.rows(found), speedup_text.COLUMNS)
     return dict.fromkeys(files, _numbers(row for one in found.values() for row in (one.claim, *one.rows)))
+
+
+def _figures(numbers: tuple[Published, ...], suite: Suite, asked: Paper, cells: list[OwnCell]) -> Cites:
+    """Draw them; returns what each stands on: the sources in the numbers that it leaves beside it."""
+    cites: Cites = {}
+    measured = {cell.benchmark: cell for cell in cells}
+    for name in asked.drawn:
+        files = figures.draw(name, numbers, cells, asked, paths.paper_figure(name))
+        with open(files[-1], encoding="utf-8", newline="") as file:
+            drawn = [row for row in csv.DictReader(file) if row["source"]]
+        stands_on = [
+            _measured(suite, asked, measured[row["source"]]) if row["drawn"] == figures.OWN
+            else {f"numbers of {row['method']}": [row["source"]]}
+            for row in drawn
+        ]  # fmt: skip
+        cites |= dict.fromkeys(files, citations.together(stands_on))
+    return cites
 
 
 def _numbers(rows: Iterable[Published]) -> Citations:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reedbench.core.errors import MetricError
-from reedbench.report import figures, style
+from reedbench.report import figures, panels, style
 from reedbench.report.figures import landscape
 from reedbench.report.intervals import interval
 from reedbench.report.source import ORIGIN, Source
@@ -182,7 +182,7 @@ def test_a_metric_without_records_is_one_line(three_seeds, facts, tmp_path):
 def test_bars_stand_apart_in_their_order_and_around_where_they_belong(at):
     wide = 10.0
     places = landscape._side_by_side(at, wide)
-    logs, span = np.log(places), max(np.ptp(np.log(at)) if at else 0.0, np.log(landscape.APART))
+    logs, span = np.log(places), max(np.ptp(np.log(at)) if at else 0.0, np.log(panels.APART))
     assert len(places) == len(at)
     assert (np.diff(logs) >= landscape.BESIDE / wide * span * (1 - 1e-9)).all()
     assert logs.sum() == pytest.approx(np.log(at).sum())

@@ -25,7 +25,6 @@ from reedbench.report.source import GUIDED_BY, PAIR, Source
 
 PANEL, LOWER = 8.4, 6.6  # centimetres: of one row of panels, and of each of two
 BESIDE, REST = 0.13, 2.6  # centimetres: between marks of one cost, and of what a page of panels has beside them
-APART = 1.5  # by which the most evaluations exceed the fewest where there is a panel of them
 FLOPS = "flops"
 GUIDED = {False: "without guidance", True: "with guidance"}
 
@@ -65,7 +64,7 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     if not points:
         raise MetricError(f"{facts['benchmark']}: no record of {family}, which figure landscape shows; evaluate it")
     first, evaluations = [one for one in points if one.first], [one.nfe for one in points if one.nfe > 0]
-    several = bool(evaluations) and max(evaluations) >= APART * min(evaluations)
+    several = bool(evaluations) and max(evaluations) >= panels.APART * min(evaluations)
     kinds = sorted({one.guided for one in first})
     columns = min(2, len(kinds) + several)
     rows = math.ceil((len(kinds) + several) / columns)
@@ -105,7 +104,7 @@ def _share_values(axes: np.ndarray, used: int, words: str) -> None:
             axis.tick_params(labelleft=False)
         else:
             axis.set_ylabel(words)
-        _plain_log_x(axis)
+        panels.plain_log_x(axis)
 
 
 def _points(source: Source, facts: Mapping[str, Any]) -> list[_Point]:
@@ -197,7 +196,7 @@ def _side_by_side(at: Sequence[float], wide: float) -> list[float]:
         wide: centimetres of the axis.
     """
     logs = np.log(np.asarray(at, np.float64))
-    least = BESIDE / wide * max(float(np.ptp(logs)), math.log(APART)) if len(logs) else 0.0
+    least = BESIDE / wide * max(float(np.ptp(logs)), math.log(panels.APART)) if len(logs) else 0.0
     runs: list[list[int]] = []
     for i in np.argsort(logs, kind="stable").tolist():
         runs.append([i])
@@ -219,22 +218,6 @@ def _start(logs: np.ndarray, run: Sequence[int], least: float) -> float:
 def _end(logs: np.ndarray, run: Sequence[int], least: float) -> float:
     """Where its last one does."""
     return _start(logs, run, least) + least * (len(run) - 1)
-
-
-def _plain_log_x(axis: Any) -> None:
-    """Ticks with plain numbers, as many as have room."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axis.get_xlim()
-    if high / low < APART:  # marks at one cost, or nearly
-        middle = math.sqrt(low * high)
-        low, high = middle / APART, middle * APART
-        axis.set_xlim(low, high)
-    few = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-    subs = few if high / low < 8 else (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
-    axis.xaxis.set_major_locator(LogLocator(subs=subs))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _logarithmic(points: Sequence[_Point], facts: Mapping[str, Any]) -> bool:
