@@ -162,6 +162,18 @@ def cite(
 
 
 @app.command()
+def card(
+    run: Annotated[str, typer.Argument(help="A run: its folder, or benchmark/method/seed0.")],
+    config: Config = paths.CONFIG,
+) -> None:
+    """Print what there is to know of a run: settings, curve, samples, metrics, cost, numerics, provenance, papers."""
+    from reedbench.schema.suite import load
+    from reedbench.steps.card import RunCard, named
+
+    print("\n".join(RunCard(named(load(config), run)).lines()))
+
+
+@app.command()
 def schema(
     write: Annotated[
         bool, typer.Option("--write", help="Write config/*.schema.json and the reference in config/README.md.")

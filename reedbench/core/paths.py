@@ -100,6 +100,11 @@ def recipe(benchmark: str, method: str, seed: int | str) -> str:
     return f"{run(benchmark, method, seed)}/config.json"
 
 
+def run_card(benchmark: str, method: str, seed: int | str) -> str:
+    """What there is to know of a run, on a page."""
+    return f"{run(benchmark, method, seed)}/card.md"
+
+
 def segment(benchmark: str, method: str, seed: int | str, index: int | str) -> str:
     """Folder of a segment: EMA weights on the save grid and curve.csv."""
     return f"{run(benchmark, method, seed)}/segment-{index}"

@@ -1,6 +1,7 @@
 """The papers behind plugins, weights and numbers: BibTeX by key, from the package and from folders of plugins."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,9 @@ FILE = "bibliography.bib"
 OWN = Path(__file__).with_name(FILE)
 _ENTRY = re.compile(r"^@(\w+)\{([^,\s]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+)\s*=\s*[{\"](.*?)[}\"],?$", re.MULTILINE)
+
+_ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303"}
+_ACCENT = re.compile(r"""\\(["'`^~])\{?([A-Za-z])\}?""")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,13 @@ class Entry:
 
 
 def _family(name: str) -> str:
-    return name.split(",")[0] if "," in name else name.split()[-1]
+    return plain(name.split(",")[0] if "," in name else name.split()[-1])
+
+
+def plain(text: str) -> str:
+    """BibTeX's accents as letters, and no braces: `Kynk{\\"a}{\\"a}nniemi` is Kynkäänniemi."""
+    accented = _ACCENT.sub(lambda found: unicodedata.normalize("NFC", found[2] + _ACCENTS[found[1]]), text)
+    return accented.replace(r"\l", "ł").replace("{", "").replace("}", "")
 
 
 def entries() -> dict[str, Entry]:

@@ -96,7 +96,7 @@ def _of_method(name: str, method: AbstractMethod) -> Page:
     family = f"{card.name}, " if card.name and card.name != method.label else ""
     heading = f"settings that differ from the defaults of {method.uses}"
     title = f"{method.label} ({family}{name})"
-    return Page(title, _first_paragraph(type(method)), card, heading, list(_differing(method)))
+    return Page(title, _first_paragraph(type(method)), card, heading, list(differing(method)))
 
 
 def _of_objective(name: str, plugin: type[Any], used: Sequence[str]) -> Page:
@@ -109,7 +109,7 @@ def _of_objective(name: str, plugin: type[Any], used: Sequence[str]) -> Page:
     return Page(name, _first_paragraph(plugin), plugin.general(), "settings and their defaults", settings, used)
 
 
-def _differing(one: Frozen, place: str = "") -> Iterator[Setting]:
+def differing(one: Frozen, place: str = "") -> Iterator[Setting]:
     """Settings that are not the defaults, down into what they hold."""
     said = one.descriptions()
     for key, field in type(one).model_fields.items():
@@ -118,9 +118,9 @@ def _differing(one: Frozen, place: str = "") -> Iterator[Setting]:
             continue
         if isinstance(value, tuple) and value and all(isinstance(entry, Frozen) for entry in value):
             for i, entry in enumerate(value):
-                yield from _differing(entry, f"{place}{key}[{i}].")
+                yield from differing(entry, f"{place}{key}[{i}].")
         elif isinstance(value, Frozen):
-            yield from _differing(value, f"{place}{key}.")
+            yield from differing(value, f"{place}{key}.")
         else:
             yield Setting(f"{place}{key}", _shown(value), _line(said[key]))
 

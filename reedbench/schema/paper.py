@@ -167,8 +167,6 @@ class Facts(Frozen):
 
     evaluator: Literal["", "adm"] = ""
     """Whose evaluator its metrics agree with."""
-    vae: str = ""
-    """The autoencoder that decodes its samples."""
 
 
 class Measured(Frozen):

@@ -91,6 +91,7 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 drawn = replace(course, evaluated=steps)
                 yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, drawn)
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
+            yield Pattern(paths.run_card(b, m, "{k}"), benchmark)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)
     yield from map(Pattern, papers.outputs())

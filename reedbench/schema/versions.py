@@ -19,6 +19,7 @@ VERSIONS = {
     "tabulate": 5,
     "plot": 3,
     "paper": 1,
+    "card": 1,
     "smoke": 1,
 }
 FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions", "landscape")

@@ -150,7 +150,7 @@ def _one_off(run: Run) -> dict[str, float]:
     suite, dataset, lineage = run.benchmark.suite, run.benchmark.dataset, run.lineage
     every = [run, *(teacher.run for teacher in lineage)]
     files = dict.fromkeys(file for one in every for name in one.encoders.values()
-                          for file in _preparation(suite, dataset, name))  # fmt: skip
+                          for file in preparation(suite, dataset, name))  # fmt: skip
     files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
     others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in runs_of.pools(every))]
@@ -206,7 +206,7 @@ def _training(teacher: Checkpoint) -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items() if name in sources.CURVE}
 
 
-def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:
+def preparation(suite: Suite, dataset: str, name: str) -> list[str]:
     """The artefacts behind a representation, one per job."""
     encoder = suite.encoder(dataset, name)
     files = [] if encoder.is_online else [paths.index(paths.representation(dataset, name))]

@@ -161,6 +161,7 @@ VERBS: dict[str, tuple[Resolve, Ask, Callable[[Of, argparse.Namespace], Citation
     "evaluate": (_benchmark, _scoring, _scored),
     "tabulate": (_benchmark, _report, _reported),
     "plot": (_benchmark, _report, _reported),
+    "card": (_of_run, lambda run, a: reports.card(run), lambda run, a: citations.of_scores(run.benchmark, [run])),
     "fetch": (_suite, lambda s, a: settings.weight(s, a.weights), lambda s, a: citations.of_weights(s, a.weights)),
     "paper": (_suite, lambda s, a: paper.read().settings, lambda s, a: {}),
     "smoke": (_suite, lambda s, a: {}, lambda s, a: {}),
@@ -213,5 +214,6 @@ def _parser() -> argparse.ArgumentParser:
         if name == "plot":
             sub.add_argument("--figure", required=True, choices=FIGURES)
     verb("paper", "make the papers' tables and speed-ups, with own results beside them")
+    verb("card", "write what there is to know of a run", *cell)
     verb("smoke", "see whether a job here has what benchmarks need")
     return parser

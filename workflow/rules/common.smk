@@ -377,6 +377,17 @@ def report_inputs(wildcards):
     return reports.inputs(BENCHMARKS[wildcards.b], wildcards.get("a"))
 
 
+@once_per("b", "m", "k")
+def card_settings(wildcards):
+    return described(reports.card(run_of(wildcards)))
+
+
+@once_per("b", "m", "k")
+def card_inputs(wildcards):
+    """Receipts of a run and metric files of its cells."""
+    return reports.card_inputs(run_of(wildcards))
+
+
 def cached_ablations(benchmark):
     """Ablations whose cells are all in the committed cache."""
     try:

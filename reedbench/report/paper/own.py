@@ -109,20 +109,24 @@ def read(paper: Paper, suite: Suite) -> Own:
         if benchmark.spec.dataset.embedded:
             raise ConfigError(f"{paths.PAPER}: measured.{name}: has embedded data, which are no paper's: take it out")
         by_place: dict[Place, tuple[Origin, pd.DataFrame]] = {}
-        for origin, frame in (("cache", _cached(benchmark, own.refused)), ("runs", _run(benchmark, one, own.refused))):
-            for place, records in _places(frame):
-                by_place[place] = origin, records
+        for place, records in _places(_cached(benchmark, one, own.refused)):
+            by_place[place] = "cache", records
+        for place, records in _places(_run(benchmark, one, own.refused)):
+            by_place[place] = "runs", records
         for (method, step, sampler), (origin, records) in by_place.items():
-            if method in one.methods:
-                cell = benchmark.cell(method, benchmark.spec.seeds[0], step, sampler)
-                own.cells += _cells(cell, one, records, origin, own.refused)
+            cell = benchmark.cell(method, benchmark.spec.seeds[0], step, sampler)
+            own.cells += _cells(cell, one, records, origin, own.refused)
     return own
 
 
 def _places(records: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
+    for (method, step, sampler), group in _grouped(records, ["method", "step", "sampler"]):
+        yield (str(method), int(step), str(sampler)), group
+
+
+def _grouped(records: pd.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
     if len(records):
-        for (method, step, sampler), group in records.groupby(["method", "step", "sampler"], sort=False):
-            yield (str(method), int(step), str(sampler)), group
+        yield from records.groupby(by, sort=False)
 
 
 def _run(benchmark: Benchmark, one: Measured, refused: list[str]) -> pd.DataFrame:
@@ -146,14 +150,14 @@ def _run(benchmark: Benchmark, one: Measured, refused: list[str]) -> pd.DataFram
     return sources.records(bodies)
 
 
-def _cached(benchmark: Benchmark, refused: list[str]) -> pd.DataFrame:
+def _cached(benchmark: Benchmark, one: Measured, refused: list[str]) -> pd.DataFrame:
     """Records of the committed cache, if there is one."""
     if not Path(paths.cache_record(benchmark.name)).exists():
         return pd.DataFrame()
     records = sources.read_cache(benchmark.name).metrics
-    records = records[records["method"] != sources.FLOOR]
+    records = records[records["method"].isin(list(one.methods))]
     kept = []
-    for (method, seed, step, sampler), group in records.groupby(sources.CELL, sort=False):
+    for (method, seed, step, sampler), group in _grouped(records, sources.CELL):
         try:
             cell = benchmark.cell(str(method), int(seed), int(step), str(sampler))
             current = _is_current(cell, group.iloc[0])
@@ -179,9 +183,9 @@ def _cells(cell: Cell, one: Measured, records: pd.DataFrame, origin: Origin, ref
     for metric, family in one.metrics.items():
         there = records[records["family"] == family]
         lost = there[there["value"].isna()]
-        for record in lost.itertuples():
-            where = benchmark.cell(record.method, record.seed, record.step, record.sampler).title
-            refused.append(f"{where}: {family}: {record.reason}")
+        for record in lost.to_dict("records"):
+            where = benchmark.cell(*(record[name] for name in sources.CELL)).title
+            refused.append(f"{where}: {family}: {record['reason']}")
         there = there[there["value"].notna()]
         if there.empty:
             continue
@@ -208,7 +212,7 @@ def _cells(cell: Cell, one: Measured, records: pd.DataFrame, origin: Origin, ref
 
 
 def _evaluator(benchmark: Benchmark, one: Measured, family: str, protocol: str) -> str:
-    """Whose evaluator the number agrees with: nobody's if it is to rows of this suite, not to the published file."""
+    """Whose evaluator a number agrees with: nobody's if it is to rows of this suite in place of the published file."""
     metric = next(metric for metric in benchmark.spec.metrics if metric.family == family)
     compares = metric.compares and bool(metric.extractors())
     own = one.protocol.evaluator and compares and not json.loads(protocol).get("published")

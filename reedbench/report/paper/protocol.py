@@ -28,6 +28,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {  # where no more than the kind of
 }
 NONE, GUIDED, SOME = "none", "guided", "some"
 WHOLE = "all times"
+VAGUE = ("", GUIDED, SOME, *KINDS)  # what says nothing, or not all
 SAID = ("uses", "steps", "guidance", "interval", "channels")  # settings of samplers that other fields say, or none does
 
 
@@ -153,12 +154,7 @@ def contradict(one: Protocol, other: Protocol) -> bool:
 
 def unstated(here: Protocol, there: Protocol) -> list[str]:
     """Words of the fields that are known here and that the paper does not say."""
-    vague = {"guidance": GUIDED, "interval": SOME, "sampler": tuple(KINDS)}
-    return [
-        word
-        for name, word in FIELDS.items()
-        if getattr(here, name) and (not (its := getattr(there, name)) or its in vague.get(name, ()))
-    ]
+    return [word for name, word in FIELDS.items() if getattr(here, name) and getattr(there, name) in VAGUE]
 
 
 def _agree(name: str, here: str, there: str) -> bool:

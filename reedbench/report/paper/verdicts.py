@@ -75,7 +75,9 @@ def judge(
         among: all published numbers, of which those of the cell span a range, and in which the baseline's is looked for
             if it is not among the rows; the rows alone where there are none.
     """
-    return [_Court(rows, own, paper, among or rows).verdict(row) for row in rows]
+    every = settled(tuple(dict.fromkeys((*rows, *among))))
+    court = _Court(own, paper, frozenset(rows).intersection(every), every)
+    return [court.verdict(row) for row in rows]
 
 
 def summary(verdicts: Iterable[Verdict]) -> str:
@@ -94,12 +96,19 @@ def of_cells(verdicts: Iterable[Verdict]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Court:
-    """What a row is judged by."""
+    """What a row is judged by.
 
-    rows: Sequence[Published]
+    Attributes:
+        own: own results, those that count first.
+        paper: tolerances, and what benchmarks measure.
+        standing: rows of the table that no other one overrides.
+        every: these, and all others that no other one overrides.
+    """
+
     own: Sequence[OwnCell]
     paper: Paper
-    among: Sequence[Published]
+    standing: frozenset[Published]
+    every: Sequence[Published]
 
     def verdict(self, row: Published) -> Verdict:
         """Of one row."""
@@ -128,11 +137,10 @@ class _Court:
 
     def _claim(self, row: Published) -> Published | None:
         """The claim that stands for the row's cell, if it is among the rows."""
-        if row.kind == "claim" and row in settled(self.rows):
+        if row.kind == "claim" and row in self.standing:
             return None
-        own = of_row(row)
-        same = (other for other in settled(self.rows) if other.kind == "claim" and _is_one_cell(row, other))
-        return next((other for other in same if not contradict(own, of_row(other))), None)
+        claims = (other for other in self.every if other.kind == "claim" and other in self.standing)
+        return next((other for other in claims if _is_one_cell(row, other) and _may_be_one(row, other)), None)
 
     def _measuring(self, row: Published) -> list[str]:
         """Benchmarks of the suite that measure what the row prints."""
@@ -151,23 +159,20 @@ class _Court:
 
     def _compared(self, cell: OwnCell, row: Published, half: float) -> tuple[str, list[str]]:
         """Verdict and reasons of a number that can be compared; `half` the width of the band around it."""
-        over, lower = cell.over_seeds, row.of.better == "lower"
+        over = cell.over_seeds
         gap = over.mean - row.value
         reasons = [f"{gap:+.{row.decimals + 1}f}, tolerance {half:.{row.decimals + 1}f}"]
         if over.low is not None and over.high is not None:
             edges = (row.value - half, row.value + half)
             if any(over.low < edge < over.high for edge in edges):
                 reasons.append("interval crosses the band's edge")
-        order = self._order(cell, row)
-        if order is None:
-            inside = abs(gap) <= half + _SLACK
-            side = BETTER if (gap < 0) == lower else WORSE
-            return (REPRODUCED if inside else side), reasons
-        if order.reversed:
-            return (WORSE if order.behind else BETTER), [order.words, *reasons]
-        inside = abs(gap) <= half + _SLACK
-        side = BETTER if (gap < 0) == lower else WORSE
-        return (REPRODUCED if inside else side), [*reasons, order.words]
+        if (order := self._order(cell, row)) is not None:
+            if order.turned:
+                return (WORSE if order.behind else BETTER), [order.words, *reasons]
+            reasons.append(order.words)
+        if abs(gap) <= half + _SLACK:
+            return REPRODUCED, reasons
+        return (BETTER if (gap < 0) == (row.of.better == "lower") else WORSE), reasons
 
     def _order(self, cell: OwnCell, row: Published) -> "_Order | None":
         """How method and baseline stand in every seed beside how the papers have them; None where there is no telling.
@@ -188,20 +193,15 @@ class _Court:
 
     def _baseline(self, cell: OwnCell, row: Published) -> Published | None:
         """The baseline's published number: of the row's source if it has one, else a claim, else any."""
-        own = of_row(row)
-        every = dict.fromkeys((*settled(self.rows), *settled(self.among)))
-        found = [
-            other
-            for other in every
-            if _is_one_cell(row, other, method=cell.baseline) and not contradict(own, of_row(other))
-        ]
+        same = (other for other in self.every if _is_one_cell(row, other, method=cell.baseline))
+        found = [other for other in same if _may_be_one(row, other)]
         return min(found, key=lambda other: (other.source != row.source, other.kind != "claim"), default=None)
 
     def _within(self, cell: OwnCell, row: Published) -> bool | None:
         """Whether the own mean lies in the range of what authors and others got under a protocol like ours."""
         ran = [
             other
-            for other in settled(self.among)
+            for other in self.every
             if other.kind != "copy" and _is_one_cell(row, other) and not differences(cell.protocol, of_row(other))
         ]
         if all(other.kind == "claim" for other in ran):
@@ -227,11 +227,6 @@ class _Order:
     behind: bool
 
     @property
-    def reversed(self) -> bool:
-        """Whether it is so in any seed."""
-        return bool(self.turned)
-
-    @property
     def words(self) -> str:
         """In words."""
         if self.turned:
@@ -246,7 +241,13 @@ def _is_one_cell(row: Published, other: Published, method: str = "") -> bool:
     same = all(getattr(row, name) == getattr(other, name) for name in names) and other.method == (method or row.method)
     if not same or of_row(row).is_guided != of_row(other).is_guided:
         return False
-    return row.steps == other.steps if row.steps and other.steps else row.epochs == other.epochs
+    trained = [(row.steps, other.steps), (row.epochs, other.epochs)]
+    return next((one == its for one, its in trained if one and its), False)
+
+
+def _may_be_one(row: Published, other: Published) -> bool:
+    """Whether nothing that both say of their protocols differs."""
+    return not contradict(of_row(row), of_row(other))
 
 
 def _is_baseline(other: OwnCell, cell: OwnCell) -> bool:
