@@ -17,13 +17,24 @@ from reedbench.steps.cited import of_file
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A directory with the shipped configuration, in which the step has run."""
+    place = tmp_path_factory.mktemp("paper")
+    shutil.copytree(REPOSITORY / "config", place / "config")
+    load.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        assert runner.main(["paper"]) == 0
+    return place
+
+
 @pytest.fixture
-def made(tmp_path, monkeypatch):
-    """A working directory with the shipped configuration, in which the step has run."""
-    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+def made(ran, tmp_path, monkeypatch):
+    """A copy of it as the working directory."""
+    shutil.copytree(ran, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     load.cache_clear()
-    assert runner.main(["paper"]) == 0
     yield Path("results/paper")
     load.cache_clear()
 
@@ -96,6 +107,15 @@ def test_each_file_says_whom_to_cite_and_what_it_was_made_from(made):
     record = json.loads((made / "tables/repa-depth.md.prov.json").read_text())
     assert "config/reference/image.csv" in record["inputs"]
     assert list(provenance.verify("results/paper/tables/repa-depth.md"))
+
+
+def test_a_figure_stands_on_the_papers_whose_numbers_it_draws(made):
+    cited = of_file("results/paper/figures/frontier.pdf", "config/config.yaml")
+    assert cited["numbers of RAEv2"] == ["singh2026raev2"]
+    assert "numbers of DiscreteDiff" not in cited
+    assert of_file("results/paper/figures/curves.png", "config/config.yaml")["numbers of DiscreteDiff"] == [
+        "wang2025reed"
+    ]
 
 
 def test_the_outputs_are_those_that_the_rule_declares_and_the_same_bytes_twice(made):
