@@ -25,6 +25,7 @@ FURTHER = {
     "digits-unlabelled": "digits",
     "backbones-methods": "backbones",
     "cifar10-methods": "cifar10-gpu",
+    "cifar10-longtail": "cifar10-gpu",
     "imagenet-b-methods": "imagenet-b",
 }
 LOOKED_AT = {"digits", "backbones"}  # on whose seeds settings were chosen
