@@ -235,7 +235,7 @@ def test_reruns_are_differences_to_the_number_that_stands_for_the_authors(draw):
 def test_a_metric_without_tolerance_has_no_band(draw):
     with_band, without = draw("reruns"), draw("reruns", tolerant=False)
     words = [[said for said in one.words if said.startswith("band")] for one in (with_band, without)]
-    assert words == [["band: would count as reproduced"], []]
+    assert words == [["band: tolerance of verdicts"], []]
     assert with_band.figure.axes[0].collections
     assert not without.figure.axes[0].collections
 

@@ -67,7 +67,7 @@ def _grouped(found: Mapping[str, Found]) -> list[dict[str, Found]]:
 def _guided(rows: Iterable[Published]) -> str:
     """Words on guidance; none where it does not apply or is not known of all."""
     said = {of_row(row).is_guided for row in rows}
-    return {True: "with guidance", False: "without guidance"}.get(said.pop(), "") if len(said) == 1 else ""
+    return "with guidance" if said == {True} else "without guidance" if said == {False} else ""
 
 
 def _sheet(plt: Any, count: int, legend: style.Legend) -> list[Any]:

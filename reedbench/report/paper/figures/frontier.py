@@ -25,7 +25,7 @@ from reedbench.schema.published_row import Published
 
 PANEL: Final = 6.6  # centimetres
 EP: Final = "ep-{}@"  # metrics that print how many epochs reach a value: ep-fid@2
-OTHERS: Final = {"color": "0.7", "linestyle": "none", "marker": "o", "markersize": 3.2}
+OTHERS: Final[dict[str, Any]] = {"color": "0.7", "linestyle": "none", "marker": "o", "markersize": 3.2}
 STEPS: Final = ((0, ()), (0, (1, 1)))  # lines of both frontiers
 
 

@@ -13,10 +13,10 @@ from reedbench.schema.published_row import Published
 
 PAPER, OWN = "paper", "own"  # what is drawn, in the csv of a figure; its source is a citation key, or a benchmark
 WIDTH: Final = 15.0  # centimetres: the words can still be read where a web page shows the figure small
-OPEN: Final = {"markerfacecolor": "white", "markeredgewidth": 0.9}
-RIM: Final = {"markeredgecolor": "black", "markeredgewidth": 0.9}
+OPEN: Final[dict[str, Any]] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
+RIM: Final[dict[str, Any]] = {"markeredgecolor": "black", "markeredgewidth": 0.9}
 SIZE: Final = 5.0  # of a mark, in points
-DOT: Final = {"marker": ".", "markersize": 2.4, "markeredgewidth": 0, "linestyle": "none"}
+DOT: Final[dict[str, Any]] = {"marker": ".", "markersize": 2.4, "markeredgewidth": 0, "linestyle": "none"}
 
 
 def looks(paper: Paper, methods: Iterable[str]) -> dict[str, style.Look]:

@@ -217,5 +217,5 @@ def _legend(blocks: Sequence[_Block], published: Sequence[Published]) -> list[tu
     if own or any(row.tag == DIGITISED for row in published):
         entries += marks.meanings(published, own)
     if any(block.tolerance for block in blocks):
-        entries.append((Patch(color=style.GREY, alpha=0.15, linewidth=0), "band: would count as reproduced"))
+        entries.append((Patch(color=style.GREY, alpha=0.15, linewidth=0), "band: tolerance of verdicts"))
     return entries
