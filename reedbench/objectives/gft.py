@@ -16,11 +16,11 @@ class GuidanceFreeTraining(ScaledObjective):
     cites: ClassVar[tuple[str, ...]] = ("chen2025gft",)
     tier: ClassVar[Literal["faithful"]] = "faithful"
     formula: ClassVar[str] = "|b v(x_t,t,y,b) + (1-b) sg v(x_t,t,null,1) - v*|^2, b ~ U[0,1]; sampled at b = 1/s"
-    cost: ClassVar[str] = "3F + F (1 - label_dropout) = 3.9F"
+    cost: ClassVar[str] = "3F + F (1 - label_dropout) = 3.9F by default"
     choices: ClassVar[tuple[str, ...]] = (
         "rows without label have b = 1, and are not looked up",
         "from scratch; the authors also tune trained networks",
-        "samplers may ask for guidance up to `largest`: b below its inverse is trained, and seldom",
+        "samplers may ask for guidance up to `largest`, 5 by default: b below its inverse is trained, and seldom",
     )
     uses: Literal["gft"] = "gft"
 

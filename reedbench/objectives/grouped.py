@@ -19,7 +19,7 @@ class GroupedByTime(GroupingByTime, FlowObjective):
     source: ClassVar[str] = "arXiv:2312.13307, as others quote it; no code is known"
     cost: ClassVar[str] = "3F times the mean share of the groups; as many parameters as all of them; sampling likewise"
     choices: ClassVar[tuple[str, ...]] = (
-        "4 groups, k 0.6, the largest at the data end: the paper's values are not known to us",
+        "by default 4 groups, k 0.6, the largest at the data end: the paper's values are not known to us",
         "blocks are left out evenly between the first and the last one, where the paper lets a language model propose",
         "groups have equal shares of the training times; a time between two belongs to the one behind it",
     )

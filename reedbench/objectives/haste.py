@@ -41,7 +41,8 @@ class Haste(AlignedFlow):
     cites: ClassVar[tuple[str, ...]] = ("wang2025haste",)
     tier: ClassVar[str] = "faithful"
     formula: ClassVar[str] = (
-        "|v - (x_1 - x_0)|^2 + stop(step) (.5 L_align + .5 mean -softmax(teacher logits) . log softmax(own logits))"
+        "|v - (x_1 - x_0)|^2 + align(step) (L_align + attention_weight L_att); "
+        "L_att = mean -softmax(teacher logits) . log softmax(own logits)"
     )
     cost: ClassVar[str] = "before the stop 3F + E (tokens kept) and the logits of the paired blocks; after it 3F"
     choices: ClassVar[tuple[str, ...]] = (

@@ -21,7 +21,7 @@ class ModelGuidance(FlowObjective):
     choices: ClassVar[tuple[str, ...]] = (
         "labels are dropped row by row, where the release drops an exact number per batch",
         "gradients are clipped as those of all methods; the release clips none",
-        "scale 1.5 as in the paper's ablations (1.45 in the release); start is to be said, 100,000 of 400,000 there",
+        "scale 1.5 by default, as in the paper (release: 1.45); start is to be said: 100,000 of 400,000",
     )
     uses: Literal["model-guidance"] = "model-guidance"
 

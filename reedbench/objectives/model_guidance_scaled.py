@@ -20,7 +20,7 @@ class ScaledModelGuidance(ScaledObjective):
     choices: ClassVar[tuple[str, ...]] = (
         "before start guided rows read s = 1, as their targets are not moved yet",
         "rows are guided and labels dropped row by row, where the release takes exact numbers per batch",
-        "scales between 1 and 2",
+        "scales between 1 and 2 by default",
     )
     uses: Literal["model-guidance-scaled"] = "model-guidance-scaled"
 

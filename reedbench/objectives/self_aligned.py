@@ -16,8 +16,8 @@ class SelfAligned(SelfAligning, FlowObjective):
     cites: ClassVar[tuple[str, ...]] = ("jiang2025sra",)
     tier: ClassVar[Literal["faithful"]] = "faithful"
     formula: ClassVar[str] = (
-        "|v - v*|^2 + w mean over tokens of 1 - cos(head(h_m(x_t,t,y)), sg h_ema,n(x_t+,t+,y)), t+ = min(t + .2 u, 1), "
-        "u ~ U[0,1)"
+        "|v - v*|^2 + w mean over tokens of 1 - cos(head(h_m(x_t,t,y)), sg h_ema,n(x_t+,t+,y)), "
+        "t+ = min(t + spread u, 1), u ~ U[0,1)"
     )
     cost: ClassVar[str] = "3F + F n/L while the term counts: the average stops at block n of L (the release: 4F)"
     choices: ClassVar[tuple[str, ...]] = (

@@ -23,7 +23,7 @@ class SelfPlayObjective(PooledTraining, FlowObjective):
     cost: ClassVar[str] = "8F per step: 2 x 3F, and 2F of the reference; once per round: its teacher, and N x NFE x F"
     choices: ClassVar[tuple[str, ...]] = (
         "class-conditional SiT in place of a text-to-image model",
-        "the loss of one time per row, not of whole trajectories; one beta for all times, 5000 as in Diffusion-DPO",
+        "the loss of one time per row, not of whole trajectories; one beta, 5000 by default (Diffusion-DPO's)",
         "a row is set against any sample of its label among the teacher's, of which there are sampling.count",
         "data and samples share time, noise and label; labels are dropped, so that guidance can still be asked for",
     )

@@ -220,3 +220,17 @@ def test_a_method_without_its_first_stage_says_so():
         len(GroupedByTime(label="TDC").card().choices) == len(GroupedByTime(label="TDC", **trained).card().choices) + 1
     )
     assert "no first stage" in GroupedByTime(label="TDC").card().choices[-1]
+
+
+NUMBER = re.compile(r"(?<![\w.])\d*\.?\d+(?![\w.]*\d)")
+
+
+@pytest.mark.parametrize("name", [n for n, one in plugins.discover("objectives").items() if one.domain == "image"])
+def test_a_default_is_not_said_as_if_it_were_the_value_of_a_row(name):
+    method = plugins.discover("objectives")[name]
+    own = [field.default for key, field in method.model_fields.items() if key not in Aligned.model_fields]
+    pairs = [default if isinstance(default, tuple) else (default,) for default in own]
+    defaults = {float(x) for pair in pairs for x in pair if isinstance(x, float | int)} - {0.0, 1.0, 2.0}
+    for words in (method.formula, *method.choices):
+        said = defaults & {float(number) for number in NUMBER.findall(words)}
+        assert not said or "by default" in words, f"{said} may be otherwise: {words}"
