@@ -17,6 +17,9 @@ from reedbench.objectives._own import PooledTraining
 class ProteinSelfPlay(PooledTraining, Masking):
     """The teacher is the reference and the start; the pool are its designs for the training chains, one for each.
 
+    They are drawn at temperature 1. The usual 0.1 makes designs that no law of the teacher has, which the loss would
+    tell from natives at once, and the network would unlearn its likeliest residues.
+
     Each of several rounds (`rounds:`) has the round before as teacher: its published weights, and designs of these.
     """
 
@@ -28,7 +31,7 @@ class ProteinSelfPlay(PooledTraining, Masking):
     cost: ClassVar[str] = "8F per step: 2 x 3F, and 2F of the reference; once per round: its teacher, and its designs"
     choices: ClassVar[tuple[str, ...]] = (
         "the bound per residue, a mean over masked residues, in place of a squared error; one beta for all times",
-        "one design per training chain and round, of the sampler that the pool names",
+        "one design per training chain and round, at temperature 1: the law of the teacher, not a sharper one",
         "native and design share time, mask and moved coordinates, and there is no dropout; unknown residues do not "
         "count, and are unknown in both",
         "beta 10: e is in nats, and differs by tenths",
@@ -53,6 +56,15 @@ class ProteinSelfPlay(PooledTraining, Masking):
         if isinstance(teacher, GroupingByTime):
             return f"{teacher.uses} has several networks: take a teacher with one"
         return super().untaught(teacher)
+
+    def unpooled(self, sampler: Any) -> str | None:
+        """Designs must be samples of the teacher's law: sharper ones are told from natives by that alone."""
+        if sampler.temperature == 1:
+            return None
+        return (
+            f"draws at temperature {sampler.temperature:g}, and a pool is of the teacher's own law: take a sampler "
+            "with temperature: 1"
+        )
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""

@@ -31,17 +31,20 @@ BENCHMARK = {
             "rounds": {
                 "times": 2,
                 "first": {"method": "discrete", "step": 4},
-                "of": {"uses": "protein-self-play", "label": "SPIN", "pool": {"sampler": "ancestral"}, "steps": 2},
+                "of": {"uses": "protein-self-play", "label": "SPIN", "pool": {"sampler": "own"}, "steps": 2},
             }
         },
     },
     "table": ["discrete", "spin.2"],
-    "samplers": {"ancestral": {"uses": "ancestral", "steps": 6}, "purity": {"uses": "purity", "steps": 4}},
+    "samplers": {
+        "ancestral": {"uses": "ancestral", "steps": 6},
+        "own": {"uses": "ancestral", "steps": 6, "temperature": 1.0},
+    },
     "sampling": {"count": 6, "streams": 2, "batch": 4},
     "metrics": [{"uses": "recovery", "of": "state"}],
     "speedup": {"metric": "recovery@state", "baseline": "discrete"},
 }
-POOL = "results/samples/playing/{}/seed0/step-000000{}/ancestral.train"
+POOL = "results/samples/playing/{}/seed0/step-000000{}/own.train"
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def train(method: str) -> int:
 
 
 def draw(method: str, step: int) -> int:
-    return do("sample", method, "--step", str(step), "--sampler", "ancestral.train")
+    return do("sample", method, "--step", str(step), "--sampler", "own.train")
 
 
 def chain(length: int, encoder: int = 0, decoder: int = 0) -> float:
@@ -110,7 +113,7 @@ def test_the_pools_settings_are_part_of_a_recipe_and_what_is_scored_is_not(bench
     assert pool.sampling.keys().isdisjoint({"count", "streams"})
     assert benchmark.run("spin.1", 0).recipe["pool"] == pool.sampling
     assert edited({"sampling": {"count": 3, "streams": 1}}).run("spin.1", 0).key == key
-    samplers = {**BENCHMARK["samplers"], "ancestral": {"uses": "ancestral", "steps": 7}}
+    samplers = {**BENCHMARK["samplers"], "own": {"uses": "ancestral", "steps": 7, "temperature": 1.0}}
     assert edited({"samplers": samplers}).run("spin.1", 0).key != key
 
 
@@ -118,7 +121,7 @@ def test_rounds_are_trained_on_designs_of_the_round_before(benchmark, capsys):
     assert steps.main(["prepare", "--dataset", "backbones"]) == 0
     assert train("discrete") == 0
     assert train("spin.1") == 3  # its pool first
-    assert "ancestral.train" in capsys.readouterr().err
+    assert "own.train" in capsys.readouterr().err
     assert draw("discrete", 4) == 0
     pool, data = POOL.format("discrete", 4), rows.read(benchmark.data, TRAIN)
     designs = protein.read_samples(pool)
@@ -156,6 +159,10 @@ def test_a_design_of_a_training_chain_shares_no_numbers_with_that_of_a_test_chai
         (
             {"samplers": {**BENCHMARK["samplers"], "purity.train": {"uses": "purity", "steps": 4}}},
             "samplers.purity.train: may not end in .train, as pools of training rows do: rename it",
+        ),
+        (
+            {"samplers": {**BENCHMARK["samplers"], "own": {"uses": "ancestral", "steps": 6}}},
+            "methods.spin.1.pool.sampler: own draws at temperature 0.1, and a pool is of the teacher's own law: take a",
         ),
         (
             {"methods": {**BENCHMARK["methods"], "tdc": {"uses": "protein-grouped", "label": "T"},

@@ -21,6 +21,7 @@ from reedbench.objectives.masked_diffusion import MaskedDiffusion
 from reedbench.objectives.protein_grouped import ProteinGrouped
 from reedbench.objectives.protein_self_aligned import ProteinSelfAligned
 from reedbench.objectives.protein_self_play import ProteinSelfPlay
+from reedbench.samplers.ancestral import Ancestral
 from reedbench.training.pool import PairedPool
 
 NAMED = {"teacher": {"method": "discrete", "step": 5}, "pool": {"sampler": "ancestral"}}
@@ -206,6 +207,11 @@ def test_a_pool_of_other_rows_is_refused(folder):
 def test_settings_without_effect_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         ProteinSelfPlay(label="-", **settings)
+
+
+def test_a_pool_is_of_the_teachers_own_law():
+    assert SPIN.unpooled(Ancestral(steps=5, temperature=1.0)) is None
+    assert "draws at temperature 0.1, and a pool is of the teacher's own law" in SPIN.unpooled(Ancestral(steps=5))
 
 
 def test_teachers_that_fit_and_one_that_does_not():
