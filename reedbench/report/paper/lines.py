@@ -105,8 +105,8 @@ def _lines(rows: Sequence[Published], table: Table) -> Iterator[Line]:
         cells = groups.setdefault((*words, *apart), [{}])
         _place(row, cells)
     for key, found in groups.items():
-        for cells in found:
-            yield Line(key[: len(table.by)], {name: cells[name] for name in table.columns if name in cells})
+        for line in found:
+            yield Line(key[: len(table.by)], {name: line[name] for name in table.columns if name in line})
 
 
 def _place(row: Published, lines: list[dict[str, Published]]) -> None:
