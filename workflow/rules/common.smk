@@ -56,6 +56,7 @@ IMAGES = {
     "differences.png": ("digits", "differences"),
     "samples.png": ("digits", "samples"),
     "landscape.png": ("digits-methods", "landscape"),
+    "post.png": ("digits-post", "landscape"),
     "backbones.png": ("backbones", "speedup"),
     "chains.png": ("chains", "speedup"),
     "cifar10.png": ("cifar10", "speedup"),

@@ -174,8 +174,8 @@ def _marks(
             axis.axhline(one.over.mean, zorder=1, **panels.TARGET)
             axis.axvline(x, zorder=1, **panels.TARGET)
     if joined:
-        for method in dict.fromkeys(one.method for one, _ in known):
-            line = sorted((x, one.over.mean) for one, x in known if one.method == method)
+        for method, kind in dict.fromkeys((one.method, one.guided) for one, _ in known):
+            line = sorted((x, one.over.mean) for one, x in known if (one.method, one.guided) == (method, kind))
             axis.plot(*zip(*line, strict=True), **{**looks[method].plain_line, "linewidth": 0.8}, zorder=2)
     for one, x in known:
         look, emphasised = looks[one.method], one.method == baseline
