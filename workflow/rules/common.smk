@@ -50,7 +50,7 @@ if LAUNCHER not in MODES:
     leave(ConfigError(unknown("launcher", LAUNCHER, MODES)))
 
 BENCHMARKS = {b: runs.benchmark(SUITE, b) for b in SUITE.benchmarks}
-# What README shows: file in docs/images, and of which benchmark which figure.
+# What README shows: file in docs/images, and of which benchmark which figure; and a figure of the papers' numbers.
 IMAGES = {
     "speedup.png": ("digits", "speedup"),
     "differences.png": ("digits", "differences"),
@@ -61,6 +61,7 @@ IMAGES = {
     "chains.png": ("chains", "speedup"),
     "cifar10.png": ("cifar10", "speedup"),
 }
+PAPER_IMAGE = ("paper.png", paths.paper_figure("curves", ".png"))
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.spec.dataset.embedded]
 CACHED = targets.cached(SUITE)
 

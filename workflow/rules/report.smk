@@ -174,8 +174,9 @@ rule plot_ablation_cached:
 rule images:
     input:
         [paths.cached_figure(b, figure, ".png") for b, figure in IMAGES.values()],
+        PAPER_IMAGE[1],
     output:
-        [paths.image(name) for name in IMAGES],
+        [paths.image(name) for name in (*IMAGES, PAPER_IMAGE[0])],
     log:
         paths.log("images"),
     resources:
