@@ -20,7 +20,7 @@ import torch
 from reedbench.nn.learner import Others
 from reedbench.nn.overlap import Overlapping
 from reedbench.schema import runs
-from reedbench.schema.runs import Checkpoint
+from reedbench.schema.cells import Checkpoint
 from reedbench.schema.suite import load
 from reedbench.steps.sample import network_of
 from reedbench.steps.train import build

@@ -25,6 +25,7 @@ class InvariantAttention(AbstractEncoder):
 
     domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "attention"
+    cites: ClassVar[tuple[str, ...]] = ("bardes2022vicreg",)
     uses: Literal["invariant-attention"] = "invariant-attention"
 
     dim: int = Field(64, ge=8, multiple_of=4)
@@ -49,6 +50,10 @@ class InvariantAttention(AbstractEncoder):
         if self.dim % self.heads:
             raise ValueError(f"heads: {self.heads} do not divide the width of {self.dim}")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """None where it stays random."""
+        return self.cites if self.steps else ()
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """Blocks, heads, and patches twice."""

@@ -18,7 +18,7 @@ from reedbench.encoders._judges import ImageJudge
 class LinearProbe(ImageJudge):
     """A linear classifier on the vector, or the mean token, that another extractor gives."""
 
-    on_gpu: ClassVar[bool] = True  # the extractor that it reads may be
+    uncited: ClassVar[str] = "ridge regression on an extractor that is cited itself"
     uses: Literal["linear-probe"] = "linear-probe"
 
     extractor: str = Field(examples=["features"])

@@ -22,6 +22,7 @@ class Pca(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "tokens"
     needs_test: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("kouzelis2025redi",)
     uses: Literal["pca"] = "pca"
 
     tokens: str

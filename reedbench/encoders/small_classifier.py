@@ -28,6 +28,7 @@ class SmallClassifier(AbstractEncoder):
     classifies: ClassVar[bool] = True
     learns_classes: ClassVar[bool] = True
     rewards: ClassVar[bool] = True
+    uncited: ClassVar[str] = "a small network of our own, trained here"
     uses: Literal["small-classifier"] = "small-classifier"
 
     dim: int = Field(64, ge=2)

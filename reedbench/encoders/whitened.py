@@ -24,6 +24,7 @@ class Whitened(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "tokens"
     needs_test: ClassVar[bool] = False
+    uncited: ClassVar[str] = "a linear map of an encoder's tokens that is cited itself"
     uses: Literal["whitened"] = "whitened"
 
     tokens: str = Field(examples=["patches"])

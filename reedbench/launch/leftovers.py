@@ -19,7 +19,7 @@ from reedbench.core import locks, parts, paths, stores
 from reedbench.core.console import say
 from reedbench.launch import ticket
 from reedbench.launch.processes import Process
-from reedbench.schema import runs
+from reedbench.schema import lineage, runs
 from reedbench.schema.suite import Suite
 
 Runs = Mapping[str, Mapping[str, frozenset[int]]]
@@ -119,7 +119,7 @@ def _configured(suite: Suite) -> Runs:
     """Every run that a file names, with those that others learn from under seeds of their own."""
     found = {b: {m: set(spec.seeds) for m in spec.methods} for b, spec in suite.benchmarks.items()}
     for b, spec in suite.benchmarks.items():
-        for one in runs.with_teachers(runs.benchmark(suite, b).runs(spec.methods)):
+        for one in lineage.with_teachers(runs.benchmark(suite, b).runs(spec.methods)):
             found[one.benchmark.name][one.method].add(one.seed)
     return {b: {m: frozenset(seeds) for m, seeds in methods.items()} for b, methods in found.items()}
 

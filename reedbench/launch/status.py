@@ -16,7 +16,7 @@ from reedbench.launch.leftovers import other_stores, size_words, unfinished
 from reedbench.launch.progress import Progress, held, log_of, look
 from reedbench.launch.tail import last_line, written
 from reedbench.launch.ticket import comment_of
-from reedbench.schema import runs, words
+from reedbench.schema import lineage, runs, words
 from reedbench.schema.runs import Run
 from reedbench.schema.suite import Suite
 
@@ -75,9 +75,9 @@ class Status:
         chosen = [runs.benchmark(suite, b) for b in ([benchmark] if benchmark else suite.benchmarks)]
         self.topics = {name for one in chosen for name in (one.name, one.dataset)} if benchmark else set()
         # With those that they learn from, and how many segments are wanted.
-        self.runs = runs.with_teachers(run for one in chosen for run in one.runs(one.methods))
+        self.runs = lineage.with_teachers(run for one in chosen for run in one.runs(one.methods))
         # An ablation is asked for by its name alone.
-        self.tabled = runs.with_teachers(run for one in chosen for run in one.runs(one.spec.table))
+        self.tabled = lineage.with_teachers(run for one in chosen for run in one.runs(one.spec.table))
         self.jobs, self.suite = Jobs(), suite
 
     def now(self) -> Report:
@@ -97,7 +97,7 @@ class Status:
         """Words of the jobs of all cells, by their names."""
         found = {}
         for benchmark in dict.fromkeys(run.benchmark for run in self.runs):
-            pools = [pool for pool in runs.pools(self.runs) if pool.run.benchmark == benchmark]
+            pools = [pool for pool in lineage.pools(self.runs) if pool.run.benchmark == benchmark]
             for cell in dict.fromkeys([*benchmark.cells(benchmark.spec.methods), *pools]):
                 place = (*cell.run.names, paths.step_name(cell.step).removeprefix("step-"), cell.sampler)
                 arguments, recipe, sampling = words.cell(*place), cell.run.key, cell.sampling_key

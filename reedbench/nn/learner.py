@@ -206,6 +206,10 @@ class Learner(ABC):
         a wrapper of it that is called alike and sums gradients over ranks.
         """
 
+    def watched(self, batch: Batch) -> dict[str, Tensor]:
+        """What the curve shows beside the loss terms: by name a value per row of the batch, (b,)."""
+        return {}
+
     def settled(self, step: int, total: Callable[[Tensor], Tensor]) -> None:  # noqa: B027 - most measure nothing
         """Called on all ranks together at the end of every update, by a learner whose factors depend on its losses.
 

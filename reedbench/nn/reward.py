@@ -235,6 +235,10 @@ class RewardLearner(FlowLearner):
         values = clipped(batch["advantage"], ratio, self.clip)
         return {POLICY: LossTerm(values.sum(), float(len(values)))}
 
+    def watched(self, batch: Batch) -> dict[str, Tensor]:
+        """The reward of the rollouts."""
+        return {"reward": batch["reward"]} if "reward" in batch else {}
+
     def weights(self, batch: Batch) -> dict[str, float]:
         """Means over rows."""
         return {name: float(len(batch["x_1"])) for name in self.factors if self.computes(name)}

@@ -39,7 +39,6 @@ class AbstractMethod(Plugin):
     cost: ClassVar[str] = ""
     choices: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
-    cites: ClassVar[tuple[str, ...]] = ()
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note", "samplers"})
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
     # the scale (`steered`); `built-in`, it was trained for one.
@@ -66,6 +65,10 @@ class AbstractMethod(Plugin):
     def card(self) -> Card:
         """The card under these settings."""
         return self.general()
+
+    def cited(self) -> tuple[str, ...]:
+        """As its card says."""
+        return self.card().cites
 
     def own_step(self) -> int | None:
         """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""
@@ -96,8 +99,16 @@ class AbstractMethod(Plugin):
         return None
 
     def encoders(self) -> tuple[str, ...]:
-        """Names of the encoders whose representations it reads."""
+        """Names of the encoders that it asks: targets, and judges."""
         return ()
+
+    def judges(self) -> tuple[str, ...]:
+        """Names of those of them that judge samples in training; their representations are not read."""
+        return ()
+
+    def targets(self) -> tuple[str, ...]:
+        """Names of those whose representations of training rows it reads: all the others."""
+        return tuple(name for name in self.encoders() if name not in self.judges())
 
     def depths(self) -> tuple[Tap, ...]:
         """What it taps of blocks, 1-based."""
@@ -220,10 +231,6 @@ class AbstractObjective(OwnTraining, AbstractMethod):
         if (its := teacher.interpolant()) != (own := self.interpolant()):
             return f"is on path {its}, and this method on {own}: make path: equal, or take another teacher"
         return None
-
-    def judges(self) -> tuple[str, ...]:
-        """Names of those of its encoders that judge samples in training; their representations are not read."""
-        return ()
 
     def rewarded(self, learner: Any, judges: Mapping[str, Callable[[Any], Any]]) -> None:
         """Give a learner its judges: of latents (b, ...) the log-probabilities of their classes, (b, classes)."""

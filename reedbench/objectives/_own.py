@@ -169,3 +169,7 @@ class PooledTraining(OwnTraining):
     def pooled(self) -> Pool | None:
         """Which of its teacher's samples it learns from."""
         return self.pool
+
+    def unpooled(self, sampler: Any) -> str | None:
+        """Why samples of a sampler cannot stand against data, with what to change; none where they can."""
+        return None

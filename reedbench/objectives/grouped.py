@@ -1,16 +1,12 @@
 """TDC: several networks by time, of which the noisier or the cleaner ones are shallower."""
 
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
-from reedbench.core.errors import ConfigError
 from reedbench.objectives import FlowObjective
-from reedbench.objectives._card import Card
+from reedbench.objectives._grouped import GroupingByTime
 
 
-class GroupedByTime(FlowObjective):
+class GroupedByTime(GroupingByTime, FlowObjective):
     """The velocity loss of a network per stretch of time. TDC, arXiv:2312.13307.
 
     Its second stage starts from one network that was trained at all times: with init: teacher the groups take over its
@@ -29,34 +25,15 @@ class GroupedByTime(FlowObjective):
     )
     uses: Literal["grouped"] = "grouped"
 
-    groups: int = Field(4, ge=2)
-    """Networks, each with an equal share of the training times."""
-    least: float = Field(0.6, gt=0, le=1)
-    """k: share of its operations that none would go below if there were ever more groups; 1 leaves all whole."""
-    largest: Literal["data", "noise"] = "data"
-    """At which end of time the network is whole."""
-
-    def card(self) -> Card:
-        """Without its first stage that is a choice, too."""
-        card = super().card()
-        scratch = "no first stage: the groups start from scratch, where the paper prunes a trained network"
-        return card if self.init == "teacher" else replace(card, choices=(*card.choices, scratch))
-
     def network(self, backbone: Any) -> Any:
         """The groups.
 
         Raises:
             ConfigError: the backbone is no SiT.
         """
-        from reedbench.nn.backbones import grouped
+        from reedbench.nn.backbones.grouped import GroupedSiT
 
-        shares = grouped.shares_of(self.groups, self.least, self.largest)
-        try:
-            return grouped.GroupedSiT(
-                backbone, shares, grouped.equal_shares(self.flow(backbone).quantiles, self.groups)
-            )
-        except ValueError as error:
-            raise ConfigError(f"objective {self.uses}: {error}") from error
+        return self.grouped(GroupedSiT, backbone, self.flow(backbone).quantiles)
 
     def learner(self, network: Any, flow: Any) -> Any:
         """That counts operations at times of which every group has its share."""

@@ -50,6 +50,10 @@ class Costs:
         """Whether a method learns from weights of which nobody knows what they had cost."""
         return any(np.isnan(self.base("flops", m, seed)) for m, seed in self._runs if m == method)
 
+    def lacks(self, axis: str, method: str) -> bool:
+        """Whether nobody knows what a method had cost on an axis, beside its own training."""
+        return any(np.isnan(self.on(axis, m, seed, np.zeros(1))[0]) for m, seed in self._runs if m == method)
+
     @cached_property
     def _taught(self) -> set[str]:
         return set(self._curves.loc[self._curves[TAUGHT].notna(), "method"]) if TAUGHT in self._curves else set()

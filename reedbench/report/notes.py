@@ -9,7 +9,7 @@ import pandas as pd
 from reedbench.core.constants import HALVES
 from reedbench.core.numerics import THEN
 from reedbench.report import bibliography, clusters
-from reedbench.report.costs import BASE, TAUGHT
+from reedbench.report.costs import BASE, TAUGHT, Costs
 from reedbench.report.digest import OWN_GUIDANCE
 from reedbench.report.intervals import kind_of
 from reedbench.report.source import PAIR, Source
@@ -115,6 +115,9 @@ def _speedups(of: Comparison) -> Iterator[str]:
     primary, baseline = of.facts["speedup"]["metric"], of.facts["baseline_label"]
     if of.facts["speedup"]["baseline"] in of.source.elsewhere:
         yield f"No speed-ups: {baseline} is imported, and what its training took is not known."
+        return
+    if Costs(of.source).unknown(of.facts["speedup"]["baseline"]):
+        yield f"No speed-ups: {baseline} learns from imported weights, and what their training took is not known."
         return
     yield (
         f"Speed-up: {baseline}'s cost / the method's cost at equal {primary}, mean of the logarithm over all values "

@@ -136,16 +136,16 @@ def speedups(
     records = source.metrics[(source.metrics["family"] == family) & (source.metrics["step"] >= 0)]
     pairs = source.pairs
     costs, found = Costs(source), list[Speedup]()
+    without = {*source.elsewhere, *(name for name in (*methods, baseline) if costs.unknown(name))}
     for sampler, every in records.groupby("sampler", sort=False):
-        own = every[~every["method"].isin(list(source.elsewhere))]
+        own = every[~every["method"].isin(without)]
         common = own[~own["method"].isin(list(lengths))]
         last = int(common["step"].max()) if len(common) else 0
         theirs = _Runs.of(own[own["method"] == baseline], lengths.get(baseline, last))
         ends = [curve["value"].iloc[-1] for curve in theirs.measured.values()]
         target = float(np.mean(ends)) if ends else float("nan")
         for method in methods:
-            known = own if not costs.unknown(method) else own[:0]
-            ours = _Runs.of(known[known["method"] == method], lengths.get(method, last))
+            ours = _Runs.of(own[own["method"] == method], lengths.get(method, last))
             both = [seed for seed in ours.measured if seed in theirs.measured]
             lost = _left_out(ours, theirs)
             if not both:
@@ -171,11 +171,12 @@ def _undrawn(pairs: Collection[tuple[str, str]], method: str, baseline: str, sam
 
 def _without_cost(source: Source, costs: Costs, method: str, baseline: str) -> str:
     """Why there can be no speed-up, where one of the two, or what it learned from, was trained elsewhere."""
-    if costs.unknown(method):
-        return "learns from imported weights: what their training took is not known"
-    if method in source.elsewhere:
-        return "imported: what its training took is not known"
-    return "the baseline is imported: what its training took is not known" if baseline in source.elsewhere else ""
+    for name, who in ((method, ""), (baseline, "the baseline ")):
+        if costs.unknown(name):
+            return f"{who}learns from imported weights: what their training took is not known"
+        if name in source.elsewhere:
+            return f"{who}{'is ' if who else ''}imported: what its training took is not known"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -240,10 +241,20 @@ def _over_axes(
 
     found = []
     for axis in costs.axes:
-        ratio, final = over(axis, at_common), over(axis, at_final)
-        words = "; ".join(_censored(ratio, final))
+        if unknown := _not_known(costs, axis, method, baseline):
+            ratio = final = Ratio(None, None, None, "missing", len(pairs))
+            words = unknown
+        else:
+            ratio, final = over(axis, at_common), over(axis, at_final)
+            words = "; ".join(_censored(ratio, final))
         found.append(Speedup(method, sampler, axis, ratio, final, target, start, end, at, words))
     return found
+
+
+def _not_known(costs: Costs, axis: str, method: str, baseline: str) -> str:
+    """Why there is no ratio on an axis where what one of the two needs once has no known cost."""
+    lacking = [who for name, who in ((method, "it"), (baseline, "the baseline")) if costs.lacks(axis, name)]
+    return f"what was prepared once for {lacking[0]} took is not known ({axis.partition('+')[0]})" if lacking else ""
 
 
 @dataclass(frozen=True)

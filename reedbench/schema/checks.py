@@ -8,6 +8,7 @@ from reedbench.core import pins
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import EXTRACTED, Kind
 from reedbench.objectives import Tap, block_of
+from reedbench.schema import pool_names
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
@@ -220,7 +221,7 @@ def _alignments(b: Any) -> Iterator[Finding]:
     for name, method in b.methods.items():
         for where, encoder, kinds in method.reads():
             yield from _target(b, ("methods", name, *where), encoder, kinds or KINDS)
-        for judge in getattr(method, "judges", tuple)():
+        for judge in method.judges():
             if judge in b.encoders and not b.encoders[judge].rewards:
                 yield ("methods", name, "judge"), f"'{judge}' gives no probabilities of classes, which reward samples"
         for where, depth in method.taps():
@@ -360,6 +361,8 @@ def _sampling(b: Any) -> Iterator[Finding]:
     for m, method in b.methods.items():
         yield from _drawn_by(("methods", m, "samplers"), method.samplers, b.samplers)
     for name, sampler in b.samplers.items():
+        if pool_names.of_training(name):
+            yield ("samplers", name), f"may not end in {pool_names.END}, as pools of training rows do: rename it"
         asked = {m: method for m, method in b.methods.items() if name in (method.samplers or b.samplers)}
         if b.methods and not asked:
             yield ("samplers", name), "no method lets it draw: name it in the `samplers` of one, or take it out"
@@ -414,12 +417,16 @@ def _resources(b: Any) -> Iterator[Finding]:
 
 
 def _gpu_steps(b: Any) -> list[str]:
-    """Large captioners and encoders, autoencoders, predicted structures and distances of many rows need a GPU; all else
-    would leave it idle."""
+    """Large captioners and encoders, and what is made of what these make, autoencoders, predicted structures and
+    distances of many rows need a GPU; all else would leave it idle."""
     captions = any(captioner.on_gpu for captioner in b.captioners.values())
     represents = any(encoder.on_gpu for encoder in b.encoders.values())
-    encoders = (*b.encoders.values(), *b.extractors.values())
-    pretrains = any(encoder.pretrained and encoder.studies_on_gpu for encoder in encoders)
+    encoders = {**b.encoders, **b.extractors}
+    pretrains = any(
+        one.studies_on_gpu or any(encoders[other].on_gpu for other in one.reads_encoders() if other in encoders)
+        for one in encoders.values()
+        if one.pretrained
+    )
     compresses = b.codec.compresses
     evaluates = b.folders or any(one.on_gpu for one in (*b.metrics, *b.extractors.values()))
     asked = (("caption", captions), ("pretrain", pretrains), ("compress", compresses), ("represent", represents))

@@ -89,8 +89,8 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
     for m, objective in spec.methods.items():
         if objective.own_step() is not None:  # nothing is built to train
             continue
-        targets = {name: shapes[name] for name in objective.encoders() if name in shapes}
-        if len(targets) < len(objective.encoders()):
+        targets = {name: shapes[name] for name in objective.targets() if name in shapes}
+        if len(targets) < len(objective.targets()):
             continue
         try:
             built = learner(objective, network(spec.backbone, shape, facts), targets)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import reports, runs, words
-from reedbench.schema.runs import Benchmark, Cell, Run
+from reedbench.schema import lineage, reports, words
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Benchmark, Run
 
 
 @dataclass(frozen=True)
@@ -29,32 +30,33 @@ def jobs(benchmark: Benchmark) -> list[Job]:
 
 
 def encoders(benchmark: Benchmark) -> tuple[list[str], list[str], list[str]]:
-    """Encoders and extractors of a benchmark's table as they are filed: those of runs, those with what they read, and
-    all with those that judge; what others read comes first.
+    """Encoders and extractors of a benchmark's table as they are filed: those whose representations runs keep; all that
+    runs ask, with what these read; and all with those that judge. What others read comes first.
     """
     suite, d = benchmark.suite, benchmark.dataset
-    used = list(dict.fromkeys(name for run in _trained(benchmark) for name in run.encoders.values()))
+    kept = list(dict.fromkeys(name for run in _trained(benchmark) for name in run.cached.values()))
+    used = dict.fromkeys(name for run in _trained(benchmark) for name in run.encoders.values())
     read = dict.fromkeys(other for name in used for other in suite.read_by(d, name).values())
     ordered = list(dict.fromkeys([*read, *used]))
     seeing = list(dict.fromkeys([*benchmark.scoring.extractors, *benchmark.scoring.witnesses]))
     judges = [other for name in seeing for other in suite.read_by(d, name).values()]
-    return used, ordered, list(dict.fromkeys([*ordered, *judges, *seeing]))
+    return kept, ordered, list(dict.fromkeys([*ordered, *judges, *seeing]))
 
 
 def _trained(benchmark: Benchmark) -> dict[Run, int]:
     """Runs of a benchmark's table, and those that they learn from, with the segments that are wanted of each."""
-    return runs.with_teachers(benchmark.runs(benchmark.shown()))
+    return lineage.with_teachers(benchmark.runs(benchmark.shown()))
 
 
 def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     suite, d, spec = benchmark.suite, benchmark.dataset, benchmark.spec
-    used, ordered, every = encoders(benchmark)
+    kept, ordered, every = encoders(benchmark)
     captioners = dict.fromkeys(c for name in ordered if (c := suite.encoder(d, name).reads_captions_of()) is not None)
     folders = [spec.folders[name] for name in benchmark.scoring.folders]
     readers = [
         *(run.objective for run in _trained(benchmark)),
         spec.codec,
-        *(pool.run.benchmark.spec.codec for pool in runs.pools(_trained(benchmark))),
+        *(pool.run.benchmark.spec.codec for pool in lineage.pools(_trained(benchmark))),
         *(suite.captioner(d, name) for name in captioners),
         *folders,
     ]
@@ -68,7 +70,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
     for name in every:
         if suite.encoder(d, name).pretrained:
             yield Job("pretrain", f"--dataset {d} --encoder {name}", paths.weights(paths.encoder(d, name)))
-    for name in (name for name in used if not suite.encoder(d, name).is_online):
+    for name in kept:
         yield Job("represent", f"--dataset {d} --encoder {name}", paths.index(paths.representation(d, name)))
     for name in benchmark.scoring.extractors:
         yield Job("represent", f"--dataset {d} --extractor {name}", paths.statistics(d, name))
@@ -78,7 +80,7 @@ def _preparation(benchmark: Benchmark) -> Iterator[Job]:
 def _runs(benchmark: Benchmark) -> Iterator[Job]:
     drawn: set[Cell] = set()
     for run, segments in _trained(benchmark).items():
-        for pool in runs.pools([run]):  # after its teacher, which came before
+        for pool in lineage.pools([run]):  # after its teacher, which came before
             if pool not in drawn:
                 drawn.add(pool)
                 yield Job("sample", _words(pool), pool.samples)

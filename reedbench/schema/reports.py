@@ -3,7 +3,8 @@
 from typing import Any
 
 from reedbench.core import paths, pins
-from reedbench.schema.runs import Benchmark
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.schema.settings import Settings
 from reedbench.schema.versions import CROWD, FIGURES, OF_ABLATIONS, VERSIONS, levelled
 
@@ -48,10 +49,10 @@ def protocol(benchmark: Benchmark, sampler: str) -> str:
     drawer, codec, asked = benchmark.spec.samplers[sampler], benchmark.spec.codec, benchmark.spec.sampling
     coupled = [f"batches of {asked.batch}"] if drawer.couples else []
     labels = [f"{asked.labels} labels"] if codec.labelled else []
-    return "; ".join([_said(drawer, "steps"), *coupled, _said(codec, *pins.named(codec)), *labels, asked.precision])
+    return "; ".join([said(drawer, "steps"), *coupled, said(codec, *pins.named(codec)), *labels, asked.precision])
 
 
-def _said(plugin: Any, *always: str) -> str:
+def said(plugin: Any, *always: str) -> str:
     """`euler steps=50 interval=[0.3, 1.0]`."""
     settings, own = plugin.plain(), {"uses", "version", "code", "guidance"}
     shown = [name for name in settings if name not in own and (name in always or name in plugin.identity())]
@@ -62,25 +63,33 @@ def figures(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     """Figures of a benchmark or an ablation.
 
     `levels` only where a metric is taken at several times, `distributions` where one knows a number of each sample,
-    `differences` where some sampler draws at the same step from a second method and from the one that it is compared
-    with, `speedup` and `alignment` where some run is trained here, `landscape` where many are.
+    `differences` where a second method can be compared with the baseline, `speedup` and `alignment` where some run is
+    trained here, `landscape` where many are.
     """
     several = levelled(metric.family for metric in benchmark.spec.metrics)
     methods, seed, baseline = benchmark.shown(ablation), benchmark.spec.seeds[0], benchmark.spec.speedup.baseline
     runs = {name: benchmark.run(name, seed) for name in methods}
-    samplers = benchmark.spec.samplers
-    cells = {name: {(s, step) for s in samplers for step in run.drawn_at(s)} for name, run in runs.items()}
-    against = cells.pop(baseline if baseline in cells else methods[0])
+    against = baseline if baseline in runs else methods[0]
     trained = sum(run.trained for run in runs.values())
     nothing = {
         "levels": not several,
         "distributions": not any(metric.has_values for metric in benchmark.spec.metrics),
-        "differences": not any(own & against or runs[name].objective.length() for name, own in cells.items()),
+        "differences": not any(_compared(run, runs[against]) for name, run in runs.items() if name != against),
         "speedup": not trained,
         "alignment": not trained,
         "landscape": trained < CROWD,
     }
     return [name for name in FIGURES if not nothing.get(name)]
+
+
+def _compared(one: Run, other: Run) -> bool:
+    """Whether some sampler draws from both: at the same step, or at any where one of them has a length of its own.
+
+    As `report.paired.differences` finds them.
+    """
+    apart = any(run.objective.length() is not None for run in (one, other))
+    drawn = ((set(one.drawn_at(name)), set(other.drawn_at(name))) for name in one.benchmark.spec.samplers)
+    return any(own and theirs and (apart or own & theirs) for own, theirs in drawn)
 
 
 def ablation_figures(benchmark: Benchmark, ablation: str) -> list[str]:
@@ -104,3 +113,28 @@ def inputs(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     files += [receipt for run in benchmark.runs(methods) for receipt in run.receipts]
     files += [teacher.receipt for run in benchmark.runs(methods) for teacher in run.lineage]
     return [*dict.fromkeys(files), paths.floor(benchmark.name)]
+
+
+def card(run: Run) -> Settings:
+    """Settings of `card`: of what and in what words."""
+    return {
+        "step": VERSIONS["card"],
+        "recipe": run.key,
+        "method": run.objective.words(),
+        "title": run.benchmark.spec.title,
+        "evaluation": run.benchmark.scoring.key,
+        "sampling": {sampler: run.benchmark.sampling(sampler) for sampler in run.benchmark.spec.samplers},
+        "steps": list(run.course.evaluated),
+        "columns": {metric.family: metric.heading for metric in run.benchmark.spec.metrics},
+    }
+
+
+def cells(run: Run) -> list[Cell]:
+    """Cells of a run, by sampler and step."""
+    return [run.cell(step, sampler) for sampler in run.benchmark.spec.samplers for step in run.drawn_at(sampler)]
+
+
+def card_inputs(run: Run) -> list[str]:
+    """Receipts of a run and of what it learns from, and metric files of its cells."""
+    receipts = [*(teacher.receipt for teacher in run.lineage), *run.receipts]
+    return [*dict.fromkeys(receipts), *(cell.metrics for cell in cells(run))]

@@ -11,7 +11,7 @@ from typing import Any
 
 from reedbench.core import io, provenance, stores
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import runs
+from reedbench.schema import lineage, settings
 from reedbench.schema.runs import Benchmark, Run
 
 COSTS = ("device_seconds", "flops")
@@ -23,10 +23,9 @@ UNITS = ((86400.0, "device-days"), (3600.0, "device-hours"), (60.0, "device-minu
 class Retrained:
     """A trained run whose recipe the configuration no longer gives."""
 
-    method: str
-    seed: int
+    run: Run
     changes: tuple[str, ...]
-    """`train.optimiser.lr: 0.002 -> 0.001`, one per key."""
+    """`train.optimiser.lr: 0.002 -> 0.001`, one per key; `teacher sit: ...` of what it learns from."""
     steps: int
     """Up to which it is trained."""
     costs: Mapping[str, float]
@@ -36,9 +35,11 @@ class Retrained:
 
 
 def retrained(benchmark: Benchmark) -> list[Retrained]:
-    """Runs of a benchmark that an edit voids, in file order, with those of its own that they learn from."""
-    every = runs.with_teachers(benchmark.runs(benchmark.methods))
-    return [found for run in every if run.benchmark == benchmark and (found := of_run(run))]
+    """Runs of a benchmark that an edit voids, in file order, and before them those that they learn from.
+
+    These may be of another benchmark, under seeds that its own runs do not have.
+    """
+    return [found for run in lineage.with_teachers(benchmark.runs(benchmark.methods)) if (found := of_run(run))]
 
 
 def of_run(run: Run) -> Retrained | None:
@@ -52,16 +53,50 @@ def of_run(run: Run) -> Retrained | None:
     kept = max((*run.store.state_steps(), *run.store.record_steps()), default=0)
     steps = max(int(receipt["stop"]) for _, receipt in receipts)
     voided = _costs(file for file, _ in receipts)
-    why = tuple(changes(old, run.recipe)) or ("an edit that was planned before",)  # its recipe is written by then
-    return Retrained(run.method, run.seed, why, steps, voided, kept)
+    why = tuple(_reasons(run, old, run.benchmark)) or (
+        "an edit that was planned before",
+    )  # its recipe is written by then
+    return Retrained(run, why, steps, voided, kept)
 
 
-def lines(benchmark: Benchmark) -> list[str]:
-    """What a person should read before it happens: one line per reason."""
-    groups: dict[tuple[tuple[str, ...], bool], list[Retrained]] = {}
-    for one in retrained(benchmark):
-        groups.setdefault((one.changes, one.kept >= one.steps), []).append(one)
-    return [_line(benchmark.name, reasons, kept, found) for (reasons, kept), found in groups.items()]
+def _reasons(run: Run, old: Any, home: Benchmark, who: str = "") -> Iterator[str]:
+    """What differs from an old recipe of a run; in place of its teacher's digits, what differs in that one's recipe.
+
+    Args:
+        run: one that a run of `home` learns from, if it is not itself such a run.
+        old: its recipe then.
+        home: of whose runs names are said alone.
+        who: is put in front.
+    """
+    teacher, new = run.teacher, run.recipe
+    then = old.get("teacher") if isinstance(old, dict) else None
+    if teacher is None or then is None or then["recipe"] == teacher.run.key:
+        yield from (f"{who}{change}" for change in changes(old, new))
+        return
+    before, after = ({**recipe, "teacher": {"step": recipe["teacher"]["step"]}} for recipe in (old, new))
+    yield from (f"{who}{change}" for change in changes(before, after))
+    if (known := _recipe_of(teacher.run, then["recipe"])) is None:
+        yield f"{who}its teacher changed"
+        return
+    name = teacher.run.method if teacher.run.benchmark == home else f"{teacher.run.benchmark.name}/{teacher.run.method}"
+    yield from _reasons(teacher.run, known, home, f"teacher {name}: ")
+
+
+def _recipe_of(run: Run, key: str) -> Any:
+    """The recipe that has these digits, if it is the one under which the run was planned last."""
+    try:
+        found = io.read_json(run.recipe_file)
+    except MissingArtefact:
+        return None
+    return found if settings.key(found) == key else None
+
+
+def lines(every: Iterable[Retrained]) -> list[str]:
+    """What a person should read before it happens: one line per benchmark and reason."""
+    groups: dict[tuple[str, tuple[str, ...], bool], list[Retrained]] = {}
+    for one in every:
+        groups.setdefault((one.run.benchmark.name, one.changes, one.kept >= one.steps), []).append(one)
+    return [_line(b, reasons, kept, found) for (b, reasons, kept), found in groups.items()]
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -108,7 +143,7 @@ def _costs(receipts: Iterable[Path]) -> dict[str, float]:
 def _line(b: str, reasons: tuple[str, ...], kept: bool, found: list[Retrained]) -> str:
     by_method: dict[str, list[str]] = {}
     for one in found:
-        by_method.setdefault(one.method, []).append(str(one.seed))
+        by_method.setdefault(one.run.method, []).append(str(one.run.seed))
     names = ", ".join(f"{m} (seed {', '.join(seeds)})" for m, seeds in by_method.items())
     more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
     why = "; ".join(reasons[:SHOWN]) + more

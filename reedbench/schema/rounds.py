@@ -9,13 +9,33 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from reedbench.core.errors import Problem, did_you_mean
-from reedbench.schema.loading import Document, Key
+from reedbench.schema.loading import Document, Key, merge_bases
 
 KEYS = ("times", "of", "first", "each")
 MOST = 100
+AT_ITS_END = object()  # the step of a teacher whose length is known once bases are merged
 
 
-def expand_rounds(document: Document, section: str) -> list[Problem]:
+def resolve(document: Document, section: str) -> list[Problem]:
+    """Write out the entries of `section` that say `rounds` or `base`, in place; faulty ones are left out."""
+    problems = [*_expand(document, section), *merge_bases(document, section)]
+    entries = document.values.get(section)
+    if isinstance(entries, dict):
+        last = _last(document.values.get("evaluate"))
+        document.values[section] = {name: _ended(entry, entries, last) for name, entry in entries.items()}
+    return problems
+
+
+def _ended(entry: Any, entries: Mapping[Hashable, Any], last: Any) -> Any:
+    """The entry with the step of its teacher where that is the round before: of its own length, or the last one."""
+    teacher = entry.get("teacher") if isinstance(entry, Mapping) else None
+    if not isinstance(teacher, Mapping) or teacher.get("step") is not AT_ITS_END:
+        return entry
+    length = entries.get(teacher["method"], {}).get("steps")
+    return {**entry, "teacher": {**teacher, "step": last if length is None else length}}
+
+
+def _expand(document: Document, section: str) -> list[Problem]:
     """Replace each entry of `section` that says `rounds` by an entry per round, in place; faulty ones are left out."""
     entries = document.values.get(section)
     if not isinstance(entries, dict):
@@ -34,7 +54,7 @@ def expand_rounds(document: Document, section: str) -> list[Problem]:
         ]:
             problems += [document.problem((*here, *key), message) for key, message in faults]
             continue
-        for i, one in enumerate(_each(str(name), entry["rounds"], document.values.get("evaluate")), 1):
+        for i, one in enumerate(_each(str(name), entry["rounds"]), 1):
             expanded[f"{name}.{i}"] = one
             _note(document, (*here, "rounds", "of"), (section, f"{name}.{i}"))
     document.values[section] = expanded
@@ -70,7 +90,7 @@ def _faults(entry: Mapping[Any, Any]) -> Iterator[tuple[Key, str]]:
             yield ("rounds", "each", str(key)), "is given in rounds.of too; keep one"
 
 
-def _each(name: str, rounds: Mapping[Any, Any], evaluate: Any) -> Iterator[dict[Any, Any]]:
+def _each(name: str, rounds: Mapping[Any, Any]) -> Iterator[dict[Any, Any]]:
     """Settings of every round: those of all, its own, a label with its number, and its teacher."""
     teacher = dict(rounds["first"])
     for i in range(rounds["times"]):
@@ -79,7 +99,7 @@ def _each(name: str, rounds: Mapping[Any, Any], evaluate: Any) -> Iterator[dict[
         if "label" not in own and isinstance(label := entry.get("label"), str):
             entry["label"] = f"{label}, round {i + 1}"
         yield {**entry, "teacher": teacher}
-        teacher = {"method": f"{name}.{i + 1}", "step": entry.get("steps", _last(evaluate))}
+        teacher = {"method": f"{name}.{i + 1}", "step": AT_ITS_END}
 
 
 def _last(evaluate: Any) -> Any:

@@ -11,8 +11,10 @@ from typing import Any
 
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import ConfigError, unknown
-from reedbench.schema import settings
+from reedbench.domains.rows import TRAIN
+from reedbench.schema import pool_names, settings
 from reedbench.schema.benchmark import Resources, Training
+from reedbench.schema.cells import Cell, Checkpoint
 from reedbench.schema.course import Course, course_of, drawn_at, shared_course
 from reedbench.schema.scoring import Scoring
 from reedbench.schema.settings import Settings
@@ -91,12 +93,12 @@ class Benchmark:
         """Runs of some methods under every seed, in table order."""
         return (self.run(m, k) for m in methods for k in self.spec.seeds)
 
-    def cells(self, methods: Iterable[str]) -> list["Cell"]:
+    def cells(self, methods: Iterable[str]) -> list[Cell]:
         """Cells of some methods, in table order: by method, seed, step and sampler."""
         steps = ((run, step) for run in self.runs(methods) for step in run.course.evaluated)
         return [run.cell(step, s) for run, step in steps for s in self.spec.samplers if step in run.drawn_at(s)]
 
-    def cell(self, method: str, seed: int, step: int, sampler: str) -> "Cell":
+    def cell(self, method: str, seed: int, step: int, sampler: str) -> Cell:
         """A cell.
 
         Raises:
@@ -126,18 +128,27 @@ class Benchmark:
         Raises:
             ConfigError: there is no such sampler.
         """
-        if sampler not in self.spec.samplers:
-            raise ConfigError(unknown("sampler", sampler, self.spec.samplers))
-        codec, asked, drawer = self.spec.codec, self.spec.sampling, self.spec.samplers[sampler]
+        codec, asked, drawer = self.spec.codec, self.spec.sampling, self.drawer(sampler)
+        conditions = {"count": asked.count, **({"streams": asked.streams} if codec.repeats else {})}
         return {
             "step": VERSIONS["sample"],
             "sampler": drawer.identity(),
-            "count": asked.count,
-            **({"streams": asked.streams} if codec.repeats else {}),
+            **({"rows": TRAIN} if pool_names.of_training(sampler) else conditions),
             **({"batch": asked.batch} if drawer.couples else {}),
             "codec": settings.identity(self.suite, codec),
             **self.unusual,
         }
+
+    def drawer(self, sampler: str) -> Any:
+        """Settings of a sampler, by its name or by that under which it draws for the training rows.
+
+        Raises:
+            ConfigError: there is no such sampler.
+        """
+        name = pool_names.drawing(sampler)
+        if name not in self.spec.samplers or (name != sampler and self.spec.codec.pools_by != "rows"):
+            raise ConfigError(unknown("sampler", sampler, self.spec.samplers))
+        return self.spec.samplers[name]
 
     @property
     def unusual(self) -> Settings:
@@ -202,7 +213,7 @@ class Run:
         return found
 
     @property
-    def teacher(self) -> "Checkpoint | None":
+    def teacher(self) -> Checkpoint | None:
         """The weights from which it starts, or which its loss asks: of the same seed."""
         if (said := self.objective.taught_by()) is None:
             return None
@@ -210,13 +221,16 @@ class Run:
         return Checkpoint(own.run(said.method, self.seed), said.step)
 
     @property
-    def pool(self) -> "Cell | None":
+    def pool(self) -> Cell | None:
         """The samples of its teacher that its loss sets against data."""
         said, teacher = self.objective.pooled(), self.teacher
-        return None if said is None or teacher is None else teacher.run.cell(teacher.step, said.sampler)
+        if said is None or teacher is None:
+            return None
+        by_rows = teacher.run.benchmark.spec.codec.pools_by == "rows"
+        return teacher.run.cell(teacher.step, pool_names.named(said.sampler) if by_rows else said.sampler)
 
     @property
-    def lineage(self) -> list["Checkpoint"]:
+    def lineage(self) -> list[Checkpoint]:
         """Its teacher, that one's teacher, and so on: the first one of them comes first."""
         teacher = self.teacher
         return [] if teacher is None else [*teacher.run.lineage, teacher]
@@ -245,19 +259,29 @@ class Run:
 
     @property
     def encoders(self) -> dict[str, str]:
-        """The encoders that it reads: as its method calls them, and as they are filed."""
-        suite, dataset = self.benchmark.suite, self.benchmark.dataset
-        return {name: suite.encoder_of(dataset, name, self.seed) for name in self.objective.encoders()}
+        """The encoders that it asks: as its method calls them, and as they are filed."""
+        return self._filed(self.objective.encoders())
 
     @property
     def cached(self) -> dict[str, str]:
         """Those of them whose representations are made before training and kept."""
-        return {name: filed for name, filed in self.encoders.items() if not self._encoder(filed).is_online}
+        targets = self._filed(self.objective.targets())
+        return {name: filed for name, filed in targets.items() if not self._encoder(filed).is_online}
 
     @property
     def online(self) -> dict[str, str]:
-        """Those of them that training asks in every step."""
-        return {name: filed for name, filed in self.encoders.items() if self._encoder(filed).is_online}
+        """Those of them that training asks about its rows in every step."""
+        targets = self._filed(self.objective.targets())
+        return {name: filed for name, filed in targets.items() if self._encoder(filed).is_online}
+
+    @property
+    def judges(self) -> dict[str, str]:
+        """Those of them that training asks about samples, and of which it needs the weights alone."""
+        return self._filed(self.objective.judges())
+
+    def _filed(self, names: Iterable[str]) -> dict[str, str]:
+        suite, dataset = self.benchmark.suite, self.benchmark.dataset
+        return {name: suite.encoder_of(dataset, name, self.seed) for name in names}
 
     def _encoder(self, filed: str) -> Any:
         return self.benchmark.suite.encoder(self.benchmark.dataset, filed)
@@ -329,119 +353,14 @@ class Run:
             return []
         return [f"{self.segment(i)}/curve.csv" for i in range(self.course.segments)]
 
-    def cell(self, step: int, sampler: str) -> "Cell":
+    def cell(self, step: int, sampler: str) -> Cell:
         """A cell of the run.
 
         Raises:
             ConfigError: there is no such sampler.
         """
-        samplers = self.benchmark.spec.samplers
-        if sampler not in samplers:
-            raise ConfigError(unknown("sampler", sampler, samplers))
+        self.benchmark.drawer(sampler)
         return Cell(self, step, sampler)
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A run's weights of a step."""
-
-    run: Run
-    step: int
-
-    @property
-    def title(self) -> str:
-        """`digits/reed/seed0/400`."""
-        return f"{self.run.title}/{self.step}"
-
-    @property
-    def segment(self) -> int:
-        """The segment that they belong to.
-
-        Raises:
-            ConfigError: no weights are saved at its step.
-        """
-        return self.run.course.segment_of(self.step)
-
-    @property
-    def folder(self) -> str:
-        """Where that segment's weights lie."""
-        return self.run.segment(self.segment)
-
-    @property
-    def receipt(self) -> str:
-        """The receipt that vouches for them."""
-        return self.run.receipt(self.segment)
-
-    @property
-    def weights(self) -> str:
-        """Their file."""
-        return f"{self.folder}/{paths.step_name(self.step)}.safetensors"
-
-
-@dataclass(frozen=True)
-class Cell(Checkpoint):
-    """A run's weights of a step, sampled with a sampler and scored."""
-
-    sampler: str
-
-    @property
-    def place(self) -> tuple[str, int, int, str]:
-        """Method, seed, step and sampler: where it stands in the tables of its benchmark."""
-        return self.run.method, self.run.seed, self.step, self.sampler
-
-    @property
-    def title(self) -> str:
-        """`digits/reed/seed0/400/ode`."""
-        return f"{self.run.title}/{self.step}/{self.sampler}"
-
-    @property
-    def path_names(self) -> tuple[str, ...]:
-        """`digits, reed, seed0, step-0000400, ode`: below which its parts lie."""
-        run = self.run
-        return run.benchmark.name, run.method, f"seed{run.seed}", paths.step_name(self.step), self.sampler
-
-    @property
-    def drawer(self) -> Any:
-        """The sampler's settings."""
-        return self.run.benchmark.spec.samplers[self.sampler]
-
-    @cached_property
-    def sampling(self) -> Settings:
-        """Settings of `sample`, beside the weights."""
-        return self.run.benchmark.sampling(self.sampler)
-
-    @cached_property
-    def sampling_key(self) -> str:
-        """Under which its samples must have been drawn."""
-        return settings.key(self.sampling)
-
-    def check_planned(self, recipe: str, sampling: str = "") -> None:
-        """Refuse a job that was planned with other keys than today's; an empty one is not looked at.
-
-        Raises:
-            ConfigError: the configuration was edited since.
-        """
-        for what, planned, now in (("recipe", recipe, self.run.key), ("sampling", sampling, self.sampling_key)):
-            if planned not in ("", now):
-                raise ConfigError(
-                    f"{self.title}: the configuration changed since this job was planned ({what} {now}, planned "
-                    f"{planned}): run snakemake again"
-                )
-
-    @property
-    def samples(self) -> str:
-        """Folder of its samples."""
-        return paths.samples(self.run.benchmark.name, *self.place)
-
-    @property
-    def preview(self) -> str:
-        """The first few of its samples."""
-        return paths.preview(self.run.benchmark.name, *self.place)
-
-    @property
-    def metrics(self) -> str:
-        """Its metric records."""
-        return paths.metrics(self.run.benchmark.name, *self.place)
 
 
 def benchmark(suite: Suite, b: str) -> Benchmark:
@@ -471,36 +390,6 @@ def cell(suite: Suite, b: str, m: str, k: int, step: int, s: str) -> Cell:
     return benchmark(suite, b).cell(m, k, step, s)
 
 
-def with_teachers(wanted: Iterable[Run]) -> dict[Run, int]:
-    """Runs with those that they learn from, which come first; and how many segments are wanted of each."""
-    found: dict[Run, int] = {}
-    for run in wanted:
-        for one in run.lineage:
-            found[one.run] = max(found.get(one.run, 0), one.segment + 1)
-        found[run] = run.course.segments
-    return found
-
-
-def pools(of: Iterable[Run]) -> dict["Cell", None]:
-    """The samples that runs learn from, each once."""
-    return dict.fromkeys(pool for run in of if (pool := run.pool) is not None)
-
-
 def first_on(suite: Suite, dataset: str) -> Benchmark:
     """The first benchmark on a dataset: its resources serve the steps that several benchmarks share."""
     return next(benchmark(suite, b) for b, spec in suite.benchmarks.items() if spec.dataset.id == dataset)
-
-
-def encoder_gpus(suite: Suite, dataset: str, name: str) -> int:
-    """GPUs with which an encoder represents: what the step asks for, and none where it can use none."""
-    return first_on(suite, dataset).resources("represent").gpus if suite.encoder(dataset, name).on_gpu else 0
-
-
-def pretraining_gpus(suite: Suite, dataset: str, name: str) -> int:
-    """GPUs with which an encoder is trained, or measured: what the step asks for, and none where it can use none."""
-    return first_on(suite, dataset).resources("pretrain").gpus if suite.encoder(dataset, name).studies_on_gpu else 0
-
-
-def captioner_gpus(suite: Suite, dataset: str, name: str) -> int:
-    """GPUs with which a captioner writes: what the step asks for, and none where it can use none."""
-    return first_on(suite, dataset).resources("caption").gpus if suite.captioner(dataset, name).on_gpu else 0

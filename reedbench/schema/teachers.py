@@ -59,8 +59,11 @@ def _findings(benchmarks: Mapping[str, Any], documents: Mapping[str, Document], 
     else:
         method = benchmarks[place[0]].methods[place[1]]
         yield from _unfit(own, there, method, there.methods[m])
-        if (pool := method.pooled()) is not None and (why := _undrawn(there, there.methods[m], said, pool.sampler)):
-            yield ("pool", "sampler"), why
+        if (pool := method.pooled()) is not None:
+            if why := _undrawn(there, there.methods[m], said, pool.sampler):
+                yield ("pool", "sampler"), why
+            elif why := method.unpooled(there.samplers[pool.sampler]):
+                yield ("pool", "sampler"), f"{pool.sampler} {why}"
 
 
 def _circle(benchmarks: Mapping[str, Any], place: Place) -> list[str] | None:
@@ -80,11 +83,12 @@ def _off(there: Any, teacher: Any, said: Any) -> str | None:
     own, course = teacher.own_step(), course_of(there, teacher)
     if own is not None:
         return None if said.step == own else f"{said.place} is imported: there are weights of step {own} alone"
+    if said.step > course.total:
+        how = "evaluate it there" if teacher.length() is None else "take one of these, or raise its `steps`"
+        return f"{said.place} is trained {course.total} steps, and step {said.step} is asked for; {how}"
     if not course.saves(said.step):
         every = f"train.save_every ({there.train.save_every})"
         return f"step {said.step} is off the grid of {said.place}, whose weights are saved at multiples of {every}"
-    if said.step > course.total:
-        return f"{said.place} is trained {course.total} steps, and step {said.step} is asked for; evaluate it there"
     return None
 
 

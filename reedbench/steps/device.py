@@ -6,7 +6,7 @@ import torch
 
 from reedbench.core.constants import GPUS_VARIABLE
 from reedbench.core.errors import ConfigError
-from reedbench.schema import runs
+from reedbench.schema import gpus, runs
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
 
@@ -27,23 +27,23 @@ def device_of(benchmark: Benchmark, verb: str) -> str:
 
 
 def device_of_encoder(suite: Suite, data: str, name: str) -> str:
-    """Where an encoder of a dataset represents: as the step `represent`, if it can compute on a GPU at all.
+    """Where an encoder of a dataset represents: as the step `represent`, if it can use a GPU, or one that it reads can.
 
     Raises:
         ConfigError: GPUs are asked for and none is visible.
     """
-    if not suite.encoder(data, name).on_gpu:
+    if not gpus.represents(suite, data, name):
         return "cpu"
     return device_of(runs.first_on(suite, data), "represent")
 
 
 def device_of_pretraining(suite: Suite, data: str, name: str) -> str:
-    """Where an encoder of a dataset is trained, or measured: as the step `pretrain`, if that can use a GPU at all.
+    """Where an encoder of a dataset is trained, or measured: as the step `pretrain`, if that can use a GPU.
 
     Raises:
         ConfigError: GPUs are asked for and none is visible.
     """
-    if not suite.encoder(data, name).studies_on_gpu:
+    if not gpus.studies(suite, data, name):
         return "cpu"
     return device_of(runs.first_on(suite, data), "pretrain")
 

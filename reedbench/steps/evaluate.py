@@ -12,7 +12,8 @@ from reedbench.core.provenance import Made
 from reedbench.domains import rows
 from reedbench.domains.rows import TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
-from reedbench.schema.runs import Benchmark, Cell
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Benchmark
 from reedbench.steps import hidden, pooled, records
 from reedbench.steps.asked import asked_of
 from reedbench.steps.device import device_of

@@ -11,9 +11,10 @@ from reedbench.core.parts import BYTES, cuts
 from reedbench.domains.rows import Rows
 from reedbench.encoders import Encode, Material, Published, Represented
 from reedbench.metrics import Features, Moments
+from reedbench.schema import gpus
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
-from reedbench.steps.material import others_of, remembering, weights_of
+from reedbench.steps.material import others_of, prepared, remembering, weights_of
 from reedbench.steps.precision import precise
 from reedbench.steps.threads import pinned
 
@@ -34,7 +35,7 @@ def seen_by(
     """An extractor made ready for some data, of which it takes any part; and the files that it read.
 
     It gives one vector per row and, if it is a classifier, predicted classes. On `cuda` compute those extractors
-    that can.
+    that can, and of others those that they read.
 
     Args:
         suite: that has it.
@@ -47,14 +48,14 @@ def seen_by(
     ready = {} if ready is None else ready
     encoder = suite.encoder(dataset, extractor)
     weights, inputs = weights_of(suite, dataset, extractor)
-    device = device if encoder.on_gpu else "cpu"
+    device = device if gpus.represents(suite, dataset, extractor) else "cpu"
     others, read = others_of(suite, dataset, extractor, data, device, ready)
 
     def material(some: Rows) -> Material:
         return Material(some, representations=Represented(others, some))
 
     with pinned(encoder.threads):
-        encode = ready[extractor] = remembering(encoder.prepared(weights, material(data), device))
+        encode = ready[extractor] = remembering(prepared(encoder, weights, material(data), device))
 
     def seen(some: Rows) -> Features:
         given = material(some)

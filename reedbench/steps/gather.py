@@ -14,9 +14,9 @@ from reedbench.report import costs
 from reedbench.report import source as sources
 from reedbench.report.source import Source
 from reedbench.schema import reports
-from reedbench.schema import runs as runs_of
-from reedbench.schema.runs import Benchmark, Cell, Checkpoint, Run
-from reedbench.schema.suite import Suite
+from reedbench.schema.cells import Cell, Checkpoint
+from reedbench.schema.lineage import pools
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.steps.asked import asked_of
 
 
@@ -147,13 +147,12 @@ def _one_off(run: Run) -> dict[str, float]:
     Raises:
         MissingArtefact: a sidecar is absent; what is not known does not cost nothing.
     """
-    suite, dataset, lineage = run.benchmark.suite, run.benchmark.dataset, run.lineage
+    lineage = run.lineage
     every = [run, *(teacher.run for teacher in lineage)]
-    files = dict.fromkeys(file for one in every for name in one.encoders.values()
-                          for file in _preparation(suite, dataset, name))  # fmt: skip
+    files = dict.fromkeys(file for one in every for name in one.encoders.values() for file in preparation(one, name))
     files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
-    others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in runs_of.pools(every))]
+    others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in pools(every))]
     names = ("device_seconds", "cpu_seconds", "flops")
     return {f"oneoff_{n}": provenance.total(marks, n) + sum(costs[n] for costs in others) for n in names}
 
@@ -165,11 +164,14 @@ def _drawing(pool: Cell) -> dict[str, float]:
     Raises:
         MissingArtefact: they have not been drawn.
     """
-    from reedbench.steps.outlook import Outlook  # with torch: of few reports are there pools
+    from reedbench.steps import designing  # with torch: of few reports are there pools
+    from reedbench.steps.outlook import Outlook
 
     said = provenance.cost(pool.samples)
-    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
     seconds = {name: provenance.total([said], name) for name in ("device_seconds", "cpu_seconds")}
+    if pool.of_training:
+        return {**seconds, "flops": designing.operations(pool)}
+    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
     return {**seconds, "flops": drawn.known if drawn.complete else np.nan}
 
 
@@ -206,11 +208,11 @@ def _training(teacher: Checkpoint) -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items() if name in sources.CURVE}
 
 
-def _preparation(suite: Suite, dataset: str, name: str) -> list[str]:
-    """The artefacts behind a representation, one per job."""
-    encoder = suite.encoder(dataset, name)
-    files = [] if encoder.is_online else [paths.index(paths.representation(dataset, name))]
-    if (captioner := encoder.reads_captions_of()) is not None:
+def preparation(run: Run, name: str) -> list[str]:
+    """The artefacts behind what a run learns of an encoder, one per job."""
+    suite, dataset = run.benchmark.suite, run.benchmark.dataset
+    files = [paths.index(paths.representation(dataset, name))] if name in run.cached.values() else []
+    if (captioner := suite.encoder(dataset, name).reads_captions_of()) is not None:
         files.append(paths.captions(dataset, captioner))
     trained = [
         each for each in (name, *suite.read_by(dataset, name).values()) if suite.encoder(dataset, each).pretrained

@@ -45,8 +45,12 @@ def _grounds(run: Run) -> dict[str, str]:
     read = [] if run.latents is None else [(benchmark.spec.codec, paths.index(run.latents))]
     for filed in run.encoders.values():
         encoder, folder = suite.encoder(benchmark.dataset, filed), paths.encoder(benchmark.dataset, filed)
-        kept = paths.index(paths.representation(benchmark.dataset, filed))
-        read.append((encoder, kept if filed in run.cached.values() else paths.weights(folder)))
+        if filed in run.cached.values():
+            read.append((encoder, paths.index(paths.representation(benchmark.dataset, filed))))
+        elif encoder.pretrained:
+            read.append((encoder, paths.weights(folder)))
+        else:  # training itself reads them
+            found |= {str(file): io.sha256(file) for file in encoder.files()}
     for plugin, made in read:
         inputs = provenance.read(made)["inputs"]
         found |= {str(file): inputs[str(file)] for file in plugin.files() if str(file) in inputs}

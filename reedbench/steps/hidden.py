@@ -17,7 +17,8 @@ from reedbench.domains.rows import TEST, TRAIN, Rows
 from reedbench.metrics import Features, Hidden, Tapped
 from reedbench.nn.interpolants import INTERPOLANTS
 from reedbench.objectives import block_of
-from reedbench.schema.runs import Benchmark, Cell
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Benchmark
 from reedbench.steps.features import in_passes, seen_by
 from reedbench.steps.material import require_pinned
 from reedbench.steps.precision import precise

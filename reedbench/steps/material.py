@@ -20,11 +20,11 @@ NOTHING: Mapping[str, Encode] = MappingProxyType({})
 
 
 def gather(
-    suite: Suite, dataset: str, encoder: str, split: str, *, studied: bool = False
+    suite: Suite, dataset: str, encoder: str, split: str, *, device: str = "cpu", studied: bool = False
 ) -> tuple[Material, list[str]]:
     """The material of a split for an encoder, which stays on disk, and the files that it is read from.
 
-    `studied`: as the encoder is trained on it.
+    Encoders that it reads compute on `device`, those that can. `studied`: as the encoder is trained on it.
 
     Raises:
         MissingArtefact: something has not been made, or was made under other settings.
@@ -41,7 +41,7 @@ def gather(
         provenance.require(file, settings.key(settings.captioner(suite, dataset, captioner)))
         captions = Captions(file, chosen.ids)
         inputs.append(file)
-    others, read = others_of(suite, dataset, encoder, chosen)
+    others, read = others_of(suite, dataset, encoder, chosen, device)
     return Material(chosen, captions, Represented(others, chosen)), inputs + read
 
 
@@ -75,13 +75,18 @@ def _represented(
 ) -> Callable[[Rows], Any]:
     @cache  # read and built once, and not before somebody asks
     def ready() -> Encode:
-        return there or encoder.prepared(weights, Material(data), device if encoder.on_gpu else "cpu")
+        return there or prepared(encoder, weights, Material(data), device)
 
     def represented(some: Rows) -> Any:
         found = ready()(Material(some))
         return encoder.parted(found)["features"] if isinstance(found, np.ndarray) else found
 
     return represented
+
+
+def prepared(encoder: AbstractEncoder, weights: Mapping[str, np.ndarray], material: Material, device: str) -> Encode:
+    """An encoder made ready on a device, or on the CPU if itself it computes nowhere else."""
+    return encoder.prepared(weights, material, device if encoder.on_gpu else "cpu")
 
 
 def remembering(encode: Encode) -> Encode:

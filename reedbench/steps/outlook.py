@@ -13,11 +13,11 @@ from typing import Any
 from reedbench.core import devices, paths, provenance
 from reedbench.core.errors import ConfigError, MissingArtefact
 from reedbench.domains.rows import SPARE, TEST, TRAIN
-from reedbench.schema import fitting, planning
-from reedbench.schema import runs as runs_of
+from reedbench.schema import fitting, lineage, planning
+from reedbench.schema.cells import Cell
 from reedbench.schema.fitting import Shapes
 from reedbench.schema.planning import Job
-from reedbench.schema.runs import Benchmark, Cell, Run
+from reedbench.schema.runs import Benchmark, Run
 from reedbench.training import outline
 from reedbench.training.checkpoint import KEPT_WHILE_TRAINING
 
@@ -117,13 +117,13 @@ class Outlook:
     @cached_property
     def wanted(self) -> dict[Run, int]:
         """Runs of the table and those that they learn from, with the segments that are wanted of each."""
-        return runs_of.with_teachers(self.benchmark.runs(self.benchmark.shown()))
+        return lineage.with_teachers(self.benchmark.runs(self.benchmark.shown()))
 
     @cached_property
     def _cells(self) -> list[Cell]:
         """Of the table, and those whose samples its runs learn from."""
         cells = self.benchmark.cells(self.benchmark.shown())
-        return list(dict.fromkeys([*cells, *runs_of.pools(self.wanted)]))
+        return list(dict.fromkeys([*cells, *lineage.pools(self.wanted)]))
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -148,16 +148,16 @@ class Outlook:
     @property
     def stand_ins(self) -> list[str]:
         """Encoders of its runs whose width is not known yet, and is taken for a small one."""
-        used = dict.fromkeys(name for method in self.methods for name in self.spec.methods[method].encoders())
+        used = dict.fromkeys(name for method in self.methods for name in self.spec.methods[method].targets())
         return [name for name in used if name in self.sketched and name not in self.shapes]
 
     def _known(self, method: str) -> bool:
         """Whether the width of all targets is."""
-        return not set(self.stand_ins).intersection(self.spec.methods[method].encoders())
+        return not set(self.stand_ins).intersection(self.spec.methods[method].targets())
 
     def _targets(self, objective: Any) -> Shapes | None:
-        found = {name: self.sketched[name] for name in objective.encoders() if name in self.sketched}
-        return found if len(found) == len(objective.encoders()) else None
+        found = {name: self.sketched[name] for name in objective.targets() if name in self.sketched}
+        return found if len(found) == len(objective.targets()) else None
 
     def _learner(self, method: str) -> tuple[Any, Shapes] | None:
         """A learner without memory and the shapes of its targets, where both are known."""
@@ -217,7 +217,7 @@ class Outlook:
         Nothing tells it of a sampler that asks as often as its steps turn out to need.
         """
         each = UNKNOWN if nfe is None else self._evaluation(cell.run.method).times(nfe)
-        return each.times(self.spec.sampling.count)
+        return self._times_rows(each) if cell.of_training else each.times(self.spec.sampling.count)
 
     def _asks(self, method: str, encoder: str, step: int) -> bool:
         """Whether the loss needs an encoder's representations at a step."""

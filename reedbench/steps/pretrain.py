@@ -27,15 +27,15 @@ def pretrain(suite: Suite, arguments: Namespace) -> Made:
     stream = f"pretrain/{dataset}/{name}"
     # Judges are those of the whole reference; what methods align to sees what they are trained on.
     study = rows.REFERENCE if suite.is_extractor(dataset, name) else rows.TRAIN
-    train, inputs = gather(suite, dataset, name, study, studied=True)
-    test, _ = gather(suite, dataset, name, rows.TEST, studied=True)
+    train, inputs = gather(suite, dataset, name, study, device=device, studied=True)
+    test, _ = gather(suite, dataset, name, rows.TEST, device=device, studied=True)
     if encoder.needs_test and not len(test.rows):
         raise ConfigError(
             f"encoder {name}: {encoder.uses} tells in its card how it does on test rows, and {dataset} has none: give "
             "the dataset a test split, or take an encoder with published weights"
         )
     with timed(device) as work, precise("fp32", device, encoder.uses):  # its own `precision` is that of its weights
-        made = encoder.on(device).pretrain(train, test, stream)
+        made = encoder.on(device if encoder.studies_on_gpu else "cpu").pretrain(train, test, stream)
     out = paths.encoder(dataset, name)
     io.write_tensors(paths.weights(out), made.weights)
     io.write_json(

@@ -23,7 +23,7 @@ from reedbench.schema import settings
 from reedbench.schema.suite import Suite
 from reedbench.steps.device import device_of_encoder
 from reedbench.steps.features import Extraction, passes, seen_by, write_features
-from reedbench.steps.material import gather, require_pinned, weights_of
+from reedbench.steps.material import gather, prepared, require_pinned, weights_of
 from reedbench.steps.precision import precise
 from reedbench.steps.streamed import all_cpu_seconds, company, device_seconds, filled, published
 from reedbench.steps.work import operations_per_row, timed
@@ -41,9 +41,9 @@ def represent(suite: Suite, arguments: Namespace) -> Made | None:
     torch.set_num_threads(encoder.threads)
     with company(device_of_encoder(suite, dataset, name)) as ranks:
         with timed(ranks.device) as begun:
-            material, inputs = gather(suite, dataset, name, rows.TRAIN)
+            material, inputs = gather(suite, dataset, name, rows.TRAIN, device=ranks.device)
             weights, read = weights_of(suite, dataset, name)
-            encode = encoder.prepared(weights, material, ranks.device)
+            encode = prepared(encoder, weights, material, ranks.device)
             coded = Coded(encoder, encode, material, ranks.device)
         files = inputs + read
         decides = [settings.key(settings.encoder(suite, dataset, name)), _digests(files), ranks.device, coded.plain]

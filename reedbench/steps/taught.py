@@ -10,7 +10,8 @@ from reedbench.core import divided
 from reedbench.core.errors import ConfigError
 from reedbench.nn.inherited import inherit
 from reedbench.nn.learner import Learner
-from reedbench.schema.runs import Checkpoint, Run
+from reedbench.schema.cells import Checkpoint
+from reedbench.schema.runs import Run
 from reedbench.steps.sample import check_weights, network_of
 
 

@@ -117,8 +117,8 @@ def build(run: Run, ranks: Ranks) -> tuple[Trainer, list[str]]:
     learner = run.objective.build(
         backbone, data.target_shapes(), lambda name: seeds.stream("init", benchmark.dataset, run.seed, name)
     )
-    for name in run.objective.judges():
-        judge, files = _judge(run, name)
+    for name, filed in run.judges.items():
+        judge, files = _judge(run, filed)
         run.objective.rewarded(learner, {name: judge})
         asked += files
     teacher, of_teacher = taught.prepared(run, learner, data.facts)
@@ -143,11 +143,11 @@ def _online(run: Run, device: str) -> tuple[dict[str, Online], list[str]]:
     return found, files
 
 
-def _judge(run: Run, name: str) -> tuple[Callable[[Any], Any], list[str]]:
+def _judge(run: Run, filed: str) -> tuple[Callable[[Any], Any], list[str]]:
     """A classifier of finished samples: of latents the log-probabilities of classes; and the files that it reads."""
     suite, dataset, codec = run.benchmark.suite, run.benchmark.dataset, run.benchmark.spec.codec
-    weights, read = weights_of(suite, dataset, run.encoders[name])
-    encoder = suite.encoder(dataset, run.encoders[name])
+    weights, read = weights_of(suite, dataset, filed)
+    encoder = suite.encoder(dataset, filed)
 
     def log_probabilities(latents: torch.Tensor) -> torch.Tensor:
         n = len(latents)

@@ -169,6 +169,9 @@ class Trainer:
         norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.
         values[GRADIENT] = norm if self.ranks.first else torch.zeros_like(norm)
+        if seen := self.learner.watched(share.batch):
+            rows = len(self.order.rows(step))
+            values |= {name: each.detach().sum() / rows for name, each in seen.items()}
         self._set_rate(step)
         self.optimiser.step()
         self.optimiser.zero_grad()

@@ -4,7 +4,7 @@ import pytest
 
 from reedbench.core import paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import runs, suite
+from reedbench.schema import planning, runs, suite
 
 
 @pytest.fixture
@@ -43,6 +43,27 @@ def test_a_run_and_its_cells_lie_where_the_rules_declare_them(tiny):
     assert cell.weights == f"{paths.segment('tiny', 'sit', 1, 1)}/step-0000020.safetensors"
     assert str(cell.run.store.folder) == paths.store("tiny", "sit", 1, cell.run.key)
     assert cell.run.course.total == 20
+
+
+def test_a_judge_is_asked_and_not_represented(files, tiny):
+    """Its weights are part of the recipe; the plan trains it, and represents targets alone."""
+    target = {"uses": "invariant-patches", "dim": 8, "steps": 1, "per_seed": True}
+    files.set("encoders/reward", {"uses": "small-classifier", "dim": 8, "steps": 5, "per_seed": True})
+    files.set("encoders/mine", target)
+    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "reward"})
+    files.set("methods/repa/alignments/0/encoder", "mine")
+    files.set("table", ["sit", "repa", "rl"])
+    files.write()
+    suite.load.cache_clear()
+    found = runs.benchmark(suite.load(), "tiny")
+    rl, repa = found.run("rl", 1), found.run("repa", 1)
+    assert (rl.cached, rl.online, rl.judges) == ({}, {}, {"reward": "reward.seed1"})
+    assert (repa.cached, repa.online, repa.judges) == ({"mine": "mine.seed1"}, {}, {})
+    assert set(rl.encoders) == set(rl.recipe["encoders"]) == {"reward"}
+    jobs = [(job.verb, job.arguments.split()[-1]) for job in planning.jobs(found) if ".seed" in job.arguments]
+    trained = [("pretrain", f"{name}.seed{k}") for name in ("mine", "reward") for k in (0, 1)]
+    represented = [("represent", f"mine.seed{k}") for k in (0, 1)]
+    assert jobs == trained + represented
 
 
 def test_an_edit_gives_another_run_of_the_same_names(files, tiny):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reedbench.core.errors import ConfigError
-from reedbench.schema import planning, reports, runs, settings, suite
+from reedbench.schema import gpus, planning, reports, runs, settings, suite
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "config/benchmarks/digits.yaml"
@@ -310,24 +310,57 @@ def test_resources_that_are_not_given_have_defaults(files):
     assert runs.benchmark(tiny, "tiny").resources("represent").mem_mb == 2000
 
 
-@pytest.mark.parametrize(("name", "gpus"), [("esm", 1), ("esm-pairs", 1), ("single", 0)])
-def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, gpus):
+@pytest.mark.parametrize(("name", "many"), [("esm", 1), ("esm-pairs", 1), ("single", 0)])
+def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, many):
     assert runs.benchmark(shipped, "pdb").resources("represent").gpus == 1
-    assert runs.encoder_gpus(shipped, "pdb", name) == gpus
+    assert gpus.of_represent(shipped, "pdb", name) == many
 
 
 def test_only_encoders_that_are_measured_on_a_gpu_get_one_for_it(files):
     files.set("encoders/model", {"uses": "vit", "weights": "./dinov2.pth"})
     files.set("resources", {"pretrain": {"gpus": 1}})
     found = loaded(files)
-    assert [runs.pretraining_gpus(found, "digits", name) for name in ("patches", "clf", "model")] == [0, 0, 1]
+    assert [gpus.of_pretrain(found, "digits", name) for name in ("patches", "clf", "model")] == [0, 0, 1]
+
+
+READERS = {
+    "pca": {"uses": "pca", "components": 2},
+    "whitened": {"uses": "whitened", "dim": 2},
+    "pooled": {"uses": "pooled", "per_seed": True},
+}
+
+
+@pytest.mark.parametrize(("tokens", "many"), [("model", [1, 8]), ("patches", [0, 0])])
+def test_encoders_that_read_one_that_can_use_a_gpu_get_it_with_it(files, tokens, many):
+    files.set("encoders/model", {"uses": "vit", "weights": "./dinov2.pth"})
+    for name, reader in READERS.items():
+        files.set(f"encoders/{name}", {**reader, "tokens": tokens})
+    files.set("resources", {"pretrain": {"gpus": 1}, "represent": {"gpus": 8, "tasks_per_node": 8}})
+    found = loaded(files)
+    for name in ("pca", "whitened", "pooled.seed1"):
+        assert [gpus.of_pretrain(found, "digits", name), gpus.of_represent(found, "digits", name)] == many
+
+
+def test_a_gpu_is_asked_for_where_what_is_read_alone_computes_on_it(files, monkeypatch):
+    from reedbench.encoders.invariant_patches import InvariantPatches
+
+    files.set("resources", {"pretrain": {"gpus": 1}})
+    del files.benchmarks["tiny"]["encoders"]["caption"], files.benchmarks["tiny"]["methods"]["reed"]
+    del files.benchmarks["tiny"]["ablations"]
+    files.set("table", ["sit", "repa"])
+    monkeypatch.setattr(InvariantPatches, "on_gpu", True)
+    with pytest.raises(ConfigError, match=r"resources.pretrain.gpus: of this benchmark's steps only represent"):
+        loaded(files)
+    files.set("encoders/pca", {"uses": "pca", "tokens": "patches"})
+    found = loaded(files)
+    assert [gpus.of_pretrain(found, "digits", name) for name in ("pca", "patches")] == [1, 0]
 
 
 def test_only_captioners_that_can_use_a_gpu_get_one(files):
     files.set("captioners/model", {"uses": "qwen-vl", "weights": "./model"})
     files.set("resources", {"caption": {"gpus": 2}})
     found = loaded(files)
-    assert [runs.captioner_gpus(found, "digits", name) for name in ("measured", "model")] == [0, 2]
+    assert [gpus.of_caption(found, "digits", name) for name in ("measured", "model")] == [0, 2]
 
 
 PATCHES = "results/encoders/digits/patches.seed1/weights.safetensors"

@@ -7,8 +7,7 @@ import pytest
 from reedbench.core.errors import ConfigError
 from reedbench.launch import leftovers
 from reedbench.launch.status import Status
-from reedbench.schema import planning, reports, runs, suite
-from reedbench.schema.rounds import expand_rounds
+from reedbench.schema import lineage, planning, reports, rounds, runs, suite
 
 SIT = {"uses": "sit", "patch": 2, "width": 16, "depth": 2, "heads": 2}
 TUNED = {"uses": "aligned", "label": "Tuned", "init": "teacher", "teacher": {"method": "sit", "step": 10}}
@@ -129,7 +128,7 @@ def test_rounds_are_methods_each_with_the_last_one_as_teacher(files):
         "tiny/r.1/seed0/10",
         "tiny/r.2/seed0/10",
     ]
-    wanted = runs.with_teachers([tiny.run("r.3", 0)])
+    wanted = lineage.with_teachers([tiny.run("r.3", 0)])
     assert [(run.method, segments) for run, segments in wanted.items()] == [
         ("sit", 1),
         ("r.1", 1),
@@ -148,6 +147,31 @@ def test_rounds_may_differ_in_settings_of_their_own(files):
     methods = loaded(files).benchmark("tiny").methods
     assert [(methods[m].label, methods[m].steps) for m in ("r.1", "r.2")] == [("one", 5), ("two", 10)]
     assert methods["r.2"].teacher.step == 5
+
+
+@pytest.mark.parametrize(
+    ("base", "step"), [({"steps": 15}, 15), ({"base": "tuned"}, 20), ({"base": "tuned", "steps": 5}, 5)]
+)
+def test_a_round_learns_from_the_last_step_of_the_one_before_whoever_says_its_length(files, base, step):
+    tuned(files)
+    files.set("methods/long", {"uses": "aligned", "label": "Long", "init": "teacher", **base})
+    files.set("methods/long/teacher", {"method": "sit", "step": 5})
+    rounds = {"times": 2, "of": {"base": "long", "label": "R"}, "first": {"method": "sit", "step": 5}}
+    files.set("methods/r", {"rounds": rounds})
+    files.set("methods/more", {"base": "r.2", "label": "More"})
+    methods = loaded(files).benchmark("tiny").methods
+    assert [(methods[m].length() or 20, methods[m].teacher.step) for m in ("r.1", "r.2", "more")] == [
+        (step, 5),
+        (step, step),
+        (step, step),
+    ]
+
+
+def test_the_base_of_rounds_may_be_missing(files):
+    files.set("methods/r", {"rounds": {"times": 2, "of": {"base": "bas"}, "first": {"method": "sit", "step": 5}}})
+    said = refused(files)
+    assert "methods.r.1.base: unknown base 'bas'" in said
+    assert "teacher" not in said
 
 
 def faulty(**more):
@@ -182,7 +206,7 @@ def test_a_fault_of_a_round_is_shown_where_it_is_written(files):
     document = suite.Document("benchmarks/tiny.yaml")
     line = document.line(("methods", "r", "rounds", "of", "step"))
     assert f"benchmarks/tiny.yaml:{line}: methods.r.1.step: unknown key 'step'" in said
-    assert not expand_rounds(document, "methods")
+    assert not rounds.resolve(document, "methods")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +237,14 @@ def test_a_fault_of_a_round_is_shown_where_it_is_written(files):
 def test_what_a_method_says_of_its_training_is_checked(files, more, words):
     tuned(files, **more)
     assert words in refused(files)
+
+
+def test_a_step_beyond_a_teachers_own_end_is_refused_as_such(files):
+    tuned(files, steps=10)
+    files.set("methods/more", {**TUNED, "label": "More", "teacher": {"method": "tuned", "step": 20}})
+    said = refused(files)
+    assert "methods.more.teacher.step: tuned is trained 10 steps, and step 20 is asked for; take one of these" in said
+    assert "off the grid" not in said
 
 
 def test_a_circle_over_benchmarks_is_refused(files):

@@ -30,8 +30,17 @@ def bits(tensors):
 
 def test_an_iteration_learns_from_transitions_then_from_data(rewarded):
     trainer = rewarded()
-    found = [set(trainer.update(step)) - {"gradient_norm"} for step in range(2 * PERIOD)]
+    found = [set(trainer.update(step)) - {"gradient_norm", "reward"} for step in range(2 * PERIOD)]
     assert found == [{POLICY}, {POLICY}, {DENOISE}] * 2
+
+
+def test_the_curve_shows_the_mean_reward_of_the_rollouts(rewarded):
+    trainer = rewarded()
+    mean = trainer._share_of(0).batch["reward"].mean()
+    first = [trainer.update(step) for step in range(PERIOD)]
+    assert float(first[0]["reward"]) == pytest.approx(float(mean), abs=1e-6)
+    assert first[0]["reward"] == first[1]["reward"]
+    assert "reward" not in first[2]
 
 
 def test_the_first_update_has_ratios_of_1_and_the_second_has_not(rewarded):

@@ -25,6 +25,7 @@ FURTHER = {
     "digits-unlabelled": "digits",
     "backbones-methods": "backbones",
     "cifar10-methods": "cifar10-gpu",
+    "cifar10-longtail": "cifar10-gpu",
     "imagenet-b-methods": "imagenet-b",
 }
 LOOKED_AT = {"digits", "backbones"}  # on whose seeds settings were chosen
@@ -53,6 +54,19 @@ def test_the_plans_name_the_jobs_that_snakemake_would_run(shipped):
     theirs = re.findall(r"step \w+ --[^>\n]*?(?= --expect)", done.stdout)
     ours = {job.command.removeprefix("reedbench ") for one in every for job in planning.jobs(one)}  # some share data
     assert sorted(re.sub(r"--step 0*", "--step ", line) for line in theirs) == sorted(ours)
+
+
+def test_a_judge_is_trained_before_the_run_that_it_rewards_and_not_represented(shipped):
+    """Of digits-post: `pretrain` of the judge is an input of `train`, and no `represent`."""
+    rl = runs.of(shipped, "digits-post", "rl", 3)
+    command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "-n", "-p", "--cores", "1", "--"]
+    done = subprocess.run([*command, rl.receipts[-1]], capture_output=True, text=True, check=True)
+    assert [line for line in re.findall(r"step (\w+ --[^>\n]*?)(?= --expect)", done.stdout) if "reward" in line] == [
+        "pretrain --dataset digits --encoder reward"
+    ]
+    inputs = re.findall(r"^    input: (.*)$", done.stdout, re.MULTILINE)
+    (read,) = [line for line in inputs if rl.recipe_file in line]
+    assert paths.weights(paths.encoder("digits", "reward")) in read.split(", ")
 
 
 def test_the_rules_of_a_run_say_the_words_by_which_a_job_is_found_again(shipped):

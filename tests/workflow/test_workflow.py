@@ -143,6 +143,19 @@ def test_before_an_edit_trains_anew_snakemake_says_why_and_what_that_had_cost(co
     assert text.index(said) < text.index("rule train")
 
 
+def test_of_a_run_that_another_benchmark_learns_from_it_says_so_under_every_seed(copy):
+    far = copy.benchmark.read_text().replace("seeds: [0]", "seeds: [0, 1]").replace("title: Tiny", "title: Far")
+    student = "{uses: aligned, label: Far, init: teacher, teacher: {benchmark: tiny, method: sit, step: 10}}"
+    (copy.benchmark.parent / "far.yaml").write_text(far.replace("table:", f"  far: {student}\ntable:"))
+    sit = copy.folder / "results/runs/tiny/sit"
+    shutil.copytree(sit / "seed0", sit / "seed1")  # as if it had been trained
+    copy.edit("sit: {uses: aligned,", "sit: {uses: aligned, label_dropout: 0.2,")
+    receipts = [f"results/runs/far/far/seed{k}/segment-0.json" for k in (0, 1)]
+    text = copy.dry_run(RECEIPTS[0], *receipts).text
+    said = [f"tiny: an edit trains 1 run anew: sit (seed {k}): " for k in (0, 1)]
+    assert [text.count(line) for line in said] == [1, 1], text
+
+
 def test_a_touch_reruns_nothing(copy):
     for file in (copy.benchmark, copy.folder / "config/config.yaml"):
         os.utime(file)

@@ -11,7 +11,7 @@ from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import reports, retraining, runs, settings, targets, words
+from reedbench.schema import gpus, paper, papers, reports, retraining, runs, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -37,6 +37,7 @@ def leave(error):
 
 try:
     SUITE = load("config/config.yaml")
+    PAPERS = papers.outputs()
 except ReedbenchError as error:
     leave(error)
 
@@ -49,15 +50,18 @@ if LAUNCHER not in MODES:
     leave(ConfigError(unknown("launcher", LAUNCHER, MODES)))
 
 BENCHMARKS = {b: runs.benchmark(SUITE, b) for b in SUITE.benchmarks}
-# What README shows: file in docs/images, and of which benchmark which figure.
+# What README shows: file in docs/images, and of which benchmark which figure; and a figure of the papers' numbers.
 IMAGES = {
     "speedup.png": ("digits", "speedup"),
     "differences.png": ("digits", "differences"),
     "samples.png": ("digits", "samples"),
+    "landscape.png": ("digits-methods", "landscape"),
+    "post.png": ("digits-post", "landscape"),
     "backbones.png": ("backbones", "speedup"),
     "chains.png": ("chains", "speedup"),
     "cifar10.png": ("cifar10", "speedup"),
 }
+PAPER_IMAGE = ("paper.png", paths.paper_figure("curves", ".png"))
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.spec.dataset.embedded]
 CACHED = targets.cached(SUITE)
 
@@ -170,7 +174,7 @@ def captioner_weights(wildcards):
 @once_per("d", "e")
 def captioner_gpus(wildcards):
     """0 for a captioner that can use none, whatever others get."""
-    return runs.captioner_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_caption(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
@@ -181,13 +185,13 @@ def encoder_settings(wildcards):
 @once_per("d", "e")
 def encoder_gpus(wildcards):
     """0 for an encoder that can use none, whatever others get."""
-    return runs.encoder_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_represent(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
 def pretraining_gpus(wildcards):
     """Likewise where it is trained, or measured."""
-    return runs.pretraining_gpus(SUITE, wildcards.d, wildcards.e)
+    return gpus.of_pretrain(SUITE, wildcards.d, wildcards.e)
 
 
 @once_per("d", "e")
@@ -208,15 +212,19 @@ def run_of(wildcards):
     return BENCHMARKS[wildcards.b].run(wildcards.m, int(wildcards.k))
 
 
-SAID = set()
+SAID = set()  # runs
 
 
 def say_what_is_retrained(run):
-    """Before an edit trains runs anew: which of the benchmark, why, and what they had cost; once per benchmark."""
-    if run.benchmark.name not in SAID and retraining.of_run(run):
-        SAID.add(run.benchmark.name)
-        for line in retraining.lines(run.benchmark):
-            say(line)
+    """Before an edit trains a run anew: which others of the benchmark too, why, and what they had cost; each once."""
+    if run in SAID or not (own := retraining.of_run(run)):
+        return
+    found = [one for one in retraining.retrained(run.benchmark) if one.run not in SAID]
+    if run not in (one.run for one in found):
+        found.append(own)  # another benchmark learns from it, under a seed of its own
+    SAID.update(one.run for one in found)
+    for line in retraining.lines(found):
+        say(line)
 
 
 @once_per("b", "m", "k")
@@ -306,10 +314,12 @@ def judges_weights(wildcards):
 
 @once_per("b", "m", "k")
 def representations(wildcards):
+    """What a run learns of encoders: representations of its rows, or the weights of those that training itself asks."""
     run = run_of(wildcards)
     dataset = run.benchmark.dataset
     kept = [paths.index(paths.representation(dataset, filed)) for filed in run.cached.values()]
-    return kept + [file for filed in run.online.values() for file in settings.encoder_weights(SUITE, dataset, filed)]
+    asked = [*run.online.values(), *run.judges.values()]
+    return kept + [file for filed in asked for file in settings.encoder_weights(SUITE, dataset, filed)]
 
 
 def segment_folder(wildcards):
@@ -374,6 +384,17 @@ def report_settings(wildcards):
 def report_inputs(wildcards):
     """Metric files and receipts of every cell of a table, an ablation or a figure, and the floor."""
     return reports.inputs(BENCHMARKS[wildcards.b], wildcards.get("a"))
+
+
+@once_per("b", "m", "k")
+def card_settings(wildcards):
+    return described(reports.card(run_of(wildcards)))
+
+
+@once_per("b", "m", "k")
+def card_inputs(wildcards):
+    """Receipts of a run and metric files of its cells."""
+    return reports.card_inputs(run_of(wildcards))
 
 
 def cached_ablations(benchmark):

@@ -155,7 +155,7 @@ def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     for method in panels.shown(facts):
         mine = own[own["method"] == method]
         points, seeds = panels.over_seeds(mine, "step"), [int(seed) for seed in mine["seed"].unique()]
-        if method in source.elsewhere or costs.unknown(method):
+        if _without_cost(source, costs, method):
             levels.update((method, over.mean) for over in points.values())
         elif points:
             at = np.array(list(points), np.float64)
@@ -169,12 +169,20 @@ def _means(source: Source, facts: Mapping[str, Any], sampler: str) -> _Means:
     return _Means(curves, levels, baseline, target, facts["titles"][family]["direction"] == "lower")
 
 
+def _without_cost(source: Source, costs: Costs, method: str) -> str:
+    """Why a method has one level and no curve, as nobody knows what it had cost."""
+    if method in source.elsewhere:
+        return "imported"
+    return "learns from imported weights" if costs.unknown(method) else ""
+
+
 def _legend(source: Source, facts: Mapping[str, Any], sampler: str, found: Sequence[Speedup]) -> list[tuple[Any, str]]:
     """Methods with what they gain, and what the other lines and bands are."""
     baseline, family, labels = facts["speedup"]["baseline"], facts["speedup"]["metric"], panels.shown(facts)
     there = {name for name in labels if (name, sampler) in source.pairs}
     words = {name: f"{label}: {_outcome(found, name, baseline)}" for name, label in labels.items()}
-    words |= {name: f"{labels[name]} (level line): imported" for name in labels.keys() & source.elsewhere.keys()}
+    levels = {name: why for name in labels if (why := _without_cost(source, Costs(source), name))}
+    words |= {name: f"{labels[name]} (level line): {why}" for name, why in levels.items()}
     words |= {name: f"{labels[name]}: not drawn by {sampler}" for name in labels.keys() - there}
     target = panels.line_entry(f"{labels[baseline]}'s final value; ticks: where mean curves reach it", **panels.TARGET)
     bands = panels.band_entry(len(facts["seeds"]), "bands and brackets")
@@ -182,7 +190,7 @@ def _legend(source: Source, facts: Mapping[str, Any], sampler: str, found: Seque
     limits = [panels.line_entry(words, **panels.reference(i)) for i, (words, _) in floors]
     looks = panels.looks(facts)
     methods = [
-        panels.line_entry(text, **(panels.level(looks[name].line) if name in source.elsewhere else looks[name].line))
+        panels.line_entry(text, **(panels.level(looks[name].line) if name in levels else looks[name].line))
         for name, text in words.items()
     ]
     return [*methods, *([target] if baseline in there else []), *bands, *limits]
