@@ -87,6 +87,17 @@ def test_ahead_of_the_baseline_where_the_paper_is_behind_is_better(lab):
     assert (said.verdict, said.why.split(";")[0]) == (BETTER, "order to SiT reversed in seed 0")
 
 
+def test_the_baseline_is_that_of_the_same_source(lab):
+    lab.add("imagenet-b")
+    rare = lab.row("REPA", 400_000, backbone="SiT-B/2", kind="rerun", source="wang2026rare")
+    row = rare.model_copy(update={"value": 34.0, "printed": "34.0", "at": "made up"})  # SiT: 33.0, RARE's own run 35.15
+    lab.measure("sit", 400_000, [35.0], name="imagenet-b")
+    lab.measure("repa", 400_000, [34.1], name="imagenet-b")
+    said = lab.verdict(row)
+    assert said.verdict == REPRODUCED
+    assert "order to SiT as published in 1 seed" in said.why
+
+
 def test_without_the_baseline_only_the_band_counts(lab):
     lab.measure("repa", 400_000, [8.8])
     said = lab.verdict(lab.row("REPA", 400_000))
