@@ -120,11 +120,11 @@ def _scoring(scoring: Scoring) -> Used:
 
 
 def _cited(suite: Suite, used: Iterable[tuple[str, Plugin]]) -> Citations:
-    return together(
-        one
-        for what, plugin in used
-        for one in ({what: plugin.cited()}, *(_weights(suite, name) for name in pins.names(plugin)))
-    )
+    found: list[Citations] = []
+    for what, plugin in used:
+        found.append({what: list(plugin.cited())})
+        found += [_weights(suite, name) for name in pins.names(plugin)]
+    return together(found)
 
 
 def _weights(suite: Suite, name: str) -> Citations:

@@ -285,7 +285,7 @@ class RunCard:
 
 def _phase(name: str, files: Sequence[str], wanted: int, flops: float | None = None) -> Phase:
     """Costs as sidecars say them; a job without one is not done."""
-    found = []
+    found: list[Mapping[str, Any]] = []
     for file in files:
         with suppress(MissingArtefact):
             found.append(provenance.cost(file))

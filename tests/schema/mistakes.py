@@ -57,7 +57,7 @@ CASES = {
     "unknown key of the only plugin": (
         put("dataset/test_row", 360),
         "dataset.test_row",
-        ["did you mean 'test_rows'?", "allowed here: imbalance, labelled, name, test_rows, uses"],
+        ["did you mean 'test_rows'?", "allowed here: imbalance, labelled, name, papers, test_rows, uses"],
     ),
     "unknown key of a list entry": (
         put("methods/repa/alignments/0/wieght", 0.5),
@@ -153,7 +153,7 @@ CASES = {
     "the validation images under another name": (
         put("dataset", {"uses": "image-folder", "validaton": "imagenet/val"}),
         "dataset.validaton",
-        ["did you mean 'validation'?", "flips, name, path, resolution, storage, tolerate, uses, validation"],
+        ["did you mean 'validation'?", "flips, name, papers, path, resolution, storage, tolerate, uses, validation"],
     ),
     "unknown objective": (put("methods/sit/uses", "alinged"), "methods.sit.uses", ["did you mean 'aligned'?"]),
     "missing uses among several": (
