@@ -102,8 +102,7 @@ def _lines(rows: Sequence[Published], table: Table) -> Iterator[Line]:
     for row in sorted(rows, key=lambda row: row.tag == DIGITISED):  # printed digits come first
         words = (_word(row, key) for key in table.by)
         apart = (row.kind, row.source, *(str(getattr(row, name)) for name in _SAME))
-        cells = groups.setdefault((*words, *apart), [{}])
-        _place(row, cells)
+        _place(row, groups.setdefault((*words, *apart), [{}]))
     for key, found in groups.items():
         for line in found:
             yield Line(key[: len(table.by)], {name: line[name] for name in table.columns if name in line})
