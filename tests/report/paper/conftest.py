@@ -40,10 +40,9 @@ class Lab:
         self.names: list[str] = []
 
     def add(self, name: str, edits: Mapping[str, str] | None = None) -> None:
-        """Take a benchmark of the suite with three seeds and random labels, as REPA samples."""
+        """Take a benchmark of the suite with three seeds."""
         text = (REPOSITORY / f"config/benchmarks/{name}.yaml").read_text()
         text = text.replace("seeds: [0]\n", "seeds: [0, 1, 2]\n")
-        text = text.replace("precision: tf32}", "precision: tf32, labels: random}")
         for old, new in (edits or {}).items():
             assert old in text
             text = text.replace(old, new)
@@ -117,7 +116,7 @@ def body(cell: Cell, metric: str, value: float | None, protocol: Mapping[str, An
         made["reason"] = "none of them is an image"
     return {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
-        "sampler": cell.sampler, "weights": run.objective.weights_are, "nfe": 250, "guidance": cell.drawer.guidance,
+        "sampler": cell.sampler, "weights": run.objective.weights_are(run.benchmark.spec.train), "nfe": 250, "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.scoring.key, "records": [made],
         **benchmark.unusual,
     }  # fmt: skip

@@ -42,7 +42,7 @@ def test_an_own_interval_run_is_that_of_the_papers_row(lab):
         ({"count: 50000": "count: 10000"}, "number of samples: 10000 here, 50000 in the paper"),
         ({"decoder: weights/sd-vae-ft-ema": "decoder: weights/sd-vae-ft-mse"},
          "VAE: sd-vae-ft-mse here, sd-vae-ft-ema in the paper"),
-        ({", labels: random": ""}, "labels: balanced here, random in the paper"),
+        ({" labels: random,": ""}, "labels: balanced here, random in the paper"),
     ],
 )  # fmt: skip
 def test_each_field_that_keeps_numbers_apart_is_named(lab, edit, words):
