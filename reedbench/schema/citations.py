@@ -109,7 +109,7 @@ def _trained(runs: Iterable[Run]) -> Used:
 
 
 def _sampler(run: Run, name: str) -> tuple[str, Plugin]:
-    return f"sampler {name}", run.benchmark.spec.samplers[name]
+    return f"sampler {name}", run.benchmark.drawer(name)
 
 
 def _scoring(scoring: Scoring) -> Used:
