@@ -157,3 +157,10 @@ def test_what_a_plugin_cites_is_no_setting_of_it():
         for plugin in plugins.discover(kind).values():
             assert issubclass(plugin, Frozen)
             assert not {"cites", "uncited"} & set(plugin.model_fields)
+
+
+def test_a_pool_for_training_rows_stands_on_its_sampler(shipped):
+    pool = runs.of(shipped, "backbones-methods", "spin.1", 3).pool
+    assert pool is not None
+    assert pool.sampler.endswith(".train")
+    assert f"sampler {pool.sampler}" in citations.of_cell(pool)
