@@ -99,6 +99,81 @@ def method(
 
 
 @app.command()
+def reference(
+    method: Annotated[
+        list[str] | None, typer.Option(help="Only of this method; this and others may be repeated.")
+    ] = None,
+    backbone: Annotated[list[str] | None, typer.Option(help="Only of this network (SiT-XL/2).")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="Only this metric (fid, recovery).")] = None,
+    data: Annotated[list[str] | None, typer.Option(help="Only on these data (imagenet-256, pdb, geom-drugs).")] = None,
+    steps: Annotated[list[int] | None, typer.Option(help="Only after this many training steps (400000).")] = None,
+    guidance: Annotated[list[str] | None, typer.Option(help="Only under this scale (1.8), none, or guided.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only claim, rerun or copy.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only what was read in this way: P, T, G, C.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="All columns, as the files have them.")] = False,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Instead, the sources of what would be shown.")] = False,
+) -> None:
+    """List the papers' numbers with their protocol and source; docs/reference.md says what the columns mean."""
+    from reedbench.report import bibliography, published
+    from reedbench.schema.published import select
+
+    if as_csv and bibtex:
+        raise ConfigError("--csv prints the numbers and --bibtex their sources: give one of them")
+    everything = published.load()
+    wanted = {"method": method, "backbone": backbone, "metric": metric, "data": data, "steps": steps}
+    wanted |= {"guidance": guidance, "kind": kind, "tag": tag}
+    asked = {name: values for name, values in wanted.items() if values}
+    rows = select(everything, **asked)
+    if not rows:
+        words = "; ".join(f"{name} {' or '.join(map(str, values))}" for name, values in asked.items())
+        raise ConfigError(f"no number has all of these at once: {words}; leave one out")
+    if as_csv:
+        print(published.as_csv(rows), end="")
+    elif bibtex:
+        print("\n\n".join(bibliography.bibtex(published.sources(rows))[0]))
+    else:
+        common, lines = published.table(rows, everything)
+        if common:
+            console.console().print(common, markup=False)
+        console.console().print(_as_rich(lines))
+    console.say(published.summary(rows, everything))
+
+
+@app.command()
+def cite(
+    files: Annotated[
+        list[str], typer.Argument(help="Tables, figures, samples, metrics, cards, ...: whatever a step has made.")
+    ],
+    config: Config = paths.CONFIG,
+) -> None:
+    """Print the BibTeX of exactly what artefacts stand on: methods, data, encoders, samplers, metrics, weights."""
+    from reedbench.report import bibliography
+    from reedbench.schema.citations import by_key, together
+    from reedbench.steps.cited import of_file
+
+    found = together(of_file(file, config) for file in files)
+    keys = by_key(found)
+    console.say(f"{', '.join(files)}: {len(keys)} to cite")
+    for key, uses in keys.items():
+        console.say(f"  {key}: {', '.join(uses)}")
+    if own := [what for what, cited in found.items() if not cited]:
+        console.say(f"  without a paper of their own: {', '.join(own)}")
+    print("\n".join(bibliography.printed(keys)))
+
+
+@app.command()
+def card(
+    run: Annotated[str, typer.Argument(help="A run: its folder, or benchmark/method/seed0.")],
+    config: Config = paths.CONFIG,
+) -> None:
+    """Print what there is to know of a run: settings, curve, samples, metrics, cost, numerics, provenance, papers."""
+    from reedbench.schema.suite import load
+    from reedbench.steps.card import RunCard, named
+
+    print("\n".join(RunCard(named(load(config), run)).lines()))
+
+
+@app.command()
 def schema(
     write: Annotated[
         bool, typer.Option("--write", help="Write config/*.schema.json and the reference in config/README.md.")
@@ -329,7 +404,7 @@ def _as_rich(rows: list[list[str]]) -> Table:
     table = Table()
     table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # on a narrow terminal nothing is lost
     for row in rows[1:]:
         table.add_row(*map(Text, row))
     return table

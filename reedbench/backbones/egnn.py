@@ -14,6 +14,7 @@ class EGNNBackbone(AbstractBackbone):
     """Message passing between all atoms, which move along the lines between them; of EDM's size on QM9."""
 
     domain: ClassVar[str] = "molecule"
+    cites: ClassVar[tuple[str, ...]] = ("satorras2021egnn", "hoogeboom2022edm")
     uses: Literal["egnn"] = "egnn"
 
     width: int = Field(256, ge=1)

@@ -12,6 +12,7 @@ class ProteinMPNNBackbone(AbstractBackbone):
     """Message passing over a protein backbone whose decoder sees the whole noisy sequence, as in REED."""
 
     domain: ClassVar[str] = "protein"
+    cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed")
     uses: Literal["protein-mpnn"] = "protein-mpnn"
 
     width: int = Field(128, ge=1)

@@ -12,6 +12,7 @@ class SemlaBackbone(AbstractBackbone):
     """Message passing between all atoms, with many sets of coordinates; of SemlaFlow's size unless said otherwise."""
 
     domain: ClassVar[str] = "molecule"
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow",)
     uses: Literal["semla"] = "semla"
 
     width: int = Field(384, ge=1)

@@ -14,6 +14,7 @@ class SiTBackbone(AbstractBackbone):
     """SiT of a published size (`size: XL`) or of a free one (`width`, `depth`, `heads`)."""
 
     domain: ClassVar[str] = "image"
+    cites: ClassVar[tuple[str, ...]] = ("peebles2023dit", "ma2024sit")
     uses: Literal["sit"] = "sit"
 
     size: Literal["S", "B", "L", "XL"] | None = None

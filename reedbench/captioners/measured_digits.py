@@ -29,6 +29,7 @@ class MeasuredDigits(AbstractCaptioner):
 
     domain: ClassVar[str] = "image"
     tells_classes: ClassVar[bool] = True
+    uncited: ClassVar[str] = "a template of our own"
     uses: Literal["measured-digits"] = "measured-digits"
 
     def captions(self, rows: Rows) -> list[str]:

@@ -24,6 +24,7 @@ class QwenVlCaptions(AbstractCaptioner):
     on_gpu: ClassVar[bool] = True
     at_once: ClassVar[int] = BYTES  # it prepares no more than a batch of them
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    cites: ClassVar[tuple[str, ...]] = pretrained.QWEN_PAPERS
     uses: Literal["qwen-vl"] = "qwen-vl"
 
     weights: pins.Weights
@@ -48,6 +49,10 @@ class QwenVlCaptions(AbstractCaptioner):
     def identity(self) -> dict[str, Any]:
         """With the batch where it decides what chance draws."""
         return super().identity() | ({"batch": self.batch} if self.generation == "reference" else {})
+
+    def cited(self) -> tuple[str, ...]:
+        """The model's paper, by the name of its weights."""
+        return (pretrained.qwen_paper(self.weights),)
 
     def files(self) -> tuple[Path, ...]:
         """The folder."""

@@ -28,6 +28,7 @@ class TopNames(AbstractCaptioner):
 
     domain: ClassVar[str] = "image"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    cites: ClassVar[tuple[str, ...]] = ("miller1995wordnet",)
     uses: Literal["top-names"] = "top-names"
 
     model: str = Field(examples=["test_efficientnet"])

@@ -6,7 +6,7 @@ A codec alone knows what data of a domain look like; training, sampling and scor
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class AbstractCodec(Plugin):
     decides_latents: ClassVar[tuple[str, ...]] = ()  # settings on which what is kept depends, besides `uses`
     of_samples: ClassVar[tuple[str, ...]] = ()  # settings that concern samples, and not what a network is trained on
     labelled: ClassVar[bool] = False  # samples are asked for classes, which may be drawn (`relabelled`)
+    # What a sample of a pool shares with the training row that it is set against: its label, or what it was asked for.
+    pools_by: ClassVar[Literal["labels", "rows"]] = "labels"
     repeats: ClassVar[bool] = False  # sampling streams repeat the same conditions, so that their number changes them
 
     def recipe(self) -> dict[str, Any]:
@@ -108,6 +110,14 @@ class AbstractCodec(Plugin):
         Raises:
             ConfigError: the data cannot ask for that many.
         """
+
+    def asked_for(self, data: Rows) -> Rows:
+        """The conditions of one sample for each of some rows of data, where pools are drawn for these."""
+        raise TypeError(f"{type(self).__name__} asks for no rows of data")
+
+    def in_place(self, samples: Mapping[str, Any], length: int) -> Any:
+        """Arrays of samples as a tensor in the place of what is denoised in a batch, padded to a length."""
+        raise TypeError(f"{type(self).__name__} asks for no rows of data")
 
     def relabelled(self, asked: Rows, facts: Facts, streams: Streams) -> Rows:
         """The same samples asked for classes that are drawn uniformly, each from its own stream."""

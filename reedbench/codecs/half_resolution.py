@@ -18,6 +18,7 @@ class HalfResolution(ImageCodec):
 
     lossy: ClassVar[bool] = True
     of_samples: ClassVar[tuple[str, ...]] = ("rounding",)
+    uncited: ClassVar[str] = "means of pixels"
     uses: Literal["half-resolution"] = "half-resolution"
 
     rounding: image.Rounding = "round"

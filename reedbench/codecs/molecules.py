@@ -34,6 +34,7 @@ class Molecules(AbstractCodec):
     real_are: ClassVar[str] = "training molecules"
     named: ClassVar[str] = "sizes, from the left"
     caption: ClassVar[str] = "Each as a graph and as balls and sticks; framed: RDKit does not sanitise it."
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow",)
     uses: Literal["molecules"] = "molecules"
 
     elements: tuple[str, ...] = Field(SEMLA, min_length=1)

@@ -12,6 +12,7 @@ class Pixels(ImageCodec):
     """Pixel space, no compression; sample i is asked for class i mod classes."""
 
     of_samples: ClassVar[tuple[str, ...]] = ("rounding",)
+    uncited: ClassVar[str] = "pixels as they are"
     uses: Literal["pixels"] = "pixels"
 
     rounding: image.Rounding = "truncate"

@@ -23,11 +23,13 @@ class Residues(AbstractCodec):
     domain: ClassVar[str] = "protein"
     lengths_of: ClassVar[str | None] = "tokens"
     repeats: ClassVar[bool] = True
+    pools_by: ClassVar[Literal["labels", "rows"]] = "rows"
     real_are: ClassVar[str] = "native sequences"
     named: ClassVar[str] = "test chains, from the top"
     caption: ClassVar[str] = "A line per chain, a column per residue: strong where it is the native one, else pale."
     colours: ClassVar[Mapping[str, str]] = sequence_pictures.KEY
     stretch: ClassVar[bool] = True
+    uncited: ClassVar[str] = "letters and coordinates as they are"
     uses: Literal["residues"] = "residues"
 
     def shape(self, facts: Facts) -> tuple[int, ...]:
@@ -55,6 +57,16 @@ class Residues(AbstractCodec):
         every = once.take(np.tile(np.arange(wanted), streams))
         ids = [f"{name}/{j}" for j in range(streams) for name in once.ids]
         return Rows(ids, ["asked"] * count, every.arrays)
+
+    def asked_for(self, data: Rows) -> Rows:
+        """The chains themselves, under their own ids."""
+        return Rows(list(data.ids), ["asked"] * len(data), dict(data.arrays))
+
+    def in_place(self, samples: Mapping[str, Any], length: int) -> Any:
+        """(b, length) int64: designed tokens, 0 on padding as of native ones."""
+        import torch
+
+        return torch.from_numpy(samples["tokens"].astype(np.int64).padded(length))
 
     def condition(self, asked: Rows, facts: Facts, streams: Streams) -> Batch:
         """The chains as for training; nothing is random."""

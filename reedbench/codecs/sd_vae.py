@@ -37,6 +37,7 @@ class SDVAE(ImageCodec):
     decides_latents: ClassVar[tuple[str, ...]] = ("weights", "precision")
     of_samples: ClassVar[tuple[str, ...]] = ("decoder", "rounding")
     unkeyed: ClassVar[frozenset[str]] = frozenset({"threads"})
+    cites: ClassVar[tuple[str, ...]] = ("rombach2022ldm",)
     uses: Literal["sd-vae"] = "sd-vae"
 
     weights: pins.Weights = "sd-vae-ft-mse"

@@ -14,6 +14,9 @@ PINS = "config/weights.yaml"
 PINS_SCHEMA = "config/weights.schema.json"
 GUIDE = "config/README.md"
 METHODS = "docs/methods.md"
+REFERENCE = "config/reference"
+PAPER = "config/paper.yaml"
+PAPER_SCHEMA = "config/paper.schema.json"
 WORK = "work"
 
 
@@ -95,6 +98,11 @@ def run(benchmark: str, method: str, seed: int | str) -> str:
 def recipe(benchmark: str, method: str, seed: int | str) -> str:
     """What changes the weights of a run, and nothing else."""
     return f"{run(benchmark, method, seed)}/config.json"
+
+
+def run_card(benchmark: str, method: str, seed: int | str) -> str:
+    """What there is to know of a run, on a page."""
+    return f"{run(benchmark, method, seed)}/card.md"
 
 
 def segment(benchmark: str, method: str, seed: int | str, index: int | str) -> str:
@@ -195,6 +203,21 @@ def cached_ablation(benchmark: str, name: str) -> str:
 def cached_figure(benchmark: str, name: str, suffix: str = ".pdf", ablation: str | None = None) -> str:
     """One file of a figure, rebuilt from the cache."""
     return f"{RESULTS}/from-cache/{benchmark}/figures/{_of(ablation)}{name}{suffix}"
+
+
+def paper(name: str) -> str:
+    """What `snakemake paper` says of all of it: summary.md, speedups.csv."""
+    return f"{RESULTS}/paper/{name}"
+
+
+def paper_table(name: str) -> str:
+    """A table of papers' numbers."""
+    return paper(f"tables/{name}.csv")
+
+
+def paper_figure(name: str, suffix: str = ".pdf") -> str:
+    """One file of a figure of papers' numbers."""
+    return paper(f"figures/{name}{suffix}")
 
 
 def image(name: str) -> str:

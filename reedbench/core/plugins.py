@@ -31,10 +31,14 @@ class Plugin(Frozen, ABC):
     Attributes:
         version: to be raised when results change without a change of settings, or when a default changes.
         code: sha256 of the file of a plugin from outside the package, so that an edit of it makes other results.
+        cites: keys of the bibliography, of all papers that some of its settings stand on. No key of a run holds them.
+        uncited: why it cites none, in a few words.
     """
 
     version: ClassVar[int] = 1
     code: ClassVar[str | None] = None
+    cites: ClassVar[tuple[str, ...]] = ()
+    uncited: ClassVar[str] = ""
 
     stated: ClassVar[tuple[str, ...]] = ()  # names that each final class has, as fields or as constants
     uses: str
@@ -43,6 +47,10 @@ class Plugin(Frozen, ABC):
         """Which plugin, in which version, and what differs from its defaults."""
         outside = {} if self.code is None else {"code": self.code}
         return {"uses": self.uses, "version": self.version, **outside, **super().identity()}
+
+    def cited(self) -> tuple[str, ...]:
+        """Keys of the bibliography: the papers behind these settings."""
+        return self.cites
 
     @classmethod
     def plugin_name(cls) -> str:

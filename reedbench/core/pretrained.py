@@ -8,10 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reedbench.core import io
+from reedbench.core import io, pins
 from reedbench.core.errors import ConfigError, MissingArtefact
 
 HERE = {"local_files_only": True, "trust_remote_code": False}  # whatever asks for more is refused, not asked back
+
+QWEN_PAPERS = ("wang2024qwen2vl", "bai2025qwen25vl")  # keys of the bibliography: Qwen2-VL, Qwen2.5-VL
+
+
+def qwen_paper(weights: str) -> str:
+    """Key of the paper of Qwen2-VL or Qwen2.5-VL: by config.json of the weights, by their name where it is not here."""
+    try:
+        kind = configured(pins.folder(weights)).get("model_type")
+    except MissingArtefact:
+        kind = None
+    newer = "2.5" in weights if kind is None else kind == "qwen2_5_vl"
+    return QWEN_PAPERS[newer]
 
 
 def configured(folder: Path) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class Made:
     flops: float | None = None
     seeds: list[int] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    citations: dict[str, list[str]] = field(default_factory=dict)
+    """By what was used, keys of the bibliography: `reedbench cite` reads them."""
+    own_citations: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """The same of outputs that stand on less than all of them together do."""
     numerics: Numerics | None = None
     """Under which the outputs were computed, where that was not all here."""
     kept: Parts | None = None
@@ -111,7 +115,9 @@ class Recorder:
         for position, path in enumerate(made.outputs):
             # One job, one cost: siblings point to the output whose sidecar is counted.
             costs = {} if position == 0 else {"cost_of": made.outputs[0]}
-            io.write_json(sidecar(path), {"file": Path(path).name, "sha256": io.sha256(staged(path)), **body, **costs})
+            about = {"file": Path(path).name, "sha256": io.sha256(staged(path))}
+            cited = {"citations": made.own_citations.get(path, made.citations)}
+            io.write_json(sidecar(path), {**about, **body, **cited, **costs})
 
 
 def read(path: Path | str) -> dict[str, Any]:

@@ -20,8 +20,18 @@ class AbstractDataset(Plugin):
     domain: ClassVar[str]
     embedded: ClassVar[bool] = False  # needs no download: belongs to `snakemake all`
 
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"papers"})
+
     name: str = Field("", pattern=f"^({NAME})?$")
     """Folder name under results/data; the plugin's name unless two variants must live side by side."""
+
+    papers: tuple[str, ...] = ()
+    """Keys of the bibliography of the data in a layout that anybody's may have: whom `reedbench cite` names. In no key
+    of a run."""
+
+    def cited(self) -> tuple[str, ...]:
+        """What the plugin cites, and the papers of these data."""
+        return (*self.cites, *self.papers)
 
     @property
     def id(self) -> str:

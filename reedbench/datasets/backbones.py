@@ -37,6 +37,7 @@ class Backbones(AbstractDataset):
 
     domain: ClassVar[str] = "protein"
     embedded: ClassVar[bool] = True
+    uncited: ClassVar[str] = "made here by a declared law"
     uses: Literal["backbones"] = "backbones"
 
     chains: int = Field(512, ge=1)

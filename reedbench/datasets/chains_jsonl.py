@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -43,6 +43,7 @@ NO_CLUSTER = ""  # until the names of all clusters are known
 class ChainsJsonl(AbstractSharedOut):
     """A .jsonl or .jsonl.gz file of single chains with clusters."""
 
+    uncited: ClassVar[str] = "a layout: whose chains they are is said by `papers`"
     uses: Literal["chains-jsonl"] = "chains-jsonl"
 
     file: str

@@ -36,6 +36,7 @@ class Cifar10(VariedDataset):
     """The ten classes in their usual order; ids are the files' names, in batches the batch and the row."""
 
     domain: ClassVar[str] = "image"
+    cites: ClassVar[tuple[str, ...]] = ("krizhevsky2009cifar",)
     uses: Literal["cifar10"] = "cifar10"
 
     path: str = "cifar10"

@@ -24,6 +24,7 @@ class Digits(VariedDataset):
 
     domain: ClassVar[str] = "image"
     embedded: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("alpaydin1998digits",)
     uses: Literal["digits"] = "digits"
 
     test_rows: int = Field(360, ge=CLASSES, le=SCANS - CLASSES)

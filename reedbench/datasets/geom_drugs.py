@@ -22,6 +22,7 @@ class GeomDrugs(AbstractDealtOut):
     """Conformers in the order of the files, named by split and entry (MiDi), or by place (EDM)."""
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"trust_pickles"})  # there are no rows without it
+    cites: ClassVar[tuple[str, ...]] = ("axelrod2022geom", "vignac2023midi", "hoogeboom2022edm")
     uses: Literal["geom-drugs"] = "geom-drugs"
 
     path: str = "geom-drugs"
@@ -58,6 +59,11 @@ class GeomDrugs(AbstractDealtOut):
             if self.bonds == "file":
                 raise ValueError("format: edm has no bonds, and bonds: file takes them there; say distances or rdkit")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """The data, and who made the files."""
+        data, midi, edm = self.cites
+        return (data, midi if self.format == "midi" else edm, *self.papers)
 
     def files(self) -> tuple[Path, ...]:
         """Those of the format.

@@ -36,6 +36,7 @@ class ImageFolder(AbstractDataset):
 
     domain: ClassVar[str] = "image"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"storage", "tolerate"})  # the same rows, whatever they say
+    uncited: ClassVar[str] = "a layout: whose images they are is said by `papers`"
     uses: Literal["image-folder"] = "image-folder"
 
     path: str = "imagenet/train"

@@ -5,7 +5,7 @@ EDM's layout: E(n) diffusion qm9/data/prepare/process_files.py @fce07d7, as its 
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import model_validator
@@ -27,6 +27,7 @@ PREFIX = "prop_"
 class MoleculesNpz(AbstractDealtOut):
     """A file of molecules in arrays; rows are `gdb_<number>` where it has GDB's numbers, else numbered from 0."""
 
+    uncited: ClassVar[str] = "a layout: whose molecules they are is said by `papers`"
     uses: Literal["molecules-npz"] = "molecules-npz"
 
     file: str

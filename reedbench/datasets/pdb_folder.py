@@ -40,6 +40,7 @@ class PdbFolder(AbstractSharedOut):
     """
 
     version: ClassVar[int] = 2
+    uncited: ClassVar[str] = "a layout: whose structures they are is said by `papers`"
     uses: Literal["pdb-folder"] = "pdb-folder"
 
     folder: str

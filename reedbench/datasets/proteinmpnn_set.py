@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,7 @@ CLUSTER_FILES = {VALID: "valid_clusters.txt", TEST: "test_clusters.txt"}
 class ProteinmpnnSet(AbstractChains):
     """The folder pdb_2021aug02, whole or as the 47 MB sample."""
 
+    cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "berman2000pdb")
     uses: Literal["proteinmpnn-set"] = "proteinmpnn-set"
 
     folder: str

@@ -5,7 +5,7 @@ are read, and from where they come.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -28,6 +28,7 @@ class Qm9(AbstractMolecules):
     `graphs: any`.
     """
 
+    cites: ClassVar[tuple[str, ...]] = ("ramakrishnan2014qm9", "ruddigkeit2012gdb17")
     uses: Literal["qm9"] = "qm9"
 
     path: str = "qm9"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Sdf(AbstractDealtOut):
     The manifest has the first line of each as `title`.
     """
 
+    uncited: ClassVar[str] = "a format: whose molecules they are is said by `papers`"
     uses: Literal["sdf"] = "sdf"
 
     file: str

@@ -34,6 +34,7 @@ class Smallmol(AbstractDealtOut):
     """Enumerated molecules of at most six atoms beside hydrogen; a row is named by its SMILES."""
 
     embedded: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("riniker2015etkdg", "wang2020etkdg", "halgren1996mmff94", "tosco2014mmff")
     uses: Literal["smallmol"] = "smallmol"
 
     max_heavy: int = Field(6, ge=1, le=7)

@@ -127,6 +127,7 @@ class AbstractEncoder(Plugin):
     pretrained: ClassVar[bool] = True
     needs_test: ClassVar[bool] = True  # rows of the test split, for the figures of its card, where it is trained
     classifies: ClassVar[bool] = False
+    learns_classes: ClassVar[bool] = False  # whether `pretrain` learns from labels, also from those that data hide
     rewards: ClassVar[bool] = False  # whether it has `log_probabilities`
     on_gpu: ClassVar[bool] = False  # whether `prepared` computes on a GPU where it is told to
     studies_on_gpu: ClassVar[bool] = False  # whether `pretrain` does, of the same encoder `on` that device

@@ -15,6 +15,7 @@ class ImageJudge(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     classifies: ClassVar[bool] = True
+    learns_classes: ClassVar[bool] = True
 
     through: Literal["nothing", "half-resolution"] = "nothing"
     """What its training images go through: the codec of the samples that it will judge, so that it does not take the

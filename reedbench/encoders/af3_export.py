@@ -32,6 +32,7 @@ class Af3Export(PreparedEncoder):
 
     domain: ClassVar[str] = "protein"
     pretrained: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("abramson2024alphafold3",)
     uses: Literal["af3-export"] = "af3-export"
 
     folder: str

@@ -21,6 +21,7 @@ class CaptionAndImage(AbstractEncoder):
 
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
+    cites: ClassVar[tuple[str, ...]] = ("wang2025reed",)
     uses: Literal["caption-and-image"] = "caption-and-image"
 
     captioner: str

@@ -5,7 +5,7 @@ compared with images is a projection of that.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,7 @@ from reedbench.encoders._captions import CaptionEncoder
 class ClipText(CaptionEncoder):
     """The text tower of CLIP: one vector per caption, or one per position."""
 
+    cites: ClassVar[tuple[str, ...]] = ("radford2021clip",)
     uses: Literal["clip-text"] = "clip-text"
 
     weights: pins.Weights

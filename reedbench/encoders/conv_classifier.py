@@ -6,7 +6,7 @@ pretrained judge it is the second witness, of another family and other data.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -24,6 +24,7 @@ SCALED = 4096  # training images, at most, that say how large features are
 class ConvClassifier(ImageJudge):
     """Six convolutions with batch normalisation, and one linear layer on the mean over the image."""
 
+    uncited: ClassVar[str] = "a small network of our own, trained here"
     uses: Literal["conv-classifier"] = "conv-classifier"
 
     dim: int = Field(128, ge=4, multiple_of=4)

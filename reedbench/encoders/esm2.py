@@ -39,6 +39,7 @@ class Esm2(PreparedEncoder):
     domain: ClassVar[str] = "protein"
     pretrained: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("lin2023esm2",)
     uses: Literal["esm2"] = "esm2"
 
     weights: Annotated[str, pins.Pin(MODELS)] = MODELS[0]

@@ -32,6 +32,7 @@ class Inception(PreparedEncoder):
     on_gpu: ClassVar[bool] = True
     views: ClassVar[tuple[str, ...]] = ("spatial", "logits")
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    cites: ClassVar[tuple[str, ...]] = ("szegedy2016inception", "dhariwal2021adm")
     uses: Literal["inception"] = "inception"
 
     weights: pins.Weights = Field("inception-2015", examples=["inception-2015"])

@@ -5,7 +5,7 @@ is kept of it are the logits of its heads. Labels are never seen; they only scor
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ class InvariantAttention(AbstractEncoder):
 
     domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "attention"
+    cites: ClassVar[tuple[str, ...]] = ("bardes2022vicreg",)
     uses: Literal["invariant-attention"] = "invariant-attention"
 
     dim: int = Field(64, ge=8, multiple_of=4)
@@ -50,6 +51,10 @@ class InvariantAttention(AbstractEncoder):
             raise ValueError(f"heads: {self.heads} do not divide the width of {self.dim}")
         return self
 
+    def cited(self) -> tuple[str, ...]:
+        """None where it stays random."""
+        return self.cites if self.steps else ()
+
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """Blocks, heads, and patches twice."""
         tokens = (facts["shapes"]["images"][-1] // self.patch) ** 2
@@ -73,7 +78,7 @@ class InvariantAttention(AbstractEncoder):
             "first_loss": losses[0] if losses else None,
             "last_loss": losses[-1] if losses else None,
             **probed(pooled, train, of_test, test),
-            **attention_quality([self.represent(weights, train)]),
+            **attention_quality(self._parts(weights, train)),
             "cpu_seconds": round(time.process_time() - began, 1),
         }
         return Pretrained(weights, card)
@@ -88,6 +93,12 @@ class InvariantAttention(AbstractEncoder):
         with torch.no_grad():
             found: np.ndarray = torch.cat([network.attention(part) for part in images.split(AT_ONCE)]).numpy()
         return found
+
+    def _parts(self, weights: Mapping[str, np.ndarray], material: Material) -> Iterator[np.ndarray]:
+        """As `represent`; of 50,000 images at once it would not fit into memory."""
+        count = len(material.rows)
+        for begin in range(0, count, AT_ONCE):
+            yield self.represent(weights, material.take(range(begin, min(begin + AT_ONCE, count))))
 
     def _network(self, shape: tuple[int, ...]) -> Any:
         from reedbench.nn.small_images import PatchTransformer

@@ -23,6 +23,7 @@ class InvariantPatches(AbstractEncoder):
 
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "tokens"
+    cites: ClassVar[tuple[str, ...]] = ("bardes2022vicreg",)
     uses: Literal["invariant-patches"] = "invariant-patches"
 
     dim: int = Field(64, ge=8, multiple_of=2)
@@ -39,6 +40,10 @@ class InvariantPatches(AbstractEncoder):
         if not self.steps:
             self.refuse("batch", "lr", where="on steps: 0")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """None where it stays random."""
+        return self.cites if self.steps else ()
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """A token per 2x2 patch, the last ones half empty where a side is odd."""

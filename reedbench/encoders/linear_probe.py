@@ -5,7 +5,7 @@ The network itself is another extractor, which this one names; it may serve dist
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,6 +18,7 @@ from reedbench.encoders._judges import ImageJudge
 class LinearProbe(ImageJudge):
     """A linear classifier on the vector, or the mean token, that another extractor gives."""
 
+    uncited: ClassVar[str] = "ridge regression on an extractor that is cited itself"
     uses: Literal["linear-probe"] = "linear-probe"
 
     extractor: str = Field(examples=["features"])

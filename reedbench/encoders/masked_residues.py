@@ -32,6 +32,7 @@ class MaskedResidues(PreparedEncoder):
 
     domain: ClassVar[str] = "protein"
     on_gpu: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("devlin2019bert",)
     uses: Literal["masked-residues"] = "masked-residues"
 
     output: Literal["residues", "pairs"] = "residues"
@@ -66,6 +67,10 @@ class MaskedResidues(PreparedEncoder):
         if not self.steps:
             self.refuse("batch", "lr", where="on steps: 0")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """None where it stays random."""
+        return self.cites if self.steps else ()
 
     @property
     def kind(self) -> Kind:

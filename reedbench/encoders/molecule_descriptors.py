@@ -45,6 +45,7 @@ class MoleculeDescriptors(AbstractEncoder):
     domain: ClassVar[str] = "molecule"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     needs_test: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("rogers2010ecfp",)
     uses: Literal["molecule-descriptors"] = "molecule-descriptors"
 
     of: Literal["morgan", "rdkit"] = "morgan"
@@ -63,6 +64,10 @@ class MoleculeDescriptors(AbstractEncoder):
             self.refuse("radius", "bits", "counts", where="on of: rdkit")
             self.refuse("per_seed", where=f"on {self.uses}, which has nothing random")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """The fingerprint's paper."""
+        return self.cites if self.of == "morgan" else ()
 
     @property
     def pretrained(self) -> bool:  # type: ignore[override]

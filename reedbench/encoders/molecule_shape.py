@@ -34,6 +34,7 @@ class MoleculeShape(AbstractEncoder):
     domain: ClassVar[str] = "molecule"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     pretrained: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("behler2007potential", "hansen2015bob")
     uses: Literal["molecule-shape"] = "molecule-shape"
 
     bins: int = Field(12, ge=2)

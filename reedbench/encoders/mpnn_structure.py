@@ -31,6 +31,7 @@ class MpnnStructure(PreparedEncoder):
     kind: ClassVar[Kind] = "residues"
     pretrained: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn",)
     uses: Literal["mpnn-structure"] = "mpnn-structure"
 
     weights: pins.Weights

@@ -1,4 +1,7 @@
-"""The principal components of another encoder's tokens, each of unit variance: ReDi's maps (arXiv:2504.16064)."""
+"""The principal components of another encoder's tokens, each of unit variance: ReDi's maps (arXiv:2504.16064).
+
+The map is that of `whitened`; here it has few components, which a network generates.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
@@ -8,6 +11,7 @@ from pydantic import Field
 
 from reedbench.core.errors import ConfigError
 from reedbench.encoders import AbstractEncoder, Kind, Material, Pretrained
+from reedbench.encoders._principal import whitening
 
 AT_ONCE = 4096  # rows
 
@@ -18,6 +22,7 @@ class Pca(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "tokens"
     needs_test: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("kouzelis2025redi",)
     uses: Literal["pca"] = "pca"
 
     tokens: str
@@ -37,28 +42,14 @@ class Pca(AbstractEncoder):
         """The covariance over the training tokens, and its eigenvectors; the largest entry of each is positive.
 
         Raises:
-            ConfigError: tokens are narrower than that, or there are none.
+            ConfigError: tokens vary in fewer dimensions than that, or there are none.
         """
-        count, total, squares = 0, np.zeros(()), np.zeros(())
-        for tokens in self._parts(train):
-            flat = tokens.reshape(-1, tokens.shape[-1]).astype(np.float64)
-            count, total, squares = count + len(flat), total + flat.sum(0), squares + flat.T @ flat
-        mean = total / count
-        values, vectors = np.linalg.eigh(squares / count - np.outer(mean, mean))
-        if len(values) < self.components:
-            raise ConfigError(
-                f"encoder pca: components: {self.components} are more than the {len(values)} dimensions of "
-                f"'{self.tokens}'"
-            )
-        kept = vectors[:, ::-1][:, : self.components]
-        kept = kept * np.sign(kept[np.abs(kept).argmax(0), np.arange(self.components)])
-        variances = np.maximum(values[::-1][: self.components], 1e-12)
-        weights = {"mean": mean.astype(np.float32), "components": (kept / np.sqrt(variances)).astype(np.float32)}
+        made = whitening(self._parts(train), self.components, "encoder pca: components")
         card = {
             "objective": f"principal components of the tokens of '{self.tokens}', standardised",
-            "explained_variance": round(float(variances.sum() / np.maximum(values, 0).sum()), 4),
+            "explained_variance": round(made.share, 4),
         }
-        return Pretrained(weights, card)
+        return Pretrained({"mean": made.mean, "components": made.map}, card)
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n, tokens, components) float32."""

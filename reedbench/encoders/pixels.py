@@ -15,6 +15,7 @@ class PixelVector(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     pretrained: ClassVar[bool] = False
+    uncited: ClassVar[str] = "pixels as they are"
     uses: Literal["pixel-vector"] = "pixel-vector"
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:

@@ -19,6 +19,7 @@ class Pooled(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Kind] = "vector"
     needs_test: ClassVar[bool] = False
+    uncited: ClassVar[str] = "a mean of an encoder's tokens that is cited itself"
     uses: Literal["pooled"] = "pooled"
 
     tokens: str

@@ -20,6 +20,7 @@ from reedbench.core.errors import MissingArtefact
 from reedbench.encoders import Encode, Kind, Material
 from reedbench.encoders._captions import CaptionEncoder
 
+REED = "wang2025reed"  # key of the bibliography
 TEXTS = 4096  # of which the lengths are counted at once
 
 
@@ -27,6 +28,7 @@ class QwenVlStates(CaptionEncoder):
     """Image, question and caption as a chat with a vision-language model: its mean hidden state at a layer."""
 
     kind: ClassVar[Kind] = "vector"
+    cites: ClassVar[tuple[str, ...]] = (REED, *pretrained.QWEN_PAPERS)
     uses: Literal["qwen-vl"] = "qwen-vl"
 
     weights: pins.Weights
@@ -55,6 +57,10 @@ class QwenVlStates(CaptionEncoder):
         if self.pooling != "reference":
             self.refuse("neighbours", where=f"on pooling: {self.pooling}")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """REED, and the model by the name of its weights."""
+        return (REED, pretrained.qwen_paper(self.weights))
 
     def shape(self, facts: Mapping[str, Any], others: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
         """By config.json of the folder; None where that is not there yet."""

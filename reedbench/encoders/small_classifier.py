@@ -26,7 +26,9 @@ class SmallClassifier(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     classifies: ClassVar[bool] = True
+    learns_classes: ClassVar[bool] = True
     rewards: ClassVar[bool] = True
+    uncited: ClassVar[str] = "a small network of our own, trained here"
     uses: Literal["small-classifier"] = "small-classifier"
 
     dim: int = Field(64, ge=2)

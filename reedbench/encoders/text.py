@@ -20,6 +20,7 @@ class Text(CaptionEncoder):
     """A sentence encoder from a folder of transformers: one vector per caption."""
 
     kind: ClassVar[Kind] = "vector"
+    cites: ClassVar[tuple[str, ...]] = ("reimers2019sbert",)
     uses: Literal["text"] = "text"
 
     weights: pins.Weights

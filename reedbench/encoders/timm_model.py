@@ -28,6 +28,7 @@ class TimmModel(PublishedEncoder):
 
     domain: ClassVar[str] = "image"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    cites: ClassVar[tuple[str, ...]] = ("wightman2019timm",)
     uses: Literal["timm"] = "timm"
 
     model: str = Field(examples=["test_efficientnet"])

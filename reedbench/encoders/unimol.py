@@ -46,6 +46,7 @@ class UniMol(PreparedEncoder):
     kind: ClassVar[Literal["tokens", "vector"]] = "vector"
     needs_test: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("zhou2023unimol",)
     uses: Literal["unimol"] = "unimol"
 
     weights: Annotated[str, pins.Pin((IN_SUITE,))] = IN_SUITE

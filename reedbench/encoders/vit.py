@@ -33,6 +33,9 @@ class Vit(PublishedEncoder):
 
     domain: ClassVar[str] = "image"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch"})
+    cites: ClassVar[tuple[str, ...]] = tuple(
+        dict.fromkeys(key for model in MODELS.values() for key in model.family.cites)
+    )
     uses: Literal["vit"] = "vit"
 
     model: Literal[
@@ -93,6 +96,10 @@ class Vit(PublishedEncoder):
         if self.protocol == "fd-dinov2" and not (self.model.startswith("dinov2-") and self.output == "vector"):
             raise ValueError("protocol: fd-dinov2 is for output: vector of a model dinov2-...")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """The family of the model."""
+        return self.network.family.cites
 
     @property
     def kind(self) -> Kind:  # type: ignore[override]

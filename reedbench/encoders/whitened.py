@@ -1,7 +1,7 @@
 """Another encoder's tokens, whitened: their leading principal components with mean 0 and variance 1."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from reedbench.core.errors import ConfigError
 from reedbench.encoders import AbstractEncoder, Material, Pretrained
+from reedbench.encoders._principal import whitening
 
 AT_ONCE = 1024  # data whose tokens are in memory together
 
@@ -23,6 +24,7 @@ class Whitened(AbstractEncoder):
     domain: ClassVar[str] = "image"
     kind: ClassVar[Literal["tokens", "vector"]] = "tokens"
     needs_test: ClassVar[bool] = False
+    uncited: ClassVar[str] = "a linear map of an encoder's tokens that is cited itself"
     uses: Literal["whitened"] = "whitened"
 
     tokens: str = Field(examples=["patches"])
@@ -39,44 +41,29 @@ class Whitened(AbstractEncoder):
         return (others[self.tokens][0], self.dim) if len(others.get(self.tokens, ())) == 2 else None
 
     def pretrain(self, train: Material, test: Material, stream: str) -> Pretrained:
-        """Moments in float64, part after part, and the map."""
+        """Moments, part after part, and the map.
+
+        Raises:
+            ConfigError: tokens vary in fewer dimensions than that, or there are none.
+        """
         began = time.process_time()
-        number, first, second = 0, np.zeros(()), np.zeros(())
-        for start in range(0, len(train.rows), AT_ONCE):
-            tokens = self._tokens(train.take(range(start, min(start + AT_ONCE, len(train.rows)))))
-            tokens = tokens.reshape(-1, tokens.shape[-1]).astype(np.float64)
-            number, first, second = number + len(tokens), first + tokens.sum(0), second + tokens.T @ tokens
-        mean = first / number
-        variances, components = np.linalg.eigh(second / number - np.outer(mean, mean))  # rising
-        kept, share = self._kept(variances, number)
-        components = components[:, kept] * np.sign(components[np.abs(components[:, kept]).argmax(0), kept])
-        weights = {"mean": mean.astype(np.float32), "map": (components / np.sqrt(variances[kept])).astype(np.float32)}
+        made = whitening(self._parts(train), self.dim, "encoder whitened: dim")
         card: dict[str, Any] = {
             "objective": f"principal components of the tokens of {self.tokens}, training split, each of variance 1",
-            "tokens": number,
-            "explained_variance": round(share, 4),
+            "tokens": made.tokens,
+            "explained_variance": round(made.share, 4),
             "cpu_seconds": round(time.process_time() - began, 1),
         }
-        return Pretrained(weights, card)
+        return Pretrained({"mean": made.mean, "map": made.map}, card)
 
     def represent(self, weights: Mapping[str, np.ndarray], material: Material) -> np.ndarray:
         """(n, tokens, dim) float32."""
         found: np.ndarray = (self._tokens(material) - weights["mean"]) @ weights["map"]
         return found.astype(np.float32)
 
-    def _kept(self, variances: np.ndarray, number: int) -> tuple[np.ndarray, float]:
-        """Columns of the leading components, and their share of the variance.
-
-        Raises:
-            ConfigError: there are fewer that vary.
-        """
-        vary = int((variances > 1e-9 * variances[-1]).sum())
-        if self.dim > vary:
-            raise ConfigError(
-                f"encoder whitened: dim {self.dim} is more than the {vary} dimensions in which tokens vary"
-            )
-        kept = np.arange(len(variances) - 1, len(variances) - 1 - self.dim, -1)
-        return kept, float(variances[kept].sum() / variances.sum())
+    def _parts(self, material: Material) -> Iterator[np.ndarray]:
+        for start in range(0, len(material.rows), AT_ONCE):
+            yield self._tokens(material.take(range(start, min(start + AT_ONCE, len(material.rows)))))
 
     def _tokens(self, material: Material) -> np.ndarray:
         found: np.ndarray = material.representations[self.tokens]

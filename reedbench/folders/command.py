@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator
@@ -24,6 +24,7 @@ LAST_LINES = 5  # of a failed program's standard error that are shown
 class Command(AbstractFolder):
     """A folding program of your own, run once for all sequences of a cell."""
 
+    uncited: ClassVar[str] = "a program of the user's, which `protocol` names"
     uses: Literal["command"] = "command"
 
     command: str

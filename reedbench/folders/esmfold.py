@@ -7,7 +7,7 @@ times 100, as the port gives 0 to 1.
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ WEIGHTS = ("*.safetensors", "*.bin")
 class EsmFold(AbstractFolder):
     """ESMFold on one sequence at a time; weights are 8.4 GB, and nothing is downloaded while metrics are computed."""
 
+    cites: ClassVar[tuple[str, ...]] = ("lin2023esm2",)
     uses: Literal["esmfold"] = "esmfold"
 
     weights: pins.Weights = "facebook/esmfold_v1"

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from reedbench.folders import AbstractFolder, Prediction
 class Predicted(AbstractFolder):
     """A folder of predictions, for machines that cannot fold."""
 
+    uncited: ClassVar[str] = "predictions of the user's, which `protocol` names"
     uses: Literal["predicted"] = "predicted"
 
     folder: str

@@ -14,6 +14,7 @@ from reedbench.metrics import FeatureMetric, Features, Moments, _blocks
 class FrechetMetric(FeatureMetric):
     """Frechet distance |mu - mu'|^2 + tr(S + S' - 2 sqrt(S S')). Falls with n: compare equal n only."""
 
+    cites: ClassVar[tuple[str, ...]] = ("heusel2017fid",)
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     of_moments: ClassVar[bool] = True
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class ManifoldMetric(FeatureMetric):
     """A manifold is the union of balls around points that reach to their k-th neighbour."""
 
+    cites: ClassVar[tuple[str, ...]] = ("kynkaanniemi2019precision",)
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     on_gpu: ClassVar[bool] = True
 

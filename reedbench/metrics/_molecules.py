@@ -84,6 +84,7 @@ class ValuedMetric(MoleculeMetric):
 class EnergyMetric(ValuedMetric):
     """Energies under MMFF94, of samples that RDKit accepts and the force field has parameters for."""
 
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow", "halgren1996mmff94", "tosco2014mmff")
     unit: ClassVar[str] = "kcal/mol"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "per"})

@@ -12,6 +12,7 @@ class StabilityMetric(MoleculeMetric):
     """A share of atoms or molecules whose valences a table allows."""
 
     unit: ClassVar[str] = "share"
+    cites: ClassVar[tuple[str, ...]] = ("hoogeboom2022edm", "vignac2023midi")
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "rule"})
 
@@ -19,6 +20,10 @@ class StabilityMetric(MoleculeMetric):
     """Which bonds against which table: `edm` bonds from distances, without charges; `legacy` the molecule's own bonds
     with SemlaFlow's and MiDi's table, in which an aromatic bond counts 1; `corrected` its own bonds in a Kekule form
     with the table that fits it. SemlaFlow, MiDi and REED report `legacy`, which passes some that are not stable."""
+
+    def cited(self) -> tuple[str, ...]:
+        """EDM's metric; MiDi's table where it is asked for."""
+        return self.cites if self.rule == "legacy" else self.cites[:1]
 
     @property
     def under(self) -> str:

@@ -13,6 +13,7 @@ class Accuracy(FeatureMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     needs_classifier: ClassVar[bool] = True
     title: ClassVar[str] = "Class consistency"
+    uncited: ClassVar[str] = "a share of samples, defined here"
     uses: Literal["accuracy"] = "accuracy"
 
     @property

@@ -18,6 +18,7 @@ class BlosumRecovery(PooledMetric, SequenceMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Recovery up to likely substitutions"
+    cites: ClassVar[tuple[str, ...]] = ("henikoff1992blosum",)
     uses: Literal["blosum-recovery"] = "blosum-recovery"
 
     def sums(self, designs: Designs) -> tuple[np.ndarray, np.ndarray]:

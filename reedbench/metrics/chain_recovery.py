@@ -16,6 +16,7 @@ class ChainRecovery(SequenceMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Sequence recovery"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "of", "statistic"})
+    uncited: ClassVar[str] = "a mean or median of shares, defined here"
     uses: Literal["chain-recovery"] = "chain-recovery"
 
     statistic: Statistic = "mean"

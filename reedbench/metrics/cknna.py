@@ -20,6 +20,7 @@ class NeighbourAlignment(InsideMetric):
 
     title: ClassVar[str] = "CKNNA of hidden states"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "extractor"})
+    cites: ClassVar[tuple[str, ...]] = ("huh2024platonic", "yu2025repa")
     uses: Literal["cknna"] = "cknna"
 
     extractor: str = Field(examples=["features"])

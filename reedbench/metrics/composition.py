@@ -15,6 +15,7 @@ class Composition(SequenceMetric):
     unit: ClassVar[str] = "bits"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Distance of amino acid frequencies"
+    cites: ClassVar[tuple[str, ...]] = ("lin1991divergence",)
     uses: Literal["composition"] = "composition"
 
     def votes(self, designs: Designs) -> Votes:

@@ -16,6 +16,7 @@ class Confident(FoldedMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Samples with pLDDT above 80"
     lower_is_better: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("jumper2021alphafold", "wang2025reed")
     uses: Literal["confident"] = "confident"
 
     def each(self, designs: Designs) -> np.ndarray:

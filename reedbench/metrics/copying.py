@@ -17,6 +17,7 @@ class Copying(FeatureMetric):
     title: ClassVar[str] = "Copying rate"
     on_gpu: ClassVar[bool] = True
     of_training: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("gu2023memorization",)
     uses: Literal["copying"] = "copying"
 
     def value(self, generated: Features, reference: Features) -> float:

@@ -16,6 +16,7 @@ class Designable(FoldedMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Designable samples"
     lower_is_better: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("campbell2024multiflow", "wang2025reed")
     uses: Literal["designable"] = "designable"
 
     def each(self, designs: Designs) -> np.ndarray:

@@ -52,6 +52,7 @@ class Distribution(MoleculeMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Distance of distributions"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "of"})
+    cites: ClassVar[tuple[str, ...]] = ("vignac2023midi",)
     uses: Literal["distribution"] = "distribution"
 
     of: Of = "bond-lengths"

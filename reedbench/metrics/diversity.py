@@ -18,6 +18,7 @@ class Diversity(SequenceMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Diversity of designs"
+    uncited: ClassVar[str] = "a mean over pairs of samples, defined here"
     uses: Literal["diversity"] = "diversity"
 
     def least_n(self) -> int:

@@ -20,6 +20,7 @@ class Elbo(PooledMetric):
     unit: ClassVar[str] = "nats per residue"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Likelihood bound of the native sequence"
+    cites: ClassVar[tuple[str, ...]] = ("sahoo2024mdlm", "shi2024md4")
     uses: Literal["elbo"] = "elbo"
 
     times: int = Field(5, ge=1)

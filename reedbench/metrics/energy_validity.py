@@ -17,6 +17,7 @@ class EnergyValidity(MoleculeMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Molecules with an MMFF94 energy"
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow", "halgren1996mmff94", "tosco2014mmff")
     uses: Literal["energy-validity"] = "energy-validity"
 
     relaxed: bool = False

@@ -14,6 +14,7 @@ class Evaluations(AbstractMetric):
     domain: ClassVar[str | None] = "protein"
     unit: ClassVar[str] = "network evaluations"
     title: ClassVar[str] = "Network evaluations"
+    uncited: ClassVar[str] = "a count"
     uses: Literal["evaluations"] = "evaluations"
 
     @property

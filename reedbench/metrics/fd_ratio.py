@@ -25,6 +25,7 @@ class FrechetRatio(AbstractMetric):
     names_in: ClassVar[str] = "among"
     of_moments: ClassVar[bool] = True
     said: ClassVar[frozenset[str]] = frozenset({"uses", "among"})
+    cites: ClassVar[tuple[str, ...]] = ("heusel2017fid", "yang2026fdloss")
     uses: Literal["fd-ratio"] = "fd-ratio"
 
     among: tuple[str, ...] = Field(min_length=1, examples=[["pixels", "features"]])

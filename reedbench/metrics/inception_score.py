@@ -20,6 +20,7 @@ class InceptionScore(FeatureMetric):
     view: ClassVar[str] = "logits"
     compares: ClassVar[bool] = False
     title: ClassVar[str] = "Inception score"
+    cites: ClassVar[tuple[str, ...]] = ("salimans2016improved",)
     uses: Literal["is"] = "is"
 
     split: int = Field(5000, ge=2)

@@ -19,6 +19,7 @@ class KernelDistance(FeatureMetric):
 
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Kernel distance"
+    cites: ClassVar[tuple[str, ...]] = ("binkowski2018kid",)
     uses: Literal["kd"] = "kd"
 
     subsets: int = Field(100, ge=1)

@@ -21,6 +21,7 @@ class MaskedPerplexity(PooledMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Perplexity of masked residues"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "at"})
+    uncited: ClassVar[str] = "a perplexity under masks, defined here"
     uses: Literal["masked-perplexity"] = "masked-perplexity"
 
     at: float = Field(gt=0, lt=1)

@@ -25,6 +25,7 @@ class Novelty(GraphMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "New among valid molecules"
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow",)
     uses: Literal["novelty"] = "novelty"
 
     among: Literal["valid", "distinct"] = "valid"

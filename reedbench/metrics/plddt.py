@@ -14,6 +14,7 @@ class Plddt(SummarisedMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Confidence of the folder (pLDDT)"
     lower_is_better: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("jumper2021alphafold",)
     uses: Literal["plddt"] = "plddt"
 
     def each(self, designs: Designs) -> np.ndarray:

@@ -25,6 +25,7 @@ class PoseBusters(MoleculeMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Molecules that pass PoseBusters"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "checks"})
+    cites: ClassVar[tuple[str, ...]] = ("buttenschoen2024posebusters",)
     uses: Literal["posebusters"] = "posebusters"
 
     checks: Checks = "mol"

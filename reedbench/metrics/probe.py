@@ -21,6 +21,7 @@ class HiddenProbe(InsideMetric):
 
     title: ClassVar[str] = "Linear probe of hidden states"
     said: ClassVar[frozenset[str]] = frozenset({"uses", "tap"})
+    cites: ClassVar[tuple[str, ...]] = ("yu2025repa",)
     uses: Literal["probe"] = "probe"
 
     train_rows: int = Field(2000, ge=10)

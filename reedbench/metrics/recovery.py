@@ -17,6 +17,7 @@ class Recovery(PooledMetric, SequenceMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Sequence recovery"
+    cites: ClassVar[tuple[str, ...]] = ("wang2025reed",)
     uses: Literal["recovery"] = "recovery"
 
     @property

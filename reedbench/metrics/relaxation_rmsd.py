@@ -17,6 +17,7 @@ class RelaxationRmsd(ValuedMetric):
     unit: ClassVar[str] = "Angstrom"
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "RMSD to the MMFF94 minimum"
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow", "halgren1996mmff94", "tosco2014mmff")
     uses: Literal["relaxation-rmsd"] = "relaxation-rmsd"
 
     @property

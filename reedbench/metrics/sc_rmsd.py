@@ -14,6 +14,7 @@ class ScRmsd(SummarisedMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = "Self-consistency RMSD"
     lower_is_better: ClassVar[bool] = True
+    cites: ClassVar[tuple[str, ...]] = ("kabsch1976rotation",)
     uses: Literal["sc-rmsd"] = "sc-rmsd"
 
     def each(self, designs: Designs) -> np.ndarray:

@@ -20,6 +20,7 @@ class ScTm(SummarisedMetric):
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Self-consistency TM-score"
     lower_is_better: ClassVar[bool] = False
+    cites: ClassVar[tuple[str, ...]] = ("zhang2004tmscore",)
     uses: Literal["sc-tm"] = "sc-tm"
 
     def each(self, designs: Designs) -> np.ndarray:

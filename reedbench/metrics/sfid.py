@@ -14,4 +14,5 @@ class SpatialFrechetDistance(FrechetMetric):
 
     view: ClassVar[str] = "spatial"
     title: ClassVar[str] = "Spatial Frechet distance"
+    cites: ClassVar[tuple[str, ...]] = ("heusel2017fid", "nash2021sparse")
     uses: Literal["sfid"] = "sfid"

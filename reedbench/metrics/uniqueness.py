@@ -17,6 +17,7 @@ class Uniqueness(GraphMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Unique among valid molecules"
+    cites: ClassVar[tuple[str, ...]] = ("hoogeboom2022edm",)
     uses: Literal["uniqueness"] = "uniqueness"
 
     def measured(self, evidence: Evidence) -> float:

@@ -16,6 +16,7 @@ class Validity(GraphMetric):
     unit: ClassVar[str] = "share"
     direction: ClassVar[Literal["lower", "higher"]] = "higher"
     title: ClassVar[str] = "Valid molecules"
+    cites: ClassVar[tuple[str, ...]] = ("hoogeboom2022edm", "irwin2024semlaflow")
     uses: Literal["validity"] = "validity"
 
     connected: bool = False

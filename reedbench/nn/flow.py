@@ -4,9 +4,9 @@ Source: SiT, arXiv:2401.08740; REPA loss.py @67f7145 (uniform and lognormal time
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from torch import Tensor, from_numpy, nn, special, where
+from torch import Tensor, arange, float64, from_numpy, nn, special, where
 
 from reedbench.nn.interpolants import INTERPOLANTS, TIME_SAMPLERS
 from reedbench.nn.learner import DENOISE, Batch, Learner, LossTerm, Streams
@@ -16,6 +16,8 @@ from reedbench.nn.schedules import Factor
 # Hidden states in the order of the taps, and a micro-batch with `velocity`, what the network predicts -> one value per
 # row of every further term.
 Extra = Callable[[list[Tensor], Batch], Mapping[str, Tensor]]
+
+GRID: Final = 100_000  # shares at which a law of times is looked at
 
 
 class FlowMatching:
@@ -44,6 +46,11 @@ class FlowMatching:
         # The other law is one of the noise-to-data ratio, which falls over time.
         draws = shares if self.times.draw == "uniform" else special.ndtri(1 - shares)
         return self.times(draws, self.part.path)
+
+    def share_behind(self, time: float) -> float:
+        """Of the training times that are later than a time; found on a fine grid of their law."""
+        middles = (arange(GRID, dtype=float64, device="cpu") + 0.5) / GRID
+        return float((self.quantiles(middles) > time).double().mean())
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees: x_t, t, y."""

@@ -6,6 +6,7 @@ ranks, so that any partition of the global batch gives the same gradient.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -76,6 +77,9 @@ class Learner(ABC):
         floors: of terms that have one: the value at which nothing is left to gain, see `remark`.
         active: terms that are computed now, see `begin`; None means all.
         step: which step that is.
+        pieces: micro-batches in which a share passes the network; the trainer says it, for a learner that passes rows
+            through a network in `completed`.
+        numerics: a context in which networks compute as they do in training; likewise.
     """
 
     network: nn.Module
@@ -85,6 +89,8 @@ class Learner(ABC):
     floors: Mapping[str, float] = {}
     active: frozenset[str] | None = None
     step: int = 0
+    pieces: int = 1
+    numerics: Callable[[], AbstractContextManager[Any]] = nullcontext
     backbone: ClassVar[str] = "backbone."  # where the network holds what samples are drawn from
 
     def phases(self) -> tuple[int, ...]:

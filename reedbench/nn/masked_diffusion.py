@@ -76,8 +76,7 @@ class DesignLearner(Learner):
         settings, mask, coordinates = self.settings, batch["mask"], batch["coordinates"]
         lengths = (batch["chain"] > 0).sum(1).numpy()
         t = unmasking.times(torch.from_numpy(streams("time").uniform()), settings.least)
-        u = torch.from_numpy(streams("mask").uniform(mask.shape[1], lengths=lengths))
-        drawn = {**batch, "t": t, "noisy": unmasking.corrupted(batch["tokens"], t, u, mask)}
+        drawn = {**batch, "t": t, "noisy": self.masked(batch, t, streams)}
         if settings.noise:
             moved = torch.from_numpy(streams("coordinates").normal(*coordinates.shape[1:], lengths=lengths))
             drawn["coordinates"] = coordinates + settings.noise * moved * mask[..., None, None]
@@ -86,6 +85,12 @@ class DesignLearner(Learner):
         if any(tap.of_pairs for tap in self._taps()):  # which pairs are read, and how many count
             drawn[PARTNERS] = self._graph(self._on_device(drawn)).cpu()
         return drawn
+
+    def masked(self, batch: Batch, t: Tensor, streams: Streams) -> Tensor:
+        """Noisy tokens (b, L) at times t (b,): of a step, those at a later time show what is shown before, and more."""
+        lengths = (batch["chain"] > 0).sum(1).numpy()
+        u = torch.from_numpy(streams("mask").uniform(batch["mask"].shape[1], lengths=lengths))
+        return unmasking.corrupted(batch["tokens"], t, u, batch["mask"])
 
     def weights(self, batch: Batch) -> dict[str, float]:
         """Residues that count, and pairs of neighbours that count."""
@@ -120,11 +125,13 @@ class DesignLearner(Learner):
             terms[tap.term] = LossTerm(-(found * aligned).sum(), float(aligned.sum()))
         return terms
 
-    def passed(self, batch: Batch, network: nn.Module, wanted: list[int] | None) -> Any:
-        """The forward pass: logits and hidden states, or projections, of the wanted places."""
+    def passed(self, batch: Batch, network: Callable[..., Any], wanted: list[int] | None, **named: Any) -> Any:
+        """The forward pass: logits and hidden states, or projections, of the wanted places; `named` are further words
+        for the backbone.
+        """
         return network(
             batch["coordinates"], batch["mask"], batch["residue_index"], batch["chain"], batch["noisy"],
-            neighbours=batch[PARTNERS], dropout=batch.get("dropout"), wanted=wanted,
+            neighbours=batch[PARTNERS], dropout=batch.get("dropout"), wanted=wanted, **named,
         )  # fmt: skip
 
     def _denoising(self, logits: Tensor, batch: Batch) -> LossTerm:

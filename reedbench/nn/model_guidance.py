@@ -21,6 +21,13 @@ def squared(difference: Tensor) -> Tensor:
     return difference.square().flatten(1).mean(1)
 
 
+def spread(rows: int, share: float) -> Tensor:
+    """(rows,) bool: a share of them, to the nearest whole row, evenly between the others."""
+    chosen = round(rows * share)
+    ends = torch.arange(rows + 1) * chosen // max(1, rows)
+    return ends[1:] > ends[:-1]
+
+
 class Guided(FlowLearner):
     """MG: the velocity that is predicted is moved by (s - 1) (v(y) - v(null)) of the weight average.
 
@@ -73,6 +80,17 @@ class Guided(FlowLearner):
             difference = self._difference({name: x[rows] for name, x in batch.items()}, others)
             shift = shift.index_put((rows,), difference.to(shift.dtype))
         return {**batch, SHIFT: shift}
+
+    def typical(self, batch: Batch) -> Batch:
+        """With as many rows to be moved as there are in the mean."""
+        moved = spread(len(batch["t"]), self.share_moved()).to(batch["t"].device)
+        late = batch["t"].new_full((), 1 - self.high / 2)
+        y = torch.where(moved, batch["labels"], self.flow.null_label)
+        return {**batch, "t": torch.where(moved, late, batch["t"]), "y": y}
+
+    def share_moved(self) -> float:
+        """Of rows whose target is moved, from `start` on."""
+        return (1 - self.flow.label_dropout) * self.flow.share_behind(1 - self.high)
 
     def _moved(self, batch: Batch) -> Tensor:
         """Numbers of the rows whose target is moved."""
@@ -138,6 +156,16 @@ class GuidedByInput(Guided):
         """The scale."""
         return {SCALE: batch[SCALE]}
 
+    def typical(self, batch: Batch) -> Batch:
+        """Those that are moved read the largest scale."""
+        batch = super().typical(batch)
+        guided = batch["y"] != self.flow.null_label
+        return {**batch, SCALE: torch.where(guided, self.between[1], 0.0).to(batch[SCALE])}
+
+    def share_moved(self) -> float:
+        """Guided ones alone."""
+        return self.share * self.flow.share_behind(1 - self.high)
+
     def _moved(self, batch: Batch) -> Tensor:
         rows = super()._moved(batch)
         return rows[batch[SCALE][rows] > 1]
@@ -162,6 +190,11 @@ class GuidanceFree(FlowLearner):
         batch = super().draw(batch, streams)
         drawn = from_numpy(streams("scale").uniform()).to(batch["t"].device)
         return {**batch, SCALE: drawn.masked_fill(batch["y"] == self.flow.null_label, 1.0)}
+
+    def typical(self, batch: Batch) -> Batch:
+        """With as many rows with a label as there are in the mean."""
+        labelled = spread(len(batch["t"]), 1 - self.flow.label_dropout).to(batch["t"].device)
+        return {**batch, SCALE: torch.where(labelled, 0.5, 1.0).to(batch[SCALE])}
 
     def looked_up(self, batch: Batch, step: int, others: Others) -> Batch:
         """Adds `null`, what the network says without label at b = 1: (b, ...); of rows that need it."""

@@ -60,12 +60,16 @@ class RegularisedDesignLearner(DesignLearner):
 
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """One forward pass."""
-        logits, hidden = self.passed(batch, network, None if self._active() else [])
+        logits, hidden = self.passed(batch, network, self.wanted())
         terms = {DENOISE: self._denoising(logits, batch)} if self.computes(DENOISE) else {}
         for name, term in self._active().items():
             counted = term.counted(batch)
             terms[name] = LossTerm((term.values(hidden, batch) * counted).sum(), float(counted.sum()))
         return terms
+
+    def wanted(self) -> list[int] | None:
+        """Numbers of the hidden states that active terms need; None: all."""
+        return None if self._active() else []
 
     def _active(self) -> dict[str, Further]:
         return {name: term for name, term in self.further.items() if self.computes(name)}

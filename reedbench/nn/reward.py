@@ -167,6 +167,7 @@ class RewardLearner(FlowLearner):
         self.reward: Reward | None = None
         self._old: nn.Module | None = None
         self._made: tuple[int, Rollouts] | None = None
+        self._streams: Streams | None = None
 
     def phases(self) -> tuple[int, ...]:
         """With rollouts, without them, and on data."""
@@ -192,14 +193,12 @@ class RewardLearner(FlowLearner):
         first, shape = self._first(streams.step), batch["x_1"].shape[1:]
         asked = from_numpy(streams("rollout-labels", first).seeds() % self.classes)
         order = from_numpy(streams("rollout-transitions", first).uniform(self.steps - 1)).argsort(1)
-        running = streams("rollout-noise", first)
-        more = [from_numpy(running.normal(*shape)) for _ in range(self.steps - 1)]
+        self._streams = streams
         return {
             "x_1": batch["x_1"],
             "start": from_numpy(streams("rollout-start", first).normal(*shape)),
             "asked": asked,
             "kept": order[:, : self.transitions].contiguous(),
-            "steered": torch.stack(more, 1),
         }
 
     def reads(self) -> tuple[str, ...]:
@@ -275,17 +274,30 @@ class RewardLearner(FlowLearner):
         assert self._old is not None
         if self.reward is None:
             raise ValueError("the loss rewards samples, and nobody gave it a reward")
-        old, steered = self._old, batch["steered"].unbind(1)
+        old, path = self._old, self.flow.part.path
 
         def velocity(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-            found: Tensor = old(x, t, y, wanted=[])[0]
+            with self.numerics():
+                found: Tensor = old(x, t, y, wanted=[])[0]
             return found
 
-        samples, kept = rolled_out(velocity, batch, self.flow.part.path, self.steps, lambda i: steered[i])
+        noise, found = self._noise(batch), []
+        for rows in torch.arange(len(batch["start"])).tensor_split(self.pieces):
+            piece = {name: batch[name][rows] for name in ("start", "asked", "kept")}
+            found.append(rolled_out(velocity, piece, path, self.steps, lambda i, rows=rows: noise[i][rows]))
+        samples = torch.cat([own for own, _ in found])
+        kept = [torch.cat(parts, 1) for parts in zip(*(own for _, own in found), strict=True)]
         rewards = self.reward(samples, batch["asked"])
         if not bool(rewards.isfinite().all()):
             raise ValueError(f"rewards must be finite numbers, got {rewards.tolist()}")
         return Rollouts(*kept, advantage=advantages(rewards, total), reward=rewards)
+
+    def _noise(self, batch: Batch) -> list[Tensor]:
+        """Standard normal numbers of all steps of the sampler but the last; drawn here, once for an iteration."""
+        assert self._streams is not None, "rows were drawn"
+        # Those of any step will do: a rank's rows have the same numbers in every batch.
+        running = self._streams("rollout-noise", self._first(self.step))
+        return [from_numpy(running.normal(*batch["start"].shape[1:])) for _ in range(self.steps - 1)]
 
     def _log_density(self, network: nn.Module, batch: Batch) -> Tensor:
         velocity = network(batch["x"], batch["now"], batch["asked"], wanted=[])[0].to(batch["x"].dtype)

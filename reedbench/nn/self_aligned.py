@@ -105,7 +105,11 @@ def per_channel(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def smooth_l1(student: Tensor, teacher: Tensor, beta: float) -> Tensor:
-    """Huber's loss over beta: squares below it, absolute differences above; mean over everything but the batch."""
+    """Mean over everything but the batch of `smoothly_apart`."""
+    return smoothly_apart(student, teacher, beta).flatten(1).mean(1)
+
+
+def smoothly_apart(student: Tensor, teacher: Tensor, beta: float) -> Tensor:
+    """Of every number, Huber's loss over beta: squares below it, absolute differences above."""
     dtype = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
-    found = F.smooth_l1_loss(student.to(dtype), teacher.to(dtype), beta=beta, reduction="none")
-    return found.flatten(1).mean(1)
+    return F.smooth_l1_loss(student.to(dtype), teacher.to(dtype), beta=beta, reduction="none")

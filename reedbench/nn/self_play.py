@@ -45,16 +45,11 @@ class SelfPlayLearner(FlowLearner):
     def terms(self, batch: Batch, network: nn.Module) -> dict[str, LossTerm]:
         """The loss, a mean over rows."""
         gap = self._gap(batch, lambda *inputs: network(*inputs, wanted=[])[0]) - batch[GAP]
-        return {SELF_PLAY: LossTerm(-logsigmoid(-self.beta / 2 * gap).sum(), self.counted(SELF_PLAY, batch))}
+        return {SELF_PLAY: LossTerm(preferred(gap, self.beta).sum(), self.counted(SELF_PLAY, batch))}
 
     def remark(self, values: Mapping[str, float]) -> str | None:
         """Once the network is so far from the reference that nothing is learned any more."""
-        if values.get(SELF_PLAY, 1.0) >= SATURATED:
-            return None
-        return (
-            f"{SELF_PLAY} {values[SELF_PLAY]:.2g} is next to nothing, and so are its gradients: the sigmoid is "
-            "saturated; lower beta, or end the round sooner"
-        )
+        return saturated(values)
 
     def _gap(self, batch: Batch, velocity: Call) -> Tensor:
         """Error on data less that on samples, (b,)."""
@@ -62,3 +57,18 @@ class SelfPlayLearner(FlowLearner):
         both = {**shared, "x_1": torch.cat([batch["x_1"], batch[POOL]])}
         data, samples = self.flow.error(velocity(*self.flow.inputs(both)), both).chunk(2)
         return data - samples
+
+
+def preferred(gap: Tensor, beta: float) -> Tensor:
+    """The loss of rows, given how much more than the reference a network errs on data than on samples (b,)."""
+    return -logsigmoid(-beta / 2 * gap)
+
+
+def saturated(values: Mapping[str, float]) -> str | None:
+    """What to say of a loss (terms by name) of which next to nothing is left."""
+    if values.get(SELF_PLAY, 1.0) >= SATURATED:
+        return None
+    return (
+        f"{SELF_PLAY} {values[SELF_PLAY]:.2g} is next to nothing, and so are its gradients: the sigmoid is saturated; "
+        "lower beta, or end the round sooner"
+    )

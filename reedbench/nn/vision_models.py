@@ -18,6 +18,7 @@ class Family:
 
     Attributes:
         paper: its source.
+        cites: keys of the bibliography.
         licence: of code and weights.
         patch: pixels of a side.
         normalised: whether its tokens are taken after the final layer norm.
@@ -34,6 +35,7 @@ class Family:
     """
 
     paper: str
+    cites: tuple[str, ...]
     licence: str
     patch: int
     normalised: bool = True
@@ -87,17 +89,30 @@ class Model:
         return f"{self.name} is {self.url} ({self.family.licence})"
 
 
-DINOV2: Final = Family("Oquab et al. 2023, arXiv:2304.07193", "Apache-2.0", 14, layer_scale=True)
-REGISTERS: Final = Family("Darcet et al. 2023, arXiv:2309.16588", "Apache-2.0", 14, layer_scale=True, registers=4)
-DINOV1: Final = Family("Caron et al. 2021, arXiv:2104.14294", "Apache-2.0", 16, within="teacher")
-MOCOV3: Final = Family("Chen et al. 2021, arXiv:2104.02057", NONCOMMERCIAL, 16, within="state_dict")
-MAE: Final = Family("He et al. 2021, arXiv:2111.06377", NONCOMMERCIAL, 16, normalised=False, within="model")
+DINOV2: Final = Family("Oquab et al. 2023, arXiv:2304.07193", ("oquab2023dinov2",), "Apache-2.0", 14, layer_scale=True)
+REGISTERS: Final = Family(
+    "Darcet et al. 2023, arXiv:2309.16588",
+    ("darcet2024registers", "oquab2023dinov2"),
+    "Apache-2.0",
+    14,
+    layer_scale=True,
+    registers=4,
+)
+DINOV1: Final = Family("Caron et al. 2021, arXiv:2104.14294", ("caron2021dino",), "Apache-2.0", 16, within="teacher")
+MOCOV3: Final = Family(
+    "Chen et al. 2021, arXiv:2104.02057", ("chen2021mocov3",), NONCOMMERCIAL, 16, within="state_dict"
+)
+MAE: Final = Family(
+    "He et al. 2021, arXiv:2111.06377", ("he2022mae",), NONCOMMERCIAL, 16, normalised=False, within="model"
+)
 CLIP: Final = Family(
-    "Radford et al. 2021, arXiv:2103.00020", "MIT", 14, normalised=False, pre_norm=True, quick_gelu=True,
-    epsilon=1e-5, mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711),
+    "Radford et al. 2021, arXiv:2103.00020", ("radford2021clip",), "MIT", 14, normalised=False, pre_norm=True,
+    quick_gelu=True, epsilon=1e-5, mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711),
     resized_first=True,
 )  # fmt: skip
-JEPA: Final = Family("Assran et al. 2023, arXiv:2301.08243", NONCOMMERCIAL, 14, class_token=False, within="encoder")
+JEPA: Final = Family(
+    "Assran et al. 2023, arXiv:2301.08243", ("assran2023ijepa",), NONCOMMERCIAL, 14, class_token=False, within="encoder"
+)
 
 _DINOV2 = [("s", 384, 12, 6), ("b", 768, 12, 12), ("l", 1024, 24, 16), ("g", 1536, 40, 24)]
 _MOCOV3 = [

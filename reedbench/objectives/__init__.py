@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from reedbench.core.constants import LABEL_DROPOUT
+from reedbench.core.errors import ConfigError
 from reedbench.core.pins import Weights
 from reedbench.core.plugins import Plugin
 from reedbench.objectives._card import Card, Tier, source_of
@@ -38,7 +39,6 @@ class AbstractMethod(Plugin):
     cost: ClassVar[str] = ""
     choices: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = ""
-    cites: ClassVar[tuple[str, ...]] = ()
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "note", "samplers"})
     weights_are: ClassVar[str] = "ema"  # what is sampled, in the tables' column `weights`
     # Where the guidance of a sampler comes from: `pair`, a second evaluation without label; `input`, the network reads
@@ -66,6 +66,10 @@ class AbstractMethod(Plugin):
     def card(self) -> Card:
         """The card under these settings."""
         return self.general()
+
+    def cited(self) -> tuple[str, ...]:
+        """As its card says."""
+        return self.card().cites
 
     def own_step(self) -> int | None:
         """The only step whose weights there are, of those that were trained elsewhere; None where a run is trained."""
@@ -205,6 +209,23 @@ class ImportedMethod(AbstractMethod):
 class AbstractObjective(OwnTraining, AbstractMethod):
     """Settings of a training loss; `build` turns them into a learner (see `nn.learner.Learner`)."""
 
+    def untaught(self, teacher: AbstractMethod) -> str | None:
+        """Why it cannot learn from a method as teacher, with what to change; none where it can.
+
+        What a teacher has beyond a plain network that a pair guides, the student must have, too: else its samples
+        would be guided twice, or its network told what it has not learnt. To be extended by an objective that asks
+        more of the network that it looks up.
+        """
+        if teacher.guided_by not in ("pair", self.guided_by):
+            return f"{teacher.uses} has its guidance in the network: take a teacher that is guided by a pair"
+        if teacher.joint and not self.joint:
+            return f"{teacher.uses} generates something along with the data: take a teacher that does not"
+        if teacher.conditions not in ("labels", self.conditions):
+            return f"{teacher.uses} is told conditions of its own: take a teacher that is told labels"
+        if (its := teacher.interpolant()) != (own := self.interpolant()):
+            return f"is on path {its}, and this method on {own}: make path: equal, or take another teacher"
+        return None
+
     def rewarded(self, learner: Any, judges: Mapping[str, Callable[[Any], Any]]) -> None:
         """Give a learner its judges: of latents (b, ...) the log-probabilities of their classes, (b, classes)."""
 
@@ -242,6 +263,17 @@ class FlowObjective(AbstractObjective):
         """The path."""
         return self.path
 
+    def asks_null_label(self) -> None:
+        """To be called by an objective whose targets lean on what the network says without label.
+
+        Raises:
+            ValueError: it never learns that.
+        """
+        if not self.label_dropout:
+            raise ValueError(
+                f"label_dropout: 0 leaves the null label untrained, and targets of {self.uses} lean on it: take it out"
+            )
+
     def further(self) -> Mapping[str, Any]:
         """Further terms, each with its coefficient, or with an `nn.schedules.Factor` if that changes over training."""
         return {}
@@ -262,10 +294,20 @@ class FlowObjective(AbstractObjective):
         """How many consecutive rows `extra` compares with each other, see `nn.learner.Learner.group`."""
         return 1
 
+    def needs_classes(self) -> bool:
+        """Whether its loss tells classes apart, and means nothing where methods see fewer than two."""
+        return False
+
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
-        """The learner, with every parameter initialised from the stream of its published name."""
+        """The learner, with every parameter initialised from the stream of its published name.
+
+        Raises:
+            ConfigError: it needs classes, and there are no two.
+        """
         from reedbench.nn.alignment import TappedNetwork
 
+        if self.needs_classes() and backbone.null_label < 2:
+            raise ConfigError(f"{self.uses} tells classes apart, and the data have fewer than two that methods may see")
         network = self.network(backbone)
         network.initialise(generator)
         return self.learner(TappedNetwork(network, self.depths()), self.flow(backbone))

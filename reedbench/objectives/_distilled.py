@@ -62,11 +62,9 @@ class DistilledObjective(ScaledObjective):
         return {"between": self.between, "weight": WEIGHTS[self.weight]}
 
     def untaught(self, teacher: Any) -> str | None:
-        """The teacher must be on the same path, and guided by a second evaluation where this learns that."""
+        """The teacher must be guided by a second evaluation, and know the null label, where this learns that."""
         if self.learns_a_pair and teacher.guided_by != "pair":
             return f"{teacher.uses} has its guidance in the network: take a teacher that is guided by a pair"
         if self.learns_a_pair and getattr(teacher, "label_dropout", None) == 0:
             return "has label_dropout 0, and says nothing without label: take a teacher that has learnt the null label"
-        if teacher.interpolant() != self.interpolant():
-            return f"is on path {teacher.interpolant()}, and distillation on {self.interpolant()}; take another teacher"
-        return None
+        return super().untaught(teacher)

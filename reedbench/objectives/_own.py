@@ -140,11 +140,8 @@ class OwnTraining(Frozen):
             own["ema_decay"] = self.ema_decay
         return shared.model_copy(update=own) if own else shared
 
-    def untaught(self, teacher: Any) -> str | None:
-        """Why it cannot learn from a method as teacher, with what to change; none where it can.
-
-        To be extended by an objective that asks something of the network that it looks up.
-        """
+    def misfit(self, train: Any, last: int) -> str | None:
+        """Why it cannot be trained under a benchmark's `train`, or not to a `last` step; none where it can."""
         return None
 
     def inherited(self, name: str) -> str:
@@ -172,3 +169,7 @@ class PooledTraining(OwnTraining):
     def pooled(self) -> Pool | None:
         """Which of its teacher's samples it learns from."""
         return self.pool
+
+    def unpooled(self, sampler: Any) -> str | None:
+        """Why samples of a sampler cannot stand against data, with what to change; none where they can."""
+        return None

@@ -24,11 +24,20 @@ class RegularisedDesign(Masking):
 
     def build(self, backbone: Any, targets: Mapping[str, tuple[int, ...]], generator: Callable[[str], Any]) -> Any:
         """The learner, with every parameter initialised from the stream of its published name."""
-        from reedbench.nn.alignment import TappedNetwork
-        from reedbench.nn.regularised_design import RegularisedDesignLearner
-
         places = [("node", depth) for depth in self.depths()]
         backbone.initialise(generator)
         backbone.tapped(places)
-        network, factor = TappedNetwork(backbone, places), self.denoise.factor()
+        return self.learner(self.handing_out(backbone, places, generator))
+
+    def handing_out(self, backbone: Any, places: list[tuple[str, int]], generator: Callable[[str], Any]) -> Any:
+        """The network that hands out those nodes, a `nn.alignment.TappedNetwork`."""
+        from reedbench.nn.alignment import TappedNetwork
+
+        return TappedNetwork(backbone, places)
+
+    def learner(self, network: Any) -> Any:
+        """The learner of such a network."""
+        from reedbench.nn.regularised_design import RegularisedDesignLearner
+
+        factor = self.denoise.factor()
         return RegularisedDesignLearner(network, self.denoising(), factor, self.further(), self.rows_per_group())

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from reedbench.objectives import FlowObjective
+from reedbench.objectives import AbstractMethod, FlowObjective
 
 
 class ScaledObjective(FlowObjective):
@@ -16,9 +16,19 @@ class ScaledObjective(FlowObjective):
 
         return ScaledSiT(backbone)
 
+    def needs_classes(self) -> bool:
+        """The guidance that it learns is by class."""
+        return True
+
     def read(self, scale: float) -> float:
         """What the network reads where guidance of this scale is asked for."""
         return scale
+
+    def untaught(self, teacher: AbstractMethod) -> str | None:
+        """A teacher that reads a scale must read the same number where the same guidance is asked for."""
+        if isinstance(teacher, ScaledObjective) and any(teacher.read(s) != self.read(s) for s in self.scales()):
+            return f"{teacher.uses} and {self.uses} read different numbers for the same guidance: take another teacher"
+        return super().untaught(teacher)
 
     def steered(self, network: Any, x: Any, t: Any, y: Any, scale: float) -> Any:
         """The network at this scale in all rows."""

@@ -44,6 +44,10 @@ class ContrastiveFlow(FlowObjective):
             self.refuse("null_rows", where="on label_dropout: 0")
         return self
 
+    def needs_classes(self) -> bool:
+        """Where a negative must be of another one."""
+        return self.negatives == "other-class"
+
     def rows_per_group(self) -> int:
         """The group."""
         return self.group

@@ -19,7 +19,8 @@ class Entangled(AlignedFlow):
     joint: ClassVar[bool] = True
     tier: ClassVar[str] = "faithful"
     formula: ClassVar[str] = (
-        "|v - (x_1 - x_0)|^2 + .03 |v_c - (c_1 - c_0)|^2 + .5 L_align over [token; patches], c_t = (1-t) c_0 + t c_1"
+        "|v - (x_1 - x_0)|^2 + token_weight |v_c - (c_1 - c_0)|^2 + L_align over [token; patches], "
+        "c_t = (1-t) c_0 + t c_1"
     )
     cost: ClassVar[str] = "3F (N+1)/N + E, or E once where representations are kept; sampling F (N+1)/N per evaluation"
     choices: ClassVar[tuple[str, ...]] = (

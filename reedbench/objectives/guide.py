@@ -19,9 +19,9 @@ class GuideObjective(DistilledObjective):
     cost: ClassVar[str] = "3F + about F/2 (backward through the upper frozen blocks) + 3G per step; once: its teacher"
     choices: ClassVar[tuple[str, ...]] = (
         "class-conditional SiT in place of a text-to-image U-Net",
-        "the guide is two SiT blocks of a quarter of the width with their own embeddings of t, y and s",
+        "the guide is by default two SiT blocks of a quarter of the width, with their own embeddings of t, y and s",
         "it adds to the output of every block k >= depth / 2 through linear layers that start at 0",
-        "scales between 1 and 4, uniform; no weight over time",
+        "scales between 1 and 4 by default, uniform, and then no weight over time",
     )
     uses: Literal["guide"] = "guide"
 
@@ -29,7 +29,7 @@ class GuideObjective(DistilledObjective):
     """The frozen part has the teacher's weights in any case."""
     weight: Weight = "velocity"
     """Over time, as in `guided-distillation`."""
-    guide_width: int = Field(0, ge=0)
+    guide_width: int = Field(0, ge=0, multiple_of=4)
     """Width of the guide's tokens, a multiple of 4; 0 is a quarter of the backbone's."""
     guide_blocks: int = Field(2, ge=1)
     """Blocks of the guide."""

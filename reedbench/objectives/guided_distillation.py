@@ -16,7 +16,7 @@ class GuidedDistillation(DistilledObjective):
     formula: ClassVar[str] = "omega(t) |v(x_t,t,y,s) - sg[v_T(null) + s (v_T(y) - v_T(null))]|^2, s ~ U[lo,hi] per row"
     cost: ClassVar[str] = "3F + 2F per step; once: the training of its teacher"
     choices: ClassVar[tuple[str, ...]] = (
-        "scales between 1 and 4",
+        "scales between 1 and 4 by default",
         "the last layer of the scale's embedding starts at 0, so that the student starts as its teacher",
     )
     uses: Literal["guided-distillation"] = "guided-distillation"

@@ -41,7 +41,8 @@ class Haste(AlignedFlow):
     cites: ClassVar[tuple[str, ...]] = ("wang2025haste",)
     tier: ClassVar[str] = "faithful"
     formula: ClassVar[str] = (
-        "|v - (x_1 - x_0)|^2 + stop(step) (.5 L_align + .5 mean -softmax(teacher logits) . log softmax(own logits))"
+        "|v - (x_1 - x_0)|^2 + align(step) (L_align + attention_weight L_att); "
+        "L_att = mean -softmax(teacher logits) . log softmax(own logits)"
     )
     cost: ClassVar[str] = "before the stop 3F + E (tokens kept) and the logits of the paired blocks; after it 3F"
     choices: ClassVar[tuple[str, ...]] = (
@@ -60,6 +61,14 @@ class Haste(AlignedFlow):
     """Coefficient of the term."""
     align: Schedule = Schedule()
     """Factor of alignments and attention together: HASTE has {shape: stop, start: 250000} in runs of 400,000 steps."""
+
+    def misfit(self, train: Any, last: int) -> str | None:
+        """Something must stop."""
+        if self.align.shape == "constant":
+            return "align: nothing stops; say {shape: stop, start: <step>}, or another shape that ends"
+        if self.align.start >= last:
+            return f"align: start {self.align.start} is no step of a run of {last}: scale it with the length"
+        return super().misfit(train, last)
 
     def encoders(self) -> tuple[str, ...]:
         """Encoders in order of first use."""

@@ -24,7 +24,7 @@ class JointFeatures(FlowObjective):
     choices: ClassVar[tuple[str, ...]] = (
         "principal components are those of an encoder `pca`, fitted and standardised over training tokens",
         "a map of another grid is resized bilinearly to the latent's",
-        "the share of dropped steps is .2 (from memory), one draw for the whole global batch",
+        "the share of dropped steps is .2 by default (from memory), one draw for the whole global batch",
         "the image's channels start as in other methods, the map's embedding beside them, its head at 0",
     )
     uses: Literal["redi"] = "redi"

@@ -20,7 +20,7 @@ class ScaledModelGuidance(ScaledObjective):
     choices: ClassVar[tuple[str, ...]] = (
         "before start guided rows read s = 1, as their targets are not moved yet",
         "rows are guided and labels dropped row by row, where the release takes exact numbers per batch",
-        "scales between 1 and 2",
+        "scales between 1 and 2 by default",
     )
     uses: Literal["model-guidance-scaled"] = "model-guidance-scaled"
 
@@ -40,6 +40,7 @@ class ScaledModelGuidance(ScaledObjective):
             raise ValueError(f"between [{low}, {high}] must satisfy 1 <= low < high; of one scale, use model-guidance")
         if self.share + self.label_dropout > 1:
             raise ValueError(f"share {self.share} and label_dropout {self.label_dropout} are more than all rows")
+        self.asks_null_label()
         return self
 
     def scales(self) -> tuple[float, float]:

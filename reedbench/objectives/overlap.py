@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reedbench.core.errors import ConfigError
 from reedbench.objectives import FlowObjective
 
 
@@ -21,9 +20,9 @@ class Overlap(FlowObjective):
     )
     cost: ClassVar[str] = "3F + F: a second forward pass of the trained network, without gradient"
     choices: ClassVar[tuple[str, ...]] = (
-        "the paper's weight and margin are not known to us: weight 0.1, margin the median distance of a SiT checkpoint",
-        "distance of predicted noise, c(t) = t^2; `velocity` 1 and `kl` (1 + t)^2 / (4 (1 - t)) are ours",
-        "y' at equal chances among the other classes; `empirical` as often as they are in the batch",
+        "the paper's weight and margin are not known to us: weight 0.1 by default, margin the median distance in a SiT",
+        "distance of predicted noise by default, c(t) = t^2; `velocity` 1 and `kl` (1 + t)^2 / (4 (1 - t)) are ours",
+        "y' at equal chances among the other classes by default; `empirical` as often as they are in the batch",
         "rows whose label was dropped are left out; no gradient to the prediction for y'",
     )
     uses: Literal["overlap"] = "overlap"
@@ -51,17 +50,15 @@ class Overlap(FlowObjective):
             )
         return self
 
-    def learner(self, network: Any, flow: Any) -> Any:
-        """With the second forward pass.
+    def needs_classes(self) -> bool:
+        """It is about pairs of them."""
+        return True
 
-        Raises:
-            ConfigError: there are no two classes.
-        """
+    def learner(self, network: Any, flow: Any) -> Any:
+        """With the second forward pass."""
         from reedbench.nn.overlap import Overlapping
         from reedbench.nn.schedules import Factor
 
-        if flow.null_label < 2:
-            raise ConfigError("overlap tells classes apart, and the data have fewer than two that methods may see")
         term = Factor().times(self.weight)
         return Overlapping(
             network,

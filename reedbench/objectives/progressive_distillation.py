@@ -25,7 +25,7 @@ class ProgressiveDistillation(DistilledObjective):
     )
     cost: ClassVar[str] = "3F + 2F per step; once: the training of its teacher and of all rounds before"
     choices: ClassVar[tuple[str, ...]] = (
-        "scales between 1 and 4",
+        "scales between 1 and 4 by default",
         "Euler's steps alone, without the paper's stochastic sampler",
     )
     learns_a_pair: ClassVar[bool] = False

@@ -59,6 +59,12 @@ class Rare(FlowObjective):
             raise ValueError(f"fast {self.fast} must be smaller than slow {self.slow}: both are decays per step")
         return self
 
+    def misfit(self, train: Any, last: int) -> str | None:
+        """The release must be able to begin."""
+        if self.latest >= last:
+            return f"latest: {self.latest} is no step of a run of {last}: scale it, ramp and the decays with the length"
+        return super().misfit(train, last)
+
     def encoders(self) -> tuple[str, ...]:
         """The encoder."""
         return (self.encoder,)

@@ -48,6 +48,12 @@ class RewardObjective(FlowObjective):
     """Coefficient of the velocity loss, in its own updates."""
 
     @model_validator(mode="after")
+    def _a_trained_model_to_begin_with(self) -> "RewardObjective":
+        if self.init != "teacher":
+            raise ValueError("starts from a trained model: say init: teacher and teacher: {method: <name>, step: ...}")
+        return self
+
+    @model_validator(mode="after")
     def _noisy_transitions(self) -> "RewardObjective":
         if self.transitions > self.rollout - 1:
             raise ValueError(
@@ -59,6 +65,19 @@ class RewardObjective(FlowObjective):
             self.refuse("group", where=f"on reward: {self.reward}")
         self.refuse("denoise", where="on uses: reward", cure="give on_data")
         return self
+
+    def needs_classes(self) -> bool:
+        """Samples are rewarded for theirs."""
+        return True
+
+    def misfit(self, train: Any, last: int) -> str | None:
+        """Old and new policy must answer alike, of which the compiler changes the new one alone."""
+        if train.compile and train.precision != "fp32":
+            return (
+                f"compares two policies that are one at first, and train.compile rounds one of them otherwise in "
+                f"{train.precision}: take train.compile: false or train.precision: fp32"
+            )
+        return super().misfit(train, last)
 
     def encoders(self) -> tuple[str, ...]:
         """The one that rewards."""

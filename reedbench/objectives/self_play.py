@@ -23,7 +23,7 @@ class SelfPlayObjective(PooledTraining, FlowObjective):
     cost: ClassVar[str] = "8F per step: 2 x 3F, and 2F of the reference; once per round: its teacher, and N x NFE x F"
     choices: ClassVar[tuple[str, ...]] = (
         "class-conditional SiT in place of a text-to-image model",
-        "the loss of one time per row, not of whole trajectories; one beta for all times, 5000 as in Diffusion-DPO",
+        "the loss of one time per row, not of whole trajectories; one beta, 5000 by default (Diffusion-DPO's)",
         "a row is set against any sample of its label among the teacher's, of which there are sampling.count",
         "data and samples share time, noise and label; labels are dropped, so that guidance can still be asked for",
     )
@@ -39,14 +39,6 @@ class SelfPlayObjective(PooledTraining, FlowObjective):
     def _one_loss(self) -> "SelfPlayObjective":
         self.refuse("denoise", where="on uses: self-play, which has no velocity loss of its own")
         return self
-
-    def untaught(self, teacher: Any) -> str | None:
-        """The teacher must be on the same path, and draw as this one does: asked for a label, guided by a pair."""
-        if teacher.guided_by != "pair" or teacher.joint or teacher.conditions != "labels":
-            return f"{teacher.uses} has another network, or guidance in it: take a plain one, which a pair guides"
-        if teacher.interpolant() != self.interpolant():
-            return f"is on path {teacher.interpolant()}, and this method on {self.interpolant()}; make path: equal"
-        return None
 
     def learner(self, network: Any, flow: Any) -> Any:
         """One that looks up the reference."""

@@ -18,16 +18,16 @@ class Structural(FlowObjective):
     cites: ClassVar[tuple[str, ...]] = ("yang2024sadm",)
     tier: ClassVar[str] = "faithful"
     formula: ClassVar[str] = (
-        "|v - (x_1 - x_0)|^2 + .01 ramp(step) mean over i != j of 1{t_i, t_j > .3} (A(x_1) - A(x_t + (1-t) v))_ij^2, "
-        "A cosines of Psi; Psi ascends"
+        "|v - (x_1 - x_0)|^2 + weight ramp(step) mean over i != j of 1{t_i, t_j > after} "
+        "(A(x_1) - A(x_t + (1-t) v))_ij^2, A cosines of Psi; Psi ascends"
     )
     cost: ClassVar[str] = "3F + about 10 Psi, three strided convolutions; sampling as SiT"
     choices: ClassVar[tuple[str, ...]] = (
-        "the distance: squared differences of cosines within groups of 32 rows",
-        "Psi: three convolutions of stride 2 with exact spectral norm and SiLU, mean pool, 64 dimensions, on latents",
+        "the distance: squared differences of cosines within groups of rows, 32 by default",
+        "Psi: three convolutions of stride 2 with exact spectral norm and SiLU, mean pool, 64 dimensions by default",
         "Psi's biases start at 0: otherwise all cosines do near 1",
-        "the weight .01, which is also that of Psi's gradient, and the linear ramp over 12.5 % of training",
-        "rows count at t > .3, both of a pair, for both players",
+        "the weight .01 by default, also that of Psi's gradient; a linear ramp over 12.5 % of training is to be said",
+        "rows count at t > .3 by default, both of a pair, for both players",
         "Psi learns by a reversed gradient with AdamW of the run and a rate of its own, clipped by itself",
     )
     uses: Literal["structural"] = "structural"

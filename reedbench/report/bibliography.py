@@ -1,10 +1,12 @@
-"""The papers behind methods: BibTeX entries by key, from the package and from folders of plugins."""
+"""The papers behind plugins, weights and numbers: BibTeX by key, from the package and from folders of plugins."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from reedbench.core import plugins
 from reedbench.core.errors import ConfigError
@@ -13,6 +15,9 @@ FILE = "bibliography.bib"
 OWN = Path(__file__).with_name(FILE)
 _ENTRY = re.compile(r"^@(\w+)\{([^,\s]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+)\s*=\s*[{\"](.*?)[}\"],?$", re.MULTILINE)
+
+_ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303"}
+_ACCENT = re.compile(r"""\\(["'`^~])\{?([A-Za-z])\}?""")
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,27 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """`arXiv:2410.06940`, or `doi:10.1126/science.add2187`."""
+        """`arXiv:2410.06940`, `doi:10.1126/science.add2187`, or the address of a page."""
         if eprint := self.fields.get("eprint"):
             return f"arXiv:{eprint}"
-        return f"doi:{self.fields['doi']}" if "doi" in self.fields else ""
+        return f"doi:{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
 
     @property
     def link(self) -> str:
         """The address of the paper; empty where the entry has none."""
         if eprint := self.fields.get("eprint"):
             return f"https://arxiv.org/abs/{eprint}"
-        return f"https://doi.org/{self.fields['doi']}" if "doi" in self.fields else self.fields.get("url", "")
+        return f"https://doi.org/{quote(self.fields['doi'])}" if "doi" in self.fields else self.fields.get("url", "")
 
 
 def _family(name: str) -> str:
-    return name.split(",")[0] if "," in name else name.split()[-1]
+    return plain(name.split(",")[0] if "," in name else name.split()[-1])
+
+
+def plain(text: str) -> str:
+    """BibTeX's accents as letters, and no braces: `Kynk{\\"a}{\\"a}nniemi` is Kynkäänniemi."""
+    accented = _ACCENT.sub(lambda found: unicodedata.normalize("NFC", found[2] + _ACCENTS[found[1]]), text)
+    return accented.replace(r"\l", "ł").replace("{", "").replace("}", "")
 
 
 def entries() -> dict[str, Entry]:
@@ -94,6 +105,13 @@ def short(keys: Iterable[str]) -> str:
     """`Ma et al. 2024, arXiv:2401.08740; Yu et al. 2025, arXiv:2410.06940`; of a key without an entry the key."""
     known = entries()
     return "; ".join(known[key].short if key in known else key for key in keys)
+
+
+def printed(keys: Iterable[str]) -> list[str]:
+    """Lines of BibTeX: the entries, and a comment for each key that has none."""
+    found, absent = bibtex(keys)
+    more = [f"% no entry for {key}: put one into {FILE} in the folder of plugins" for key in absent]
+    return "\n\n".join([*found, *more]).splitlines() or ["% it cites nothing"]
 
 
 def bibtex(keys: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -96,7 +96,7 @@ def _of_method(name: str, method: AbstractMethod) -> Page:
     family = f"{card.name}, " if card.name and card.name != method.label else ""
     heading = f"settings that differ from the defaults of {method.uses}"
     title = f"{method.label} ({family}{name})"
-    return Page(title, _first_paragraph(type(method)), card, heading, list(_differing(method)))
+    return Page(title, _first_paragraph(type(method)), card, heading, list(differing(method)))
 
 
 def _of_objective(name: str, plugin: type[Any], used: Sequence[str]) -> Page:
@@ -109,7 +109,7 @@ def _of_objective(name: str, plugin: type[Any], used: Sequence[str]) -> Page:
     return Page(name, _first_paragraph(plugin), plugin.general(), "settings and their defaults", settings, used)
 
 
-def _differing(one: Frozen, place: str = "") -> Iterator[Setting]:
+def differing(one: Frozen, place: str = "") -> Iterator[Setting]:
     """Settings that are not the defaults, down into what they hold."""
     said = one.descriptions()
     for key, field in type(one).model_fields.items():
@@ -118,9 +118,9 @@ def _differing(one: Frozen, place: str = "") -> Iterator[Setting]:
             continue
         if isinstance(value, tuple) and value and all(isinstance(entry, Frozen) for entry in value):
             for i, entry in enumerate(value):
-                yield from _differing(entry, f"{place}{key}[{i}].")
+                yield from differing(entry, f"{place}{key}[{i}].")
         elif isinstance(value, Frozen):
-            yield from _differing(value, f"{place}{key}.")
+            yield from differing(value, f"{place}{key}.")
         else:
             yield Setting(f"{place}{key}", _shown(value), _line(said[key]))
 
@@ -152,7 +152,7 @@ def text(page: Page) -> list[str]:
     width = max(map(len, facts)) + 2
     lines = [page.title, *(f"  {name:<{width}}{words}" for name, words in facts.items()), f"  {page.heading}:"]
     lines += [f"    {one.key}: {one.value}" + (f"  # {one.meaning}" if one.meaning else "") for one in page.settings]
-    return [*lines, "", *_cited(page)]
+    return [*lines, "", *bibliography.printed(page.card.cites)]
 
 
 def markdown(page: Page) -> list[str]:
@@ -162,13 +162,7 @@ def markdown(page: Page) -> list[str]:
     lines += ["", f"{page.heading[0].upper()}{page.heading[1:]}:", ""]
     cells = [(f"`{one.key}`", escaped(one.value), escaped(one.meaning)) for one in page.settings]
     lines += table(("key", "value", "meaning"), cells)
-    return [*lines, "", "```bibtex", *_cited(page), "```"]
-
-
-def _cited(page: Page) -> list[str]:
-    found, absent = bibliography.bibtex(page.card.cites)
-    more = [f"% no entry for {key}: put one into {bibliography.FILE} in the folder of plugins" for key in absent]
-    return "\n\n".join([*found, *more]).splitlines() or ["% it cites nothing"]
+    return [*lines, "", "```bibtex", *bibliography.printed(page.card.cites), "```"]
 
 
 def overview(suite: Suite) -> list[str]:

@@ -1,6 +1,7 @@
 """What figures share: methods in their looks, curves with bands, reference lines, axes without formulas."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from reedbench.report.intervals import Interval, interval, kind_of
 from reedbench.report.source import Source
 
 BANDS = {"t95": "95 % t interval over {} seeds", "range": "range over {} seeds"}
+APART = 1.5  # the least ratio of a logarithmic axis' ends; below it the costs of methods are alike
 BESIDE = 32  # letters of a line beside a panel
 COSTS = ((1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"))
 
@@ -177,6 +179,23 @@ def plain_log(axis: Any) -> None:
     axis.yaxis.set_major_locator(LogLocator(subs=subs))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plain_log_x(axis: Any, words: Callable[[float], str] = "{:g}".format) -> None:
+    """A logarithmic x axis whose ticks have plain numbers, or other words, as many as have room."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    low, high = axis.get_xlim()
+    if high / low < APART:  # marks at one cost, or nearly
+        middle = math.sqrt(low * high)
+        low, high = middle / APART, middle * APART
+        axis.set_xlim(low, high)
+    few = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    subs = few if high / low < 8 else (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    axis.xaxis.set_major_locator(LogLocator(subs=subs))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def cost_unit(largest: float) -> tuple[float, str]:

@@ -8,11 +8,14 @@ from pydantic import Field, model_validator
 
 from reedbench.samplers import AbstractSampler, Streams
 
+GUIDANCE, INTERVAL = "ho2022guidance", "kynkaanniemi2024interval"  # keys of the bibliography
+
 
 class GuidedSampler(AbstractSampler):
     """A sampler of the continuous flow with classifier-free guidance."""
 
     domain: ClassVar[str] = "image"
+    cites: ClassVar[tuple[str, ...]] = (GUIDANCE, INTERVAL)
 
     guidance: float = Field(1.0, ge=1.0)
     """Classifier-free guidance scale s in v_u + s (v_c - v_u); 1 is off."""
@@ -30,6 +33,11 @@ class GuidedSampler(AbstractSampler):
         if self.guidance == 1.0:
             self.refuse("interval", "channels", where="at guidance: 1, which is off")
         return self
+
+    def cited(self) -> tuple[str, ...]:
+        """Guidance, and its interval, where they are on."""
+        on = {GUIDANCE: self.guidance > 1, INTERVAL: self.interval != (0.0, 1.0)}
+        return tuple(key for key in self.cites if on.get(key, True))
 
     def misfit(self, shape: tuple[int, ...]) -> str | None:
         """The first three channels must not be all that there are: one experiment would have two keys."""

@@ -1,7 +1,7 @@
 """Ancestral unmasking, one exact step of the masking process at a time: the sampler of REED's protein experiments."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -12,6 +12,7 @@ from reedbench.samplers._unmasking import UnmaskingSampler
 class Ancestral(UnmaskingSampler):
     """Residues are unmasked at random times and never masked again. Source: REED protein/fmif/fm_utils.py @0a4527e."""
 
+    cites: ClassVar[tuple[str, ...]] = ("wang2025reed",)
     uses: Literal["ancestral"] = "ancestral"
 
     @model_validator(mode="after")

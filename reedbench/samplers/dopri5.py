@@ -1,7 +1,7 @@
 """The adaptive method of Dormand and Prince for the flow ODE: SiT's default for it. arXiv:2401.08740."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ class Dopri5(GuidedSampler):
     An interval of guidance cuts time into stretches, each of which is integrated on its own.
     """
 
+    cites: ClassVar[tuple[str, ...]] = (*GuidedSampler.cites, "dormand1980runge")
     uses: Literal["dopri5"] = "dopri5"
 
     rtol: float = Field(1e-3, gt=0, lt=1)

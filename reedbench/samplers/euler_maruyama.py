@@ -1,6 +1,6 @@
 """Euler-Maruyama for the reverse SDE with a deterministic last step: the headline sampler of SiT, REPA and REED."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ from reedbench.samplers._flow import FlowSampler
 class EulerMaruyama(FlowSampler):
     """Stochastic; every sample draws its noise from its own stream."""
 
+    cites: ClassVar[tuple[str, ...]] = (*FlowSampler.cites, "ma2024sit")
     uses: Literal["euler-maruyama"] = "euler-maruyama"
 
     last_step: float = Field(SDE_LAST_STEP, gt=0, lt=1)

@@ -16,6 +16,7 @@ class JointEuler(AbstractSampler):
 
     domain: ClassVar[str] = "molecule"
     guidance: ClassVar[float] = 1.0
+    cites: ClassVar[tuple[str, ...]] = ("irwin2024semlaflow",)
     uses: Literal["joint-euler"] = "joint-euler"
 
     steps: int = Field(100, ge=1)

@@ -13,6 +13,7 @@ class MoleculeAncestral(AbstractSampler):
 
     domain: ClassVar[str] = "molecule"
     guidance: ClassVar[float] = 1.0
+    cites: ClassVar[tuple[str, ...]] = ("hoogeboom2022edm",)
     uses: Literal["molecule-ancestral"] = "molecule-ancestral"
 
     steps: int = Field(1000, ge=1, le=1000)

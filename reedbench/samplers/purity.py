@@ -1,7 +1,7 @@
 """Purity sampling: residues of which the network is surest come first. Campbell et al. 2024, arXiv:2402.04997."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from reedbench.samplers._unmasking import UnmaskingSampler
 class Purity(UnmaskingSampler):
     """MultiFlow's sampler; residues are masked again now and then, so that early choices can be corrected."""
 
+    cites: ClassVar[tuple[str, ...]] = ("campbell2024multiflow",)
     uses: Literal["purity"] = "purity"
 
     noise: float = Field(20.0, ge=0)

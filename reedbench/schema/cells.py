@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reedbench.core import paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import settings
+from reedbench.schema import pool_names, settings
 from reedbench.schema.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,12 @@ class Cell(Checkpoint):
     @property
     def drawer(self) -> Any:
         """The sampler's settings."""
-        return self.run.benchmark.spec.samplers[self.sampler]
+        return self.run.benchmark.drawer(self.sampler)
+
+    @property
+    def of_training(self) -> bool:
+        """Whether its samples are of the training rows, for a pool."""
+        return pool_names.of_training(self.sampler)
 
     @cached_property
     def sampling(self) -> Settings:

@@ -8,6 +8,7 @@ from reedbench.core import pins
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import EXTRACTED, Kind
 from reedbench.objectives import Tap, block_of
+from reedbench.schema import pool_names
 from reedbench.schema.benchmark import Resources
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
@@ -174,6 +175,8 @@ def _own_training(b: Any) -> Iterator[Finding]:
         if method.optimiser is not None and train.optimiser == b.train.optimiser:
             yield own, "train.optimiser says the same; take it out"
         last, end = length or max(b.evaluate), train.optimiser.decay_over
+        if (misfit := method.misfit(train, last)) is not None:
+            yield ("methods", name), misfit
         if end and last > end:
             why = f"{end}: the learning rate is 0 from there on, and {name} is evaluated at step {last}"
             yield (*own, "decay_over"), f"{why}; raise it, or train less"
@@ -358,6 +361,8 @@ def _sampling(b: Any) -> Iterator[Finding]:
     for m, method in b.methods.items():
         yield from _drawn_by(("methods", m, "samplers"), method.samplers, b.samplers)
     for name, sampler in b.samplers.items():
+        if pool_names.of_training(name):
+            yield ("samplers", name), f"may not end in {pool_names.END}, as pools of training rows do: rename it"
         asked = {m: method for m, method in b.methods.items() if name in (method.samplers or b.samplers)}
         if b.methods and not asked:
             yield ("samplers", name), "no method lets it draw: name it in the `samplers` of one, or take it out"

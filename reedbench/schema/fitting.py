@@ -99,7 +99,10 @@ def _findings(benchmark: Benchmark) -> Iterator[Finding]:
         except (ConfigError, ValueError) as error:
             faults.setdefault(str(error), []).append(m)
         else:
-            if (misfit := _misfit(benchmark, built)) is not None:
+            misfit = _misfit(benchmark, built)
+            if misfit is None and objective.init == "teacher":
+                misfit = _uninherited(benchmark, m, built, network(spec.backbone, shape, facts))
+            if misfit is not None:
                 faults.setdefault(misfit, []).append(m)
     for message, (first, *others) in faults.items():
         yield ("methods", first), message + (f" (also {', '.join(others)})" if others else "")
@@ -168,6 +171,22 @@ def _misfit(benchmark: Benchmark, learner: Any) -> str | None:
         train.batch, asked.nodes * asked.tasks_per_node, train.accumulation, packed=train.tokens is not None
     )
     return reason
+
+
+def _uninherited(benchmark: Benchmark, method: str, learner: Any, backbone: Any) -> str | None:
+    """Why a learner cannot take up its teacher's weights; both have one backbone."""
+    from reedbench.nn.inherited import inherit
+
+    teacher = benchmark.run(method, benchmark.spec.seeds[0]).teacher
+    assert teacher is not None  # or there were no init: teacher
+    try:
+        of_teacher = sampled(teacher.run.objective, backbone)
+        inherit(learner, of_teacher.state_dict(), benchmark.spec.methods[method].inherited)
+    except NeedsValues:
+        return None
+    except ValueError as error:
+        return f"cannot start from its teacher {teacher.run.method}: {error}"
+    return None
 
 
 def learner(objective: Any, backbone: Any, targets: Shapes) -> Any:

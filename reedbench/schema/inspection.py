@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reedbench.core import plugins
+from reedbench.core import paths, plugins
 from reedbench.core.errors import ConfigError, Problem, did_you_mean, unknown
-from reedbench.schema import runs
+from reedbench.schema import paper, runs
 from reedbench.schema import suite as suites
 from reedbench.schema.fitting import check_fit
 from reedbench.schema.suite import Suite
@@ -34,6 +34,7 @@ def inspect(config_file: str, chosen: Sequence[str] = ()) -> list[str]:
     for name in asked:
         if name in reading.benchmarks:
             problems += _fit(suite, name, reading)
+    problems += [] if chosen or not Path(paths.PAPER).exists() else paper.check(paths.PAPER, suite.benchmarks, files)
     unread = [] if chosen else [*_unread_benchmarks(folder), *_unread_plugins()]
     problems += [problem for problem, is_mistake in unread if is_mistake]
     if problems:

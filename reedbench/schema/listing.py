@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from reedbench.core import pins, plugins
 from reedbench.core.errors import MissingArtefact
-from reedbench.schema import runs
+from reedbench.schema import papers, runs
 from reedbench.schema import targets as targets_of
 from reedbench.schema.suite import Suite
 
@@ -34,7 +34,8 @@ def targets(suite: Suite) -> Iterator[str]:
 
     Of seeds, steps and segments those of the benchmarks' own tables; others can be asked for as well.
     """
-    yield from ("all", "tables", "figures", "images", "fetch", "smoke")
+    of_papers = ["paper"] if papers.outputs() else []
+    yield from ("all", "tables", "figures", *of_papers, "images", "fetch", "smoke")
     for pattern in targets_of.patterns(suite):
         yield from pattern.expanded()
 

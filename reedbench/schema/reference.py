@@ -11,6 +11,7 @@ from reedbench.core import plugins
 from reedbench.core.frozen import Frozen
 from reedbench.core.plugins import Plugin
 from reedbench.schema import benchmark
+from reedbench.schema.paper import Paper
 from reedbench.schema.suite import SuiteConfig
 from reedbench.schema.weights import WeightsFile
 
@@ -27,6 +28,8 @@ def markdown() -> str:
     sections = ["## Every key", _section("config/config.yaml", SuiteConfig)]
     sections.append(_section("config/weights.yaml", WeightsFile))
     sections += [_section(f"`{name}`", nested) for name, nested in _nested(WeightsFile)]
+    sections.append(_section("config/paper.yaml", Paper))
+    sections += [_section(f"`{name}`", nested) for name, nested in _nested(Paper)]
     sections.append(_section("config/benchmarks/&lt;name&gt;.yaml", benchmark.model()))
     for name, nested in _nested(benchmark.model()):
         sections.append(_section(f"`{name}`", nested))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from reedbench.core import paths, pins
+from reedbench.schema.cells import Cell
 from reedbench.schema.runs import Benchmark, Run
 from reedbench.schema.settings import Settings
 from reedbench.schema.versions import CROWD, FIGURES, OF_ABLATIONS, VERSIONS, levelled
@@ -48,10 +49,10 @@ def protocol(benchmark: Benchmark, sampler: str) -> str:
     drawer, codec, asked = benchmark.spec.samplers[sampler], benchmark.spec.codec, benchmark.spec.sampling
     coupled = [f"batches of {asked.batch}"] if drawer.couples else []
     labels = [f"{asked.labels} labels"] if codec.labelled else []
-    return "; ".join([_said(drawer, "steps"), *coupled, _said(codec, *pins.named(codec)), *labels, asked.precision])
+    return "; ".join([said(drawer, "steps"), *coupled, said(codec, *pins.named(codec)), *labels, asked.precision])
 
 
-def _said(plugin: Any, *always: str) -> str:
+def said(plugin: Any, *always: str) -> str:
     """`euler steps=50 interval=[0.3, 1.0]`."""
     settings, own = plugin.plain(), {"uses", "version", "code", "guidance"}
     shown = [name for name in settings if name not in own and (name in always or name in plugin.identity())]
@@ -112,3 +113,28 @@ def inputs(benchmark: Benchmark, ablation: str | None = None) -> list[str]:
     files += [receipt for run in benchmark.runs(methods) for receipt in run.receipts]
     files += [teacher.receipt for run in benchmark.runs(methods) for teacher in run.lineage]
     return [*dict.fromkeys(files), paths.floor(benchmark.name)]
+
+
+def card(run: Run) -> Settings:
+    """Settings of `card`: of what and in what words."""
+    return {
+        "step": VERSIONS["card"],
+        "recipe": run.key,
+        "method": run.objective.words(),
+        "title": run.benchmark.spec.title,
+        "evaluation": run.benchmark.scoring.key,
+        "sampling": {sampler: run.benchmark.sampling(sampler) for sampler in run.benchmark.spec.samplers},
+        "steps": list(run.course.evaluated),
+        "columns": {metric.family: metric.heading for metric in run.benchmark.spec.metrics},
+    }
+
+
+def cells(run: Run) -> list[Cell]:
+    """Cells of a run, by sampler and step."""
+    return [run.cell(step, sampler) for sampler in run.benchmark.spec.samplers for step in run.drawn_at(sampler)]
+
+
+def card_inputs(run: Run) -> list[str]:
+    """Receipts of a run and of what it learns from, and metric files of its cells."""
+    receipts = [*(teacher.receipt for teacher in run.lineage), *run.receipts]
+    return [*dict.fromkeys(receipts), *(cell.metrics for cell in cells(run))]

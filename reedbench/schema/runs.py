@@ -11,7 +11,8 @@ from typing import Any
 
 from reedbench.core import paths, pins, stores
 from reedbench.core.errors import ConfigError, unknown
-from reedbench.schema import settings
+from reedbench.domains.rows import TRAIN
+from reedbench.schema import pool_names, settings
 from reedbench.schema.benchmark import Resources, Training
 from reedbench.schema.cells import Cell, Checkpoint
 from reedbench.schema.course import Course, course_of, drawn_at, shared_course
@@ -132,18 +133,27 @@ class Benchmark:
         Raises:
             ConfigError: there is no such sampler.
         """
-        if sampler not in self.spec.samplers:
-            raise ConfigError(unknown("sampler", sampler, self.spec.samplers))
-        codec, asked, drawer = self.spec.codec, self.spec.sampling, self.spec.samplers[sampler]
+        codec, asked, drawer = self.spec.codec, self.spec.sampling, self.drawer(sampler)
+        conditions = {"count": asked.count, **({"streams": asked.streams} if codec.repeats else {})}
         return {
             "step": VERSIONS["sample"],
             "sampler": drawer.identity(),
-            "count": asked.count,
-            **({"streams": asked.streams} if codec.repeats else {}),
+            **({"rows": TRAIN} if pool_names.of_training(sampler) else conditions),
             **({"batch": asked.batch} if drawer.couples else {}),
             "codec": settings.identity(self.suite, codec),
             **self.unusual,
         }
+
+    def drawer(self, sampler: str) -> Any:
+        """Settings of a sampler, by its name or by that under which it draws for the training rows.
+
+        Raises:
+            ConfigError: there is no such sampler.
+        """
+        name = pool_names.drawing(sampler)
+        if name not in self.spec.samplers or (name != sampler and self.spec.codec.pools_by != "rows"):
+            raise ConfigError(unknown("sampler", sampler, self.spec.samplers))
+        return self.spec.samplers[name]
 
     @property
     def unusual(self) -> Settings:
@@ -219,7 +229,10 @@ class Run:
     def pool(self) -> Cell | None:
         """The samples of its teacher that its loss sets against data."""
         said, teacher = self.objective.pooled(), self.teacher
-        return None if said is None or teacher is None else teacher.run.cell(teacher.step, said.sampler)
+        if said is None or teacher is None:
+            return None
+        by_rows = teacher.run.benchmark.spec.codec.pools_by == "rows"
+        return teacher.run.cell(teacher.step, pool_names.named(said.sampler) if by_rows else said.sampler)
 
     @property
     def lineage(self) -> list[Checkpoint]:
@@ -351,9 +364,7 @@ class Run:
         Raises:
             ConfigError: there is no such sampler.
         """
-        samplers = self.benchmark.spec.samplers
-        if sampler not in samplers:
-            raise ConfigError(unknown("sampler", sampler, samplers))
+        self.benchmark.drawer(sampler)
         return Cell(self, step, sampler)
 
 

@@ -13,7 +13,7 @@ from reedbench.core import io, paths, plugins
 from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema import benchmark as models
-from reedbench.schema import encoder_names, rounds
+from reedbench.schema import encoder_names, paper, rounds
 from reedbench.schema import weights as pinned
 from reedbench.schema.checks import check_benchmark, check_pins, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document
@@ -236,7 +236,8 @@ def _config(file: str) -> SuiteConfig:
 
 
 def schema_texts() -> dict[str, str]:
-    """The JSON Schemas as they are checked in, by file: of benchmark files, the suite's file and that of weights."""
+    """The JSON Schemas as they are checked in, by file: of every kind of YAML file in config/."""
     own = {**SuiteConfig.model_json_schema(), "$schema": models.DIALECT, "title": "reedbench suite"}
     found = {paths.SCHEMA: models.json_schema(), paths.SUITE_SCHEMA: own, paths.PINS_SCHEMA: pinned.json_schema()}
+    found[paths.PAPER_SCHEMA] = paper.json_schema()
     return {file: io.canonical_json(schema) for file, schema in found.items()}

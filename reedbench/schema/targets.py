@@ -10,7 +10,7 @@ from typing import Any
 
 from reedbench.core import io, paths
 from reedbench.core.errors import ConfigError
-from reedbench.schema import encoder_names, reports, runs, versions
+from reedbench.schema import encoder_names, papers, pool_names, reports, runs, versions
 from reedbench.schema.course import Course
 from reedbench.schema.runs import Benchmark
 from reedbench.schema.suite import Suite
@@ -91,8 +91,12 @@ def patterns(suite: Suite) -> Iterator[Pattern]:
                 drawn = replace(course, evaluated=steps)
                 yield Pattern(paths.metrics(b, m, "{k}", "{step}", s), benchmark, drawn)
                 yield Pattern(paths.samples(b, m, "{k}", "{step}", s), benchmark, drawn)
+                if benchmark.spec.codec.pools_by == "rows":
+                    yield Pattern(paths.samples(b, m, "{k}", "{step}", pool_names.named(s)), benchmark, drawn)
+            yield Pattern(paths.run_card(b, m, "{k}"), benchmark)
             yield Pattern(paths.receipt(b, m, "{k}", "{i}"), benchmark, course)
             yield Pattern(paths.segment(b, m, "{k}", "{i}"), benchmark, course)
+    yield from map(Pattern, papers.outputs())
     for name in suite.weights:
         yield from map(Pattern, (paths.card(paths.pinned(name)), paths.pinned_files(name)))
     shared = (pattern for benchmark in benchmarks.values() for pattern in _of_dataset(benchmark))
@@ -168,6 +172,11 @@ def check(suite: Suite, targets: Collection[str], rules: Mapping[str, bool]) -> 
             faults.append(fault)
     if faults:
         raise ConfigError("\n".join([*faults, f"What can be asked for: {LIST}"]))
+
+
+def fault(suite: Suite, file: str) -> str | None:
+    """What is wrong with a file that no rule makes, and what was meant; None where one does."""
+    return _fault(suite, file, list(patterns(suite)), [])
 
 
 def _fault(suite: Suite, target: str, known: list[Pattern], rules: Collection[str]) -> str | None:

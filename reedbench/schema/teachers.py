@@ -59,8 +59,11 @@ def _findings(benchmarks: Mapping[str, Any], documents: Mapping[str, Document], 
     else:
         method = benchmarks[place[0]].methods[place[1]]
         yield from _unfit(own, there, method, there.methods[m])
-        if (pool := method.pooled()) is not None and (why := _undrawn(there, there.methods[m], said, pool.sampler)):
-            yield ("pool", "sampler"), why
+        if (pool := method.pooled()) is not None:
+            if why := _undrawn(there, there.methods[m], said, pool.sampler):
+                yield ("pool", "sampler"), why
+            elif why := method.unpooled(there.samplers[pool.sampler]):
+                yield ("pool", "sampler"), f"{pool.sampler} {why}"
 
 
 def _circle(benchmarks: Mapping[str, Any], place: Place) -> list[str] | None:

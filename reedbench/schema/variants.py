@@ -42,6 +42,9 @@ def _without_labels(b: Any) -> Iterator[Finding]:
     for name, captioner in b.captioners.items():
         if captioner.tells_classes:
             yield ("captioners", name), f"{captioner.uses} tells classes, and {told}; take it out"
+    for name, encoder in b.encoders.items():
+        if encoder.learns_classes:
+            yield ("encoders", name), f"{encoder.uses} learns from labels, and {told}; only extractors may: take it out"
     given = {name: method for name, method in b.methods.items() if method.conditions == "labels"}
     for name, method in given.items():
         field = type(method).model_fields.get("label_dropout")

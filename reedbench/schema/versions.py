@@ -18,6 +18,8 @@ VERSIONS = {
     "evaluate": 2,
     "tabulate": 5,
     "plot": 3,
+    "paper": 1,
+    "card": 1,
     "smoke": 1,
 }
 FIGURES = ("speedup", "differences", "samples", "alignment", "levels", "distributions", "landscape")

@@ -55,6 +55,8 @@ class Weight(Frozen):
     """Under which they may be used, as an SPDX identifier or in words."""
     citation: str
     """Who made them."""
+    cites: tuple[str, ...] = ()
+    """Keys of the bibliography of these papers, for `reedbench cite`."""
     purpose: str
     """What they are for, in a line."""
 

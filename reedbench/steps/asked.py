@@ -7,7 +7,7 @@ import numpy as np
 from reedbench.core import seeds
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.schema.runs import Run
+from reedbench.schema.runs import Cell, Run
 
 
 def asked_of(run: Run, count: int) -> Rows:
@@ -18,6 +18,16 @@ def asked_of(run: Run, count: int) -> Rows:
     return asked if sampling.labels == "balanced" else codec.relabelled(asked, facts, streams_of(run, range(count)))
 
 
-def streams_of(run: Run, index: Sequence[int] | np.ndarray) -> Callable[[str], seeds.RowStreams]:
+def asked_by(cell: Cell) -> Rows:
+    """The conditions of a cell's samples: those that its benchmark scores, or one for each training row."""
+    benchmark = cell.run.benchmark
+    if not cell.of_training:
+        return asked_of(cell.run, benchmark.spec.sampling.count)
+    data = rows.read(benchmark.data, rows.TRAIN)
+    asked: Rows = benchmark.spec.codec.asked_for(data.take(np.arange(len(data))))
+    return asked
+
+
+def streams_of(run: Run, index: Sequence[int] | np.ndarray, what: str = "sample") -> Callable[[str], seeds.RowStreams]:
     """By name, the streams of some samples."""
-    return lambda name: seeds.rows(index, "sample", run.benchmark.dataset, run.seed, name)
+    return lambda name: seeds.rows(index, what, run.benchmark.dataset, run.seed, name)

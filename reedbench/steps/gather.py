@@ -151,7 +151,7 @@ def _one_off(run: Run) -> dict[str, float]:
     """
     lineage = run.lineage
     every = [run, *(teacher.run for teacher in lineage)]
-    files = dict.fromkeys(file for one in every for name in one.encoders.values() for file in _preparation(one, name))
+    files = dict.fromkeys(file for one in every for name in one.encoders.values() for file in preparation(one, name))
     files |= {paths.index(one.latents): None for one in every if one.latents is not None}
     marks = [provenance.cost(file) for file in files]
     others = [*(_training(teacher) for teacher in lineage), *(_drawing(pool) for pool in pools(every))]
@@ -166,11 +166,14 @@ def _drawing(pool: Cell) -> dict[str, float]:
     Raises:
         MissingArtefact: they have not been drawn.
     """
-    from reedbench.steps.outlook import Outlook  # with torch: of few reports are there pools
+    from reedbench.steps import designing  # with torch: of few reports are there pools
+    from reedbench.steps.outlook import Outlook
 
     said = provenance.cost(pool.samples)
-    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
     seconds = {name: provenance.total([said], name) for name in ("device_seconds", "cpu_seconds")}
+    if pool.of_training:
+        return {**seconds, "flops": designing.operations(pool)}
+    drawn = Outlook(pool.run.benchmark).drawing(pool, said["notes"]["nfe"])
     return {**seconds, "flops": drawn.known if drawn.complete else np.nan}
 
 
@@ -207,7 +210,7 @@ def _training(teacher: Checkpoint) -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items() if name in sources.CURVE}
 
 
-def _preparation(run: Run, name: str) -> list[str]:
+def preparation(run: Run, name: str) -> list[str]:
     """The artefacts behind what a run learns of an encoder, one per job."""
     suite, dataset = run.benchmark.suite, run.benchmark.dataset
     files = [paths.index(paths.representation(dataset, name))] if name in run.cached.values() else []

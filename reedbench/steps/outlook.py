@@ -217,7 +217,7 @@ class Outlook:
         Nothing tells it of a sampler that asks as often as its steps turn out to need.
         """
         each = UNKNOWN if nfe is None else self._evaluation(cell.run.method).times(nfe)
-        return each.times(self.spec.sampling.count)
+        return self._times_rows(each) if cell.of_training else each.times(self.spec.sampling.count)
 
     def _asks(self, method: str, encoder: str, step: int) -> bool:
         """Whether the loss needs an encoder's representations at a step."""

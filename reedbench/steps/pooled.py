@@ -13,7 +13,7 @@ from reedbench.steps.compress import Compression
 from reedbench.steps.features import passes
 from reedbench.steps.precision import precise
 from reedbench.steps.sample import check_weights
-from reedbench.training.pool import Pool
+from reedbench.training.pool import PairedPool, Pool
 
 
 def require_samples(cell: Cell) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def require_samples(cell: Cell) -> dict[str, Any]:
     return said
 
 
-def prepared(run: Run, device: str) -> tuple[Pool | None, list[str]]:
+def prepared(run: Run, device: str) -> tuple[Pool | PairedPool | None, list[str]]:
     """The samples that a run sets against its data, as rows of these, and the files that were read.
 
     Raises:
         MissingArtefact: they were not drawn from the very weights that the run takes for its teacher.
-        ConfigError: a class has none.
+        ConfigError: a class, or a row, has none.
     """
     if (cell := run.pool) is None:
         return None, []
@@ -48,6 +48,9 @@ def prepared(run: Run, device: str) -> tuple[Pool | None, list[str]]:
             f"snakemake -f {cell.samples}"
         )
     samples = codec.read(cell.samples)
+    if codec.pools_by == "rows":
+        ids = rows.read(paths.data(run.benchmark.dataset), rows.TRAIN).ids
+        return PairedPool(samples, codec, ids, cell.samples), [cell.samples]
     if codec.compresses:  # training rows went that way, too
         with precise("fp32", device, codec.uses):
             samples = _compressed(codec.on(device), samples)

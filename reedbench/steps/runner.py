@@ -11,8 +11,9 @@ from reedbench.core import provenance
 from reedbench.core.commandline import OneLineParser, natural
 from reedbench.core.console import say
 from reedbench.core.errors import ConfigError, ReedbenchError, place_outside
-from reedbench.schema import planning, reports, runs, settings, suite
+from reedbench.schema import citations, paper, planning, reports, runs, settings, suite
 from reedbench.schema.cells import Cell
+from reedbench.schema.citations import Citations
 from reedbench.schema.runs import Benchmark, Run
 from reedbench.schema.suite import Suite
 from reedbench.schema.versions import FIGURES, VERSIONS
@@ -50,7 +51,7 @@ def _allow_many_files() -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     loaded = suite.load(arguments.config)
-    resolve, settings_of = VERBS[arguments.verb]
+    resolve, settings_of, stands_on = VERBS[arguments.verb]
     of = resolve(loaded, arguments)
     depends = settings_of(of, arguments)
     digest = settings.key(depends)
@@ -63,11 +64,24 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.unless_fresh and _is_fresh(of, arguments, digest, command):
         return
     function: Step = getattr(import_module(f"reedbench.steps.{arguments.verb}"), arguments.verb)
+    papers = stands_on(of, arguments)
     recorder = provenance.Recorder(arguments.verb, VERSIONS[arguments.verb], depends, command)
     if (made := function(of, arguments)) is not None:
+        made.citations = papers or made.citations
         recorder.record(made)
         if made.kept is not None:
             made.kept.discard()
+
+
+def cited(words: Sequence[str], config: str) -> Citations:
+    """What the outputs of a step stand on: by its command, as sidecars hold it, and the configuration as it is now.
+
+    Raises:
+        ConfigError: the configuration has no such benchmark, method, ... any more.
+    """
+    arguments = _parser().parse_args([*words, "--config", config])
+    resolve, _, ask = VERBS[arguments.verb]
+    return ask(resolve(suite.load(config), arguments), arguments)
 
 
 def _is_fresh(of: Of, a: argparse.Namespace, digest: str, command: list[str]) -> bool:
@@ -110,20 +124,48 @@ def _report(benchmark: Benchmark, a: argparse.Namespace) -> Any:
     return reports.reporting(benchmark, a.ablation)
 
 
-# By verb: what the arguments name, resolved once, and the settings on which the step's result depends.
-VERBS: dict[str, tuple[Callable[[Suite, argparse.Namespace], Of], Callable[[Of, argparse.Namespace], Any]]] = {
-    "prepare": (_suite, lambda s, a: settings.dataset(s, a.dataset)),
-    "caption": (_suite, lambda s, a: settings.captioner(s, a.dataset, a.captioner)),
-    "pretrain": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder)),
-    "compress": (_suite, lambda s, a: settings.latents(s, a.dataset, a.codec)),
-    "represent": (_suite, lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor)),
-    "train": (_of_run, lambda run, a: run.recipe),
-    "sample": (_cell, lambda cell, a: cell.sampling),
-    "evaluate": (_benchmark, _scoring),
-    "tabulate": (_benchmark, _report),
-    "plot": (_benchmark, _report),
-    "fetch": (_suite, lambda s, a: settings.weight(s, a.weights)),
-    "smoke": (_suite, lambda s, a: {}),
+def _scored(benchmark: Benchmark, a: argparse.Namespace) -> Citations:
+    return citations.of_scores(benchmark, [] if a.method is None else [benchmark.run(a.method, a.seed)])
+
+
+def _reported(benchmark: Benchmark, a: argparse.Namespace) -> Citations:
+    return citations.of_scores(benchmark, benchmark.runs(reports.with_baseline(benchmark, a.ablation)))
+
+
+Resolve = Callable[[Suite, argparse.Namespace], Of]
+Ask = Callable[[Of, argparse.Namespace], Any]
+# By verb: what the arguments name, resolved once; the settings on which the step's result depends; what it stands on.
+VERBS: dict[str, tuple[Resolve, Ask, Callable[[Of, argparse.Namespace], Citations]]] = {
+    "prepare": (_suite, lambda s, a: settings.dataset(s, a.dataset), lambda s, a: citations.of_dataset(s, a.dataset)),
+    "caption": (
+        _suite,
+        lambda s, a: settings.captioner(s, a.dataset, a.captioner),
+        lambda s, a: citations.of_captioner(s, a.dataset, a.captioner),
+    ),
+    "pretrain": (
+        _suite,
+        lambda s, a: settings.encoder(s, a.dataset, a.encoder),
+        lambda s, a: citations.of_encoder(s, a.dataset, a.encoder),
+    ),
+    "compress": (
+        _suite,
+        lambda s, a: settings.latents(s, a.dataset, a.codec),
+        lambda s, a: citations.of_codec(s, a.dataset, a.codec),
+    ),
+    "represent": (
+        _suite,
+        lambda s, a: settings.encoder(s, a.dataset, a.encoder or a.extractor),
+        lambda s, a: citations.of_encoder(s, a.dataset, a.encoder or a.extractor),
+    ),
+    "train": (_of_run, lambda run, a: run.recipe, lambda run, a: citations.of_run(run)),
+    "sample": (_cell, lambda cell, a: cell.sampling, lambda cell, a: citations.of_cell(cell)),
+    "evaluate": (_benchmark, _scoring, _scored),
+    "tabulate": (_benchmark, _report, _reported),
+    "plot": (_benchmark, _report, _reported),
+    "card": (_of_run, lambda run, a: reports.card(run), lambda run, a: citations.of_scores(run.benchmark, [run])),
+    "fetch": (_suite, lambda s, a: settings.weight(s, a.weights), lambda s, a: citations.of_weights(s, a.weights)),
+    "paper": (_suite, lambda s, a: paper.read().settings, lambda s, a: {}),
+    "smoke": (_suite, lambda s, a: {}, lambda s, a: {}),
 }
 
 
@@ -172,5 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--ablation", help="only the methods of this ablation")
         if name == "plot":
             sub.add_argument("--figure", required=True, choices=FIGURES)
+    verb("card", "write what there is to know of a run", *cell)
+    verb("paper", "make the papers' tables and speed-ups, with own results beside them")
     verb("smoke", "see whether a job here has what benchmarks need")
     return parser

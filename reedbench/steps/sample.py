@@ -20,7 +20,7 @@ from reedbench.domains import rows
 from reedbench.domains.rows import Rows
 from reedbench.samplers import EVALUATIONS
 from reedbench.schema.cells import Cell, Checkpoint
-from reedbench.steps.asked import asked_of, streams_of
+from reedbench.steps.asked import asked_by, streams_of
 from reedbench.steps.device import device_of
 from reedbench.steps.material import require_pinned
 from reedbench.steps.precision import precise
@@ -83,11 +83,11 @@ class Drawing:
     """
 
     def __init__(self, cell: Cell, device: str) -> None:
-        run, benchmark = cell.run, cell.run.benchmark
+        benchmark = cell.run.benchmark
         self.cell, self.device, self.codec = cell, device, benchmark.spec.codec.on(device)
         self.facts, asking = rows.index(benchmark.data), benchmark.spec.sampling
         self.network = network_of(cell, self.facts, device)
-        self.asked = asked_of(run, asking.count)
+        self.asked = asked_by(cell)
         self.order = _by_length(self.asked, self.codec.lengths_of)
         self.batch = asking.batch
         # Rows are repeated only where that changes nothing in the others, and not where samples are coupled. Nor are
@@ -110,7 +110,7 @@ class Drawing:
     @torch.no_grad()
     def _batch(self, index: np.ndarray) -> Rows:
         padded = np.concatenate([index, np.repeat(index[-1:], max(0, self.fewest - len(index)))])
-        streams = streams_of(self.cell.run, padded)
+        streams = streams_of(self.cell.run, padded, "pool" if self.cell.of_training else "sample")
         condition = self.codec.condition(self.asked.take(padded), self.facts, streams)
         condition = {name: x.to(self.device) for name, x in condition.items()}
         condition = self.cell.run.objective.conditioned(self.network, condition, streams)

@@ -8,12 +8,11 @@ from torch import Tensor
 
 from reedbench.core import divided
 from reedbench.core.errors import ConfigError
+from reedbench.nn.inherited import inherit
 from reedbench.nn.learner import Learner
 from reedbench.schema.cells import Checkpoint
 from reedbench.schema.runs import Run
 from reedbench.steps.sample import check_weights, network_of
-
-HEADS = "projectors."
 
 
 def prepared(run: Run, learner: Learner, facts: dict[str, Any]) -> tuple[Any, list[str]]:
@@ -39,27 +38,13 @@ def weights_of(teacher: Checkpoint) -> dict[str, Tensor]:
     return {name: torch.from_numpy(found) for name, found in divided.read(teacher.weights).items()}
 
 
-@torch.no_grad()
 def begin(learner: Learner, weights: Mapping[str, Tensor], objective: Any, title: str) -> None:
-    """Give a student its teacher's weights; what the teacher lacks stays as it is, and heads the student lacks go.
+    """Give a student its teacher's weights, see `nn.inherited.inherit`.
 
     Raises:
-        ConfigError: the student's network has no such weight, or one of another shape.
+        ConfigError: they are not those of the student's network.
     """
-    if (taking := getattr(learner.network.backbone, "take", None)) is not None:  # a network made of several of them
-        try:
-            taking({name: found for name, found in weights.items() if not name.startswith(HEADS)})
-        except ValueError as error:
-            raise ConfigError(f"{title}: cannot start from its teacher: {error}") from error
-        return
-    own = learner.network.state_dict()  # shares memory with the network
-    for name, found in weights.items():
-        inside = learner.backbone + objective.inherited(name)
-        place = inside if inside in own else name
-        if place not in own and name.startswith(HEADS):
-            continue
-        if place not in own or own[place].shape != found.shape:
-            what = f"'{name}' of shape {tuple(found.shape)}"
-            has = f", but one of shape {tuple(own[place].shape)}" if place in own else ""
-            raise ConfigError(f"{title}: cannot start from its teacher: its network has no {what}{has}")
-        own[place].copy_(found)
+    try:
+        inherit(learner, weights, objective.inherited)
+    except ValueError as error:
+        raise ConfigError(f"{title}: cannot start from its teacher: {error}") from error

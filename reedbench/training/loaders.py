@@ -17,7 +17,7 @@ from reedbench.core.ragged import Ragged
 from reedbench.domains import rows
 from reedbench.encoders import Online
 from reedbench.nn.learner import PARTNERS, POOL, Batch, Streams
-from reedbench.training.pool import Pool
+from reedbench.training.pool import PairedPool, Pool
 
 RESIDENT = 4 * BYTES
 """Of a training split that is held in memory, and of an encoder's representations that may stay in it once they were
@@ -48,7 +48,7 @@ class TrainingData:
         codec: AbstractCodec,
         latents: Path | str | None = None,
         online: Mapping[str, Online] = MappingProxyType({}),
-        pool: Pool | None = None,
+        pool: Pool | PairedPool | None = None,
     ) -> None:
         self.pool = pool
         self.facts = rows.index(data)
@@ -90,7 +90,7 @@ class TrainingData:
     def drawn(self, chosen: np.ndarray, batch: np.ndarray, streams: Streams) -> Batch:
         """The same rows with what is drawn anew in every step: by the codec, and for each row one of a pool."""
         found = self.codec.drawn(self.batch(chosen, batch), streams)
-        return found if self.pool is None else {**found, POOL: self.pool.drawn(found["labels"].numpy(), streams)}
+        return found if self.pool is None else {**found, POOL: self.pool.drawn(chosen, found, streams)}
 
     def targets(
         self,

@@ -125,6 +125,7 @@ class Trainer:
     ) -> None:
         self.learner, self.data, self.settings = learner, data, settings
         self.dataset, self.seed, self.ranks, self.device = dataset, seed, ranks, ranks.device
+        learner.pieces, learner.numerics = settings.accumulation, self._precision
         self.order = self._order()
         # A CPU that computes the steps has no time to spare for the next ones.
         self.ahead = Ahead(self._drawn, AHEAD if self.device == "cuda" else 0, self._alike)
@@ -160,9 +161,10 @@ class Trainer:
 
         The shares add up to the terms; the norm is that before clipping.
         """
+        idle = self._idle(step)  # which may have to pass through a phase, and what that leaves in the learner goes
         self.learner.begin(step)
         share = self._share(self.ahead.take(step))
-        values = self._backward(share, step, self.shared, self._idle(step))
+        values = self._backward(share, step, self.shared, idle)
         norms = [clip_grad_norm_(one, self.settings.optimiser.clip).detach() for one in self.groups.values()]
         norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
         # All ranks have the norm of the whole gradient, and shares are summed: it counts once.

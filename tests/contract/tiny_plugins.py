@@ -108,7 +108,13 @@ MINIMAL: dict[tuple[str, str], dict[str, Any]] = {
         "label": "REPA",
         "alignments": [{"encoder": "residues", "site": "node", "depth": 1}],
     },
-    ("objectives", "reward"): {"judge": "text", "transitions": 2, "rollout": 4},
+    ("objectives", "reward"): {
+        "judge": "text",
+        "transitions": 2,
+        "rollout": 4,
+        "init": "teacher",
+        "teacher": {"method": "sit", "step": 1},
+    },
     **{
         ("objectives", f"molecule-{name}"): {"label": "REPA", "alignments": [{"encoder": "vector", "depth": 1}]}
         for name in ("flow", "diffusion")

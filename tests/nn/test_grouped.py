@@ -129,6 +129,9 @@ def test_weights_of_another_network_are_one_line():
     network = grouped()
     with pytest.raises(ValueError, match=r"lack 'blocks\.5\."):
         network.take(whole(5).state_dict())
+    scaled = {**whole().state_dict(), "scale_embedder.mlp.0.weight": torch.ones(1)}
+    with pytest.raises(ValueError, match=r"groups have no place for 'scale_embedder\.mlp\.0\.weight'"):
+        network.take(scaled)
     other = SiT(depth=6, **{**SIZES, "width": 16})
     with pytest.raises(ValueError, match="groups cannot take these weights: size mismatch"):
         network.take(other.state_dict())

@@ -68,6 +68,23 @@ def test_the_plugin_builds_the_network_that_it_describes():
 
 
 @pytest.mark.parametrize("edge_update", [True, False])
+@pytest.mark.parametrize("taps", [[("structure", 1)], [("node", 1)], [("node", 1), ("node", 2)], [("edge", 2)]])
+def test_only_taps_leave_out_what_comes_behind_the_deepest(taps, edge_update):
+    net, batch, called = small(edge_update=edge_update), inputs(), []
+    _, expected = net(*batch, taps=taps)
+    for depth, layer in enumerate(net.decoder_layers, start=1):
+        layer.register_forward_hook(lambda *_, depth=depth: called.append(depth))
+        layer.W_edge.register_forward_hook(lambda *_, depth=depth: called.append(-depth))
+    logits, states = net(*batch, taps=taps, only_taps=True)
+    assert not logits.numel()
+    for got, wanted in zip(states, expected, strict=True):
+        assert torch.equal(got, wanted)
+    site, last = taps[-1]
+    assert [depth for depth in called if depth > 0] == list(range(1, (0 if site == "structure" else last) + 1))
+    assert (-last in called) == (site == "edge")
+
+
+@pytest.mark.parametrize("edge_update", [True, False])
 def test_taps_come_in_the_order_asked_for_and_change_nothing(edge_update):
     net, batch = small(edge_update=edge_update), inputs()
     plain, none = net(*batch)

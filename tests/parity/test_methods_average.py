@@ -32,6 +32,7 @@ from reedbench.nn.self_aligned import (
     per_token,
     smooth_l1,
 )
+from reedbench.nn.self_aligned_design import apart, smoothly
 from reedbench.objectives.self_aligned import SelfAligned
 
 FLOW = FlowMatching("linear", "uniform", 0.1, null_label=CLASSES)
@@ -88,6 +89,9 @@ class Head(nn.Module):
         ("sra_per_token", per_token, 0.5),
         ("sra_reference_axis", per_channel, 0.5),
         ("sra_smooth_l1", partial(smooth_l1, beta=0.05), 0.2),
+        # Residues in the place of tokens: what chains of one length add up to.
+        ("sra_per_token", lambda student, teacher: apart(student, teacher).mean(1), 0.5),
+        ("sra_smooth_l1", lambda student, teacher: smoothly(student, teacher, 0.05).mean(1), 0.2),
     ],
 )
 def test_self_alignment(vector, distance, weight):

@@ -25,7 +25,7 @@ from reference_vectors import wave
 from reedbench.nn.alignment import TappedNetwork
 from reedbench.nn.flow import FlowMatching
 from reedbench.nn.learner import POOL
-from reedbench.nn.self_play import GAP, SelfPlayLearner
+from reedbench.nn.self_play import GAP, SelfPlayLearner, preferred
 
 FLOW = FlowMatching("linear", "uniform", 0.0, null_label=CLASSES)
 VECTORS = ("spin_beta10", "spin_beta5000")
@@ -56,6 +56,13 @@ def test_it_starts_at_log_2_whatever_beta(vector):
     loss = loss_of(learner, pooled(), Looked(teacher=Toy(SPIN_REFERENCE)))
     assert GOLDEN[vector]["loss_at_reference"] == math.log(2)
     assert float(loss.detach()) == pytest.approx(math.log(2), rel=1e-15)
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_the_form_given_the_gaps(vector):
+    """Which proteins have in common with images."""
+    gaps = torch.tensor(GOLDEN[vector]["gaps"], dtype=torch.float64)
+    agrees({"loss": preferred(gaps, GOLDEN[vector]["beta"]).mean()}, vector)
 
 
 def test_data_and_samples_are_in_one_pass_of_each_network():

@@ -1,5 +1,7 @@
 """DiffROP, TDC and SGDF against their golden numbers."""
 
+from functools import partial
+
 import pytest
 import torch
 from methods_vectors import GOLDEN, ONLINE, Looked, Toy, agrees, drawn, gradient_norm, values
@@ -7,12 +9,16 @@ from reference_vectors import wave
 
 from reedbench.nn.alignment import TappedNetwork
 from reedbench.nn.backbones.grouped import GroupedSiT, equal_shares, kept_blocks, shares_of
+from reedbench.nn.backbones.grouped_mpnn import GroupedMPNN
+from reedbench.nn.backbones.mpnn import ProteinMPNN
 from reedbench.nn.backbones.sit import SiT
 from reedbench.nn.clustered import EPSILON, ITERATIONS, TEMPERATURE, codes, swav
 from reedbench.nn.flow import FlowMatching
 from reedbench.nn.learner import WHOLE
 from reedbench.nn.overlap import DISTANCES, OTHER, OVERLAP, Overlapping
+from reedbench.nn.residues import MASK
 from reedbench.nn.schedules import Factor
+from reedbench.nn.unmasking import times
 from reedbench.objectives.clustered import Clustered
 
 FLOW = FlowMatching("linear", "uniform", 0.1, null_label=3)
@@ -89,6 +95,18 @@ def test_tdc_groups_of_times():
     network = GroupedSiT(sit, shares_of(TDC["groups"], TDC["k"]), equal_shares(quantiles("uniform"), TDC["groups"]))
     assert network.group_of(torch.tensor(TDC["t"], dtype=torch.float64)).tolist() == TDC["group_of_t"]
     assert [len(group.blocks) for group in network.groups] == TDC["depth_of_12"]
+
+
+def test_tdc_groups_of_the_residues_that_a_chain_shows():
+    """A share of shown residues is, on average, the time."""
+    mpnn = ProteinMPNN(width=4, neighbours=2, encoder_layers=12, decoder_layers=12)
+    edges = equal_shares(partial(times, least=0.0), TDC["groups"])
+    network = GroupedMPNN(mpnn, shares_of(TDC["groups"], TDC["k"]), edges)
+    shown = (100 * torch.tensor(TDC["t"], dtype=torch.float64)).round().long()
+    noisy = torch.where(torch.arange(100) < shown[:, None], 3, MASK)
+    assert network.group_of(noisy, torch.ones_like(noisy)).tolist() == TDC["group_of_t"]
+    assert [len(group.encoder_layers) for group in network.groups] == TDC["depth_of_12"]
+    assert [group.layers for group in network.groups] == TDC["depth_of_12"]
 
 
 # SGDF

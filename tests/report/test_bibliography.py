@@ -1,4 +1,9 @@
-"""Every key that a method cites has an entry, and no entry is idle."""
+"""Every key that a plugin, weights or a number cite has an entry, none is idle, and whoever cites nothing says why."""
+
+import contextlib
+import csv
+import re
+from pathlib import Path
 
 import pytest
 
@@ -7,15 +12,46 @@ from reedbench.core.errors import ConfigError
 from reedbench.objectives import _card
 from reedbench.report import bibliography
 from reedbench.report.bibliography import Entry
+from reedbench.schema import suite
+
+REPOSITORY = Path(__file__).parents[2]
+OWN = [(kind, name, one) for kind in plugins.KINDS for name, one in plugins.discover(kind).items() if one.code is None]
 
 GOOD = "@article{a2020b,\n  title = {T},\n  author = {Ada, B. and Cy, D.},\n  year = {2020},\n  doi = {10.1/x},\n}\n"
 
 
 def cited() -> set[str]:
-    """By the objectives of the package, under whatever settings."""
-    own = [one for one in plugins.discover("objectives").values() if one.code is None]
+    """By the plugins of the package, under whatever settings, by what its configuration names, and by numbers."""
     by_settings = {_card.REPA, _card.REED, _card.IREPA, _card.HASTE}
-    return {key for one in own for key in one.general().cites} | by_settings
+    with contextlib.chdir(REPOSITORY):
+        shipped = suite.load()
+    weights = {key for one in shipped.weights.values() for key in one.cites}
+    papers = {key for one in shipped.benchmarks.values() for key in one.dataset.papers}
+    return {key for _, _, one in OWN for key in one.cites} | by_settings | weights | papers | sources()
+
+
+def sources() -> set[str]:
+    """Of the papers' numbers."""
+    files = (REPOSITORY / "config/reference").glob("*.csv")
+    return {row["source"] for file in files for row in csv.DictReader(file.read_text().splitlines())}
+
+
+@pytest.mark.parametrize(("kind", "name", "plugin"), OWN, ids=[f"{kind}-{name}" for kind, name, _ in OWN])
+def test_a_plugin_cites_something_or_says_why_not(kind, name, plugin):
+    assert plugin.cites or plugin.uncited, f"{kind}/{name}: say whom it `cites`, or why it is `uncited`"
+
+
+def test_weights_that_are_shipped_have_keys_beside_words():
+    with contextlib.chdir(REPOSITORY):
+        assert [name for name, one in suite.load().weights.items() if not one.cites] == []
+
+
+def test_data_in_a_layout_of_anybodys_are_named_by_every_shipped_benchmark():
+    with contextlib.chdir(REPOSITORY):
+        benchmarks = suite.load().benchmarks
+    layouts = {name: one.dataset for name, one in benchmarks.items() if "`papers`" in one.dataset.uncited}
+    assert layouts, "no benchmark reads such a layout any more: this test is idle"
+    assert [name for name, dataset in layouts.items() if not dataset.papers] == []
 
 
 def test_every_key_has_an_entry_and_none_is_unused():
@@ -26,6 +62,31 @@ def test_every_key_has_an_entry_and_none_is_unused():
 
 def test_every_entry_says_where_the_paper_is():
     assert all(entry.where and entry.link.startswith("https://") for entry in bibliography.read(bibliography.OWN))
+
+
+def test_entries_are_bibtex():
+    """By its grammar: braces are balanced, fields are set once, and years and addresses are what they must be."""
+    for entry in bibliography.read(bibliography.OWN):
+        body = re.sub(r"\\\\.", "", entry.text)
+        assert body.count("{") == body.count("}"), entry.key
+        names = [name for name, _ in bibliography._FIELD.findall(entry.text)]
+        assert len(names) == len(set(names)) == len(entry.text.splitlines()) - 2, entry.key
+        assert re.fullmatch(r"(19|20)\d\d", entry.fields["year"]), entry.key
+        assert re.fullmatch(r"\d{4}\.\d{4,5}", entry.fields.get("eprint", "1234.5678")), entry.key
+        assert re.fullmatch(r"10\.\d{4,}/\S+", entry.fields.get("doi", "10.1234/x")), entry.key
+        assert entry.text.isascii(), f"{entry.key}: write accents as BibTeX does"
+
+
+def test_no_paper_has_two_entries():
+    places = [entry.where for entry in bibliography.read(bibliography.OWN)]
+    titles = [entry.fields["title"].lower() for entry in bibliography.read(bibliography.OWN)]
+    assert len(set(places)) == len(places)
+    assert len(set(titles)) == len(titles)
+
+
+def test_a_doi_with_odd_signs_is_an_address():
+    entry = bibliography.entries()["halgren1996mmff94"]
+    assert entry.link.endswith("17%3A5/6%3C490%3A%3AAID-JCC1%3E3.0.CO%3B2-P")
 
 
 def test_the_file_has_no_key_twice():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reedbench.core.errors import MetricError
-from reedbench.report import figures, style
+from reedbench.report import figures, panels, style
 from reedbench.report.figures import landscape
 from reedbench.report.intervals import interval
 from reedbench.report.source import ORIGIN, Source
@@ -66,7 +66,7 @@ def test_the_legend_has_the_best_first_and_names_the_baseline(three_seeds, facts
         "SiT: 11.00, baseline",
         "through SiT, the baseline (black rim)",
         "bars: 95 % t interval over 3 seeds",
-        "bars that would cover each other stand side by side",
+        "over compute, near bars stand side by side",
     ]
     sizes = {
         line.get_color(): line.get_markersize() for line in axes_of(drawn[0])[0].lines if line.get_marker() != "None"
@@ -93,7 +93,7 @@ def test_samplers_of_other_evaluations_have_a_second_panel(three_seeds, facts, t
     assert right.get_xlabel().startswith("network evaluations per sample")
     joined = [list(line.get_xdata()) for line in right.lines]
     assert [4, 50] in joined
-    assert "right: rows that differ in evaluations" in words_of(drawn[0])
+    assert "over evaluations, a method's samplers are joined" in words_of(drawn[0])
 
 
 def test_samplers_that_differ_little_have_none(three_seeds, facts, tmp_path, drawn):
@@ -111,12 +111,49 @@ def test_a_method_that_another_sampler_draws_from_stands_under_that_one(three_se
 
 def test_rows_that_all_take_the_usual_evaluations_stay_out_of_the_second_panel(make_source, facts, tmp_path):
     def point(method: str, nfe: float, sampler: str = "ode", first: bool = True) -> landscape._Point:
-        return landscape._Point(method, sampler, 1, interval([1.0]), nfe, 1.0, first)
+        return landscape._Point(method, sampler, 1, interval([1.0]), nfe, 1.0, first=first)
 
     points = [point("sit", 50), point("a", 50), point("b", 50), point("b", 4, "few", False), point("c", 8)]
     assert [(one.method, one.nfe) for one in landscape._others(points, "sit")] == [
         ("sit", 50), ("b", 50), ("b", 4), ("c", 8)
     ]  # fmt: skip
+
+
+def guided(source: Source, by: str, nfe: float, *methods: str) -> Source:
+    """A sampler with guidance 1.5 that draws from some methods, of which the last one guides itself."""
+    more = with_sampler(source, "guided", nfe, -2.0, *methods)
+    metrics = more.metrics.assign(guided_by=None)
+    own = metrics["sampler"] == "guided"
+    metrics["guidance"] = np.where(own, 1.5, 1.0)
+    metrics.loc[own & (metrics["method"] == methods[-1]), ["guided_by", "nfe"]] = [by, nfe / 2]
+    return dataclasses.replace(more, metrics=metrics)
+
+
+def test_rows_with_guidance_and_without_are_not_set_against_each_other(three_seeds, facts, tmp_path, drawn):
+    facts["protocols"] = {"ode": "", "guided": ""}
+    source = guided(three_seeds, "built-in", 100, "sit", "repa")
+    numbers = pd.read_csv(figures.draw("landscape", source, facts, tmp_path / "l")[-1])
+    assert set(numbers["panels"]) == {"both"}  # each is the first of its kind
+    left, right, _ = axes_of(drawn[0])
+    assert [axis.get_title() for axis in (left, right)] == ["without guidance", "with guidance"]
+    levels = [
+        {float(line.get_ydata()[0]) for line in axis.lines if len(line.get_ydata()) == 1} for axis in (left, right)
+    ]
+    assert levels == [{11.0, 6.0}, {9.0, 4.0}]
+    assert "SiT: 11.00 / 9.00, baseline" in words_of(drawn[0])
+
+
+def test_what_guides_itself_stands_beside_the_guided_baseline_over_evaluations(three_seeds, facts, tmp_path, drawn):
+    facts["protocols"] = {"ode": "", "guided": ""}
+    source = guided(three_seeds, "built-in", 100, "sit", "repa")
+    source = dataclasses.replace(
+        source, metrics=source.metrics[(source.metrics["method"] == "sit") | (source.metrics["sampler"] == "guided")]
+    )
+    figures.draw("landscape", source, facts, tmp_path / "l")
+    *_, below = axes_of(drawn[0])
+    marks = {(float(x), float(y)) for line in below.lines if len(x_y := line.get_xydata()) == 1 for x, y in x_y}
+    assert marks == {(50.0, 11.0), (100.0, 9.0), (50.0, 4.0)}
+    assert "REPA_x 50%: – / 4.00, 2.25x compute" in words_of(drawn[0])
 
 
 def test_imported_weights_are_a_level_as_their_cost_is_not_known(three_seeds, facts, tmp_path, drawn):
@@ -145,7 +182,7 @@ def test_a_metric_without_records_is_one_line(three_seeds, facts, tmp_path):
 def test_bars_stand_apart_in_their_order_and_around_where_they_belong(at):
     wide = 10.0
     places = landscape._side_by_side(at, wide)
-    logs, span = np.log(places), max(np.ptp(np.log(at)) if at else 0.0, np.log(landscape.APART))
+    logs, span = np.log(places), max(np.ptp(np.log(at)) if at else 0.0, np.log(panels.APART))
     assert len(places) == len(at)
     assert (np.diff(logs) >= landscape.BESIDE / wide * span * (1 - 1e-9)).all()
     assert logs.sum() == pytest.approx(np.log(at).sum())

@@ -10,6 +10,10 @@ def guided(steps: list[int]):
 
 CAPTIONS = {"measured": {"uses": "measured-digits"}}
 
+RL = {"uses": "reward", "label": "RL", "judge": "judge"}
+HASTE = {"uses": "haste", "label": "HASTE", "attention": [{"encoder": "attention", "depth": 1, "layer": 1}]}
+ATTENTION = put("encoders/attention", {"uses": "invariant-attention", "dim": 8, "heads": 2, "depth": 1, "steps": 2})
+
 
 def blind(*edits):
     """Data without labels, and without what tells them; then the edits, which make the mistake."""
@@ -57,7 +61,7 @@ CASES = {
     "unknown key of the only plugin": (
         put("dataset/test_row", 360),
         "dataset.test_row",
-        ["did you mean 'test_rows'?", "allowed here: imbalance, labelled, name, test_rows, uses"],
+        ["did you mean 'test_rows'?", "allowed here: imbalance, labelled, name, papers, test_rows, uses"],
     ),
     "unknown key of a list entry": (
         put("methods/repa/alignments/0/wieght", 0.5),
@@ -153,7 +157,7 @@ CASES = {
     "the validation images under another name": (
         put("dataset", {"uses": "image-folder", "validaton": "imagenet/val"}),
         "dataset.validaton",
-        ["did you mean 'validation'?", "flips, name, path, resolution, storage, tolerate, uses, validation"],
+        ["did you mean 'validation'?", "flips, name, papers, path, resolution, storage, tolerate, uses, validation"],
     ),
     "unknown objective": (put("methods/sit/uses", "alinged"), "methods.sit.uses", ["did you mean 'aligned'?"]),
     "missing uses among several": (
@@ -397,6 +401,79 @@ CASES = {
         blind(put("metrics/2", ...), put("captioners", CAPTIONS)),
         "captioners.measured",
         ["measured-digits tells classes"],
+    ),
+    "an encoder that learns from hidden labels": (
+        blind(put("metrics/2", ...), put("encoders/taught", {"uses": "small-classifier", "dim": 8, "steps": 5})),
+        "encoders.taught",
+        ["small-classifier learns from labels", "labelled: false"],
+    ),
+    "a scale of guidance without classes": (
+        blind(put("metrics/2", ...), put("methods/gft", {"uses": "gft", "label": "GFT"})),
+        "methods.gft",
+        ["gft tells classes apart, and the data have fewer than two"],
+    ),
+    "guidance distilled without classes": (
+        blind(
+            put("metrics/2", ...),
+            put(
+                "methods/d",
+                {"uses": "guided-distillation", "label": "D", "teacher": {"method": "sit", "step": 10}},
+            ),
+        ),
+        "methods.d",
+        ["guided-distillation tells classes apart, and the data have fewer than two"],
+    ),
+    "negatives of another class without classes": (
+        blind(
+            put("metrics/2", ...),
+            put(
+                "methods/c",
+                {"uses": "contrastive-flow", "label": "C", "group": 4, "negatives": "other-class"},
+            ),
+        ),
+        "methods.c",
+        ["contrastive-flow tells classes apart"],
+    ),
+    "built-in guidance that leads away from nothing": (
+        put("methods/mg", {"uses": "model-guidance", "label": "MG", "start": 2, "label_dropout": 0}),
+        "methods.mg",
+        ["label_dropout: 0 leaves the null label untrained", "model-guidance lean on it"],
+    ),
+    "a range of guidance that leads away from nothing": (
+        put("methods/mg", {"uses": "model-guidance-scaled", "label": "MG", "start": 2, "label_dropout": 0}),
+        "methods.mg",
+        ["label_dropout: 0 leaves the null label untrained"],
+    ),
+    "a mixture with a branch that is never trained": (
+        put("methods/gft", {"uses": "gft", "label": "GFT", "label_dropout": 0}),
+        "methods.gft",
+        ["label_dropout: 0 leaves the null label untrained"],
+    ),
+    "a policy that the compiler rounds otherwise": (
+        both(
+            put("encoders/judge", {"uses": "small-classifier", "dim": 8, "steps": 5}),
+            put("methods/rl", {**RL, "init": "teacher", "teacher": {"method": "sit", "step": 10}}),
+            put("train/compile", True),
+            put("train/precision", "bf16"),
+            put("resources/train", {"gpus": 1}),
+        ),
+        "methods.rl",
+        ["train.compile rounds one of them otherwise in bf16", "take train.compile: false"],
+    ),
+    "a release that a run does not come to": (
+        put("methods/rare", {"uses": "rare", "label": "RARE", "encoder": "patches", "depth": 1}),
+        "methods.rare",
+        ["latest: 250000 is no step of a run of 20", "scale it"],
+    ),
+    "a stop that stops nothing": (
+        both(ATTENTION, put("methods/haste", HASTE)),
+        "methods.haste",
+        ["align: nothing stops", "{shape: stop, start: <step>}"],
+    ),
+    "a stop that a run does not come to": (
+        both(ATTENTION, put("methods/haste", {**HASTE, "align": {"shape": "stop", "start": 20}})),
+        "methods.haste",
+        ["align: start 20 is no step of a run of 20"],
     ),
     "guidance without a condition": (
         blind(put("metrics/2", ...), put("samplers/cfg", {"uses": "euler", "steps": 2, "guidance": 2})),

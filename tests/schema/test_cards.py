@@ -13,6 +13,7 @@ from reedbench.objectives import _card
 from reedbench.objectives._card import Card
 from reedbench.objectives._schedule import Schedule
 from reedbench.objectives.aligned import Aligned, Alignment
+from reedbench.objectives.grouped import GroupedByTime
 from reedbench.objectives.imported import Imported
 from reedbench.objectives.molecule_diffusion import MoleculeDiffusion
 from reedbench.objectives.molecule_flow import MoleculeFlow
@@ -211,3 +212,25 @@ def test_a_source_that_the_class_does_not_say_is_that_of_its_file(monkeypatch, d
     module = types.ModuleType("made_up", documentation)
     monkeypatch.setitem(sys.modules, "made_up", module)
     assert _card.source_of(type("X", (), {"__module__": "made_up"})) == source
+
+
+def test_a_method_without_its_first_stage_says_so():
+    trained = {"init": "teacher", "teacher": {"method": "sit", "step": 5}}
+    assert (
+        len(GroupedByTime(label="TDC").card().choices) == len(GroupedByTime(label="TDC", **trained).card().choices) + 1
+    )
+    assert "no first stage" in GroupedByTime(label="TDC").card().choices[-1]
+
+
+NUMBER = re.compile(r"(?<![\w.])\d*\.?\d+(?![\w.]*\d)")
+
+
+@pytest.mark.parametrize("name", [n for n, one in plugins.discover("objectives").items() if one.domain == "image"])
+def test_a_default_is_not_said_as_if_it_were_the_value_of_a_row(name):
+    method = plugins.discover("objectives")[name]
+    own = [field.default for key, field in method.model_fields.items() if key not in Aligned.model_fields]
+    pairs = [default if isinstance(default, tuple) else (default,) for default in own]
+    defaults = {float(x) for pair in pairs for x in pair if isinstance(x, float | int)} - {0.0, 1.0, 2.0}
+    for words in (method.formula, *method.choices):
+        said = defaults & {float(number) for number in NUMBER.findall(words)}
+        assert not said or "by default" in words, f"{said} may be otherwise: {words}"

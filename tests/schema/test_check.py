@@ -118,6 +118,38 @@ def test_a_loss_none_of_whose_terms_counts_is_found(files, refused):
     assert ": methods.sit: from step 3 on no term of the method's loss counts" in refused()
 
 
+OF_SIT = {"label": "S", "teacher": {"method": "sit", "step": 10}}
+GUIDE = {"uses": "guide", **OF_SIT}
+HALVED = {"uses": "progressive-distillation", "student_steps": 2, "samplers": ["ode"]}
+GROUPED = {"uses": "grouped", "groups": 2, "init": "teacher", **OF_SIT}
+FROM_IT = {"label": "T", "teacher": {"method": "of-sit", "step": 10}}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "words"),
+    [
+        (GUIDE, {**HALVED, **FROM_IT}, "its network has no 'base."),
+        (GROUPED, {"uses": "guide", **FROM_IT}, "its network has no 'groups.0."),
+        (GROUPED, {**GROUPED, **FROM_IT}, "groups have no place for 'groups.0."),
+    ],
+)
+def test_a_student_whose_network_has_no_place_for_its_teachers_weights_is_found(
+    files, refused, teacher, student, words
+):
+    files.set("methods/of-sit", teacher)
+    files.set("methods/of-it", student)
+    assert f"methods.of-it: cannot start from its teacher of-sit: {words}" in refused()
+
+
+def test_students_that_take_up_their_teachers_weights_are_found_fit(files, reedbench):
+    files.set("methods/of-sit", {"uses": "guided-distillation", **OF_SIT})
+    files.set("methods/of-it", {**HALVED, **FROM_IT})
+    files.set("methods/guide", {"uses": "guide", **OF_SIT, "label": "G"})
+    files.set("methods/groups", {**GROUPED, "label": "TDC"})
+    files.write()
+    assert reedbench("check") == 0
+
+
 @pytest.mark.parametrize("look", [lambda t: t.tolist(), lambda t: t[0].item(), lambda t: t.numpy()])
 def test_a_network_that_looks_at_its_numbers_while_it_is_built_is_not_judged(files, reedbench, monkeypatch, look):
     import torch
@@ -313,8 +345,11 @@ def test_data_that_the_codec_does_not_take_are_the_codecs_fault(files, refused, 
     assert ": codec: does not fit digits: codec pixels: the data have Xe" in line
 
 
+FROM_SIT = {"init": "teacher", "teacher": {"method": "sit", "step": 10}}
+
+
 def test_a_judge_that_gives_no_probabilities_or_that_a_metric_uses_is_refused(files, refused):
-    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "patches"})
+    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "patches", **FROM_SIT})
     assert ": methods.rl.judge: 'patches' gives tokens, and this alignment takes vector" in (said := refused())
     assert "methods.rl.judge: 'patches' gives no probabilities of classes, which reward samples" in said
     files.set("methods/rl/judge", "clf")

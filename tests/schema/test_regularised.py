@@ -14,6 +14,11 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a deep block that is pulled": ("layersync", {"pairs": [[2, 1]]}, r"pairs: \[2, 1\] must be two blocks 1 <= k < l"),
     "a block pulled to itself": ("protein-layersync", {"pairs": [[1, 2], [2, 2]]}, r"pairs: \[2, 2\] must be two"),
     "a pair twice": ("layersync", {"pairs": [[1, 2], [1, 2]]}, "one stands there twice; raise weight"),
+    "a deep layer that is pulled by a shallow one": (
+        "protein-self-aligned",
+        {"student_depth": 2, "teacher_depth": 1},
+        "student 2 lies behind teacher 1: the deeper one teaches",
+    ),
     "no pair": ("layersync", {"pairs": []}, "at least 1 item"),
     "a negative that weighs as much": ("contrastive-flow", {"weight": 1.0}, "less than 1"),
     "averages that are one": (

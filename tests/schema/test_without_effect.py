@@ -54,6 +54,11 @@ CASES = {
         {"label": "-", "depth": 1, "margin": 2.0},
         "on variant: l2",
     ),
+    "squares of a cosine": (
+        plugin("objectives", "protein-self-aligned"),
+        {"label": "-", "student_depth": 1, "teacher_depth": 2, "beta": 0.1},
+        "on distance: cosine",
+    ),
     "rows without label": (
         plugin("objectives", "contrastive-flow"),
         {"label": "-", "label_dropout": 0.0, "null_rows": False},

@@ -19,6 +19,7 @@ from reedbench.objectives.dispersive import Dispersive
 from reedbench.objectives.layersync import LayerSync
 from reedbench.objectives.protein_dispersive import ProteinDispersive
 from reedbench.objectives.protein_layersync import ProteinLayerSync
+from reedbench.objectives.protein_self_aligned import ProteinSelfAligned
 from reedbench.objectives.rare import Rare
 from reedbench.training.ahead import Ahead
 from reedbench.training.checkpoint import Store
@@ -202,6 +203,7 @@ def test_the_curve_prices_the_steps_after_a_release(make, tmp_path):
 # Proteins
 
 CHAINS = ProteinDispersive(label="-", depth=2, group=2)
+SRA = ProteinSelfAligned(label="-", student_depth=1, teacher_depth=2)
 SYNCED = ProteinLayerSync(label="-", pairs=[(1, 2)])
 
 
@@ -213,7 +215,9 @@ def chains(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("method", "settings"), [(CHAINS, {"tokens": None, "batch": 8}), (SYNCED, {})], ids=["dispersive", "layersync"]
+    ("method", "settings"),
+    [(CHAINS, {"tokens": None, "batch": 8}), (SYNCED, {}), (SRA, {})],
+    ids=["dispersive", "layersync", "self-aligned"],
 )
 @pytest.mark.parametrize(("world", "accumulation"), [(1, 2), (2, 1), (2, 2)])
 def test_the_gradient_of_chains_is_that_of_one_process(chains, method, settings, world, accumulation):

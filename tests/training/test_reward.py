@@ -11,7 +11,8 @@ from reedbench.nn.reward import DENOISE, POLICY, of_class, parity, spread_of
 from reedbench.objectives.reward import RewardObjective
 from reedbench.training.trainer import Trainer
 
-REWARD = RewardObjective(label="-", judge="text", transitions=2, rollout=4, clip=0.1)
+TRAINED = {"init": "teacher", "teacher": {"method": "sit", "step": 5}}
+REWARD = RewardObjective(label="-", judge="text", **TRAINED, transitions=2, rollout=4, clip=0.1)
 PERIOD = 3
 
 
@@ -110,6 +111,35 @@ def test_any_number_of_ranks_and_micro_batches_learns_the_same(rewarded):
             assert other == pytest.approx(one, rel=1e-6)
 
 
+def test_rollouts_are_in_the_precision_and_the_micro_batches_of_training(rewarded):
+    trainer = rewarded(precision="bf16", accumulation=2)
+    found = set()
+    trainer.network.register_forward_pre_hook(
+        lambda _, given: found.add((len(given[0]), torch.is_autocast_enabled("cpu")))
+    )
+    for step in range(PERIOD):
+        trainer.update(step)
+    assert found == {(BATCH // 2, True)}
+
+
+def test_noise_of_rollouts_is_drawn_where_they_are_made(rewarded, monkeypatch):
+    trainer, again, names = rewarded(), rewarded(), []
+    rows = seeds.rows
+    monkeypatch.setattr(seeds, "rows", lambda index, *named: names.append(named) or rows(index, *named))
+    for phase in trainer.phases:
+        trainer.flops(phase)  # which makes rollouts of its own, to count them
+    names.clear()
+    for step in range(2 * PERIOD):
+        trainer.update(step)
+    assert [named[-1] for named in names if named[0] == "rollout-noise"] == [0, PERIOD]
+    first = rewarded()
+    first.update(0)
+    again.restore({name: tensor.clone() for name, tensor in first.state().items()})
+    names.clear()
+    again.update(1)  # in the middle of an iteration
+    assert [named[-1] for named in names if named[0] == "rollout-noise"] == [0]
+
+
 def test_a_step_costs_what_its_place_in_the_iteration_costs(rewarded):
     """R rows and T steps: T F of rollouts, 3F + F of an update, 3F on data; the judge costs no products here."""
     trainer = rewarded()
@@ -131,6 +161,7 @@ def test_steps_are_counted_by_their_place(rewarded):
     ("settings", "message"),
     [
         ({"rollout": 3, "transitions": 3}, "transitions 3: a rollout of 3 steps has 2 with noise"),
+        ({"init": "scratch", "teacher": None}, "starts from a trained model: say init: teacher"),
         ({"group": 8}, "group has no effect on reward: class"),
         ({"path": "gvp"}, "path: rewards are for the linear path"),
         ({"denoise": {"shape": "linear-ramp", "length": 3}}, "denoise has no effect on uses: reward: give on_data"),
@@ -138,7 +169,7 @@ def test_steps_are_counted_by_their_place(rewarded):
 )
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        RewardObjective(label="-", judge="text", **settings)
+        RewardObjective(label="-", judge="text", **{**TRAINED, **settings})
 
 
 def test_rewards_are_what_they_say():
@@ -151,8 +182,10 @@ def test_rewards_are_what_they_say():
 
 def test_samples_that_are_rewarded_together_stay_together(make):
     with pytest.raises(ConfigError, match="batch of 8 rows cannot be cut into whole groups of 16"):
-        make(RewardObjective(label="-", judge="text", transitions=2, rollout=4, reward="spread"))
-    make(RewardObjective(label="-", judge="text", transitions=2, rollout=4, reward="spread", group=4)).update(0)
+        make(RewardObjective(label="-", judge="text", **TRAINED, transitions=2, rollout=4, reward="spread"))
+    make(
+        RewardObjective(label="-", judge="text", **TRAINED, transitions=2, rollout=4, reward="spread", group=4)
+    ).update(0)
 
 
 def test_nobody_rewards_samples_without_a_judge(make):

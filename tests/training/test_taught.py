@@ -13,11 +13,19 @@ from torch import Tensor
 from reedbench.codecs.pixels import Pixels
 from reedbench.core.errors import ConfigError
 from reedbench.nn.learner import POOL
+from reedbench.nn.self_play import GAP
 from reedbench.objectives._own import Optimiser, OwnOptimiser
 from reedbench.objectives.aligned import Aligned
+from reedbench.objectives.clustered import Clustered
+from reedbench.objectives.gft import GuidanceFreeTraining
+from reedbench.objectives.grouped import GroupedByTime
 from reedbench.objectives.guide import GuideObjective
 from reedbench.objectives.guided_distillation import GuidedDistillation
+from reedbench.objectives.joint_features import JointFeatures
+from reedbench.objectives.model_guidance import ModelGuidance
+from reedbench.objectives.model_guidance_scaled import ScaledModelGuidance
 from reedbench.objectives.progressive_distillation import ProgressiveDistillation
+from reedbench.objectives.reward import RewardObjective
 from reedbench.objectives.self_play import SelfPlayObjective
 from reedbench.samplers.dopri5 import Dopri5
 from reedbench.samplers.euler import Euler
@@ -33,6 +41,13 @@ GUIDE = GuideObjective(label="Guide", **NAMED)
 TUNED = Aligned(label="Tuned", init="teacher", **NAMED)
 POOLED = {**NAMED, "pool": {"sampler": "ode"}}
 SPIN = SelfPlayObjective(label="SPIN", beta=10.0, **POOLED)
+GFT = GuidanceFreeTraining(label="GFT")
+MG = ModelGuidance(label="MG", start=2)
+SCALED = ScaledModelGuidance(label="MG, any scale", start=2)
+RL = RewardObjective(label="RL", judge="judge", init="teacher", **NAMED)
+TDC = GroupedByTime(label="TDC", groups=2, init="teacher", **NAMED)
+JOINT = JointFeatures(label="Joint", features="patches")
+CLUSTERED = Clustered(label="Clusters", clusters=2, stage=2)
 METHODS = {"stage-1": (STAGE_1, SIT), "stage-2": (STAGE_2, STAGE_1), "guide": (GUIDE, SIT), "self-play": (SPIN, SIT)}
 
 TOKENS, VALUES = (SIDE // 2) ** 2, 4
@@ -141,11 +156,25 @@ def test_every_row_has_a_scale_of_its_own_between_the_ends(make):
 
 @pytest.mark.parametrize("beta", [10.0, 5000.0])
 def test_self_play_starts_at_log_2_and_then_makes_data_likelier(make, beta):
-    one = made(make, "self-play")
+    """Of the batch that was learned from: other rows may lose by it."""
+    one = made(make, "self-play", optimiser=Optimiser(lr=1e-5))
     one.learner.beta = beta
-    losses = [float(one.update(step)["self-play"]) for step in range(3)]
-    assert losses[0] == pytest.approx(math.log(2), rel=1e-6)
-    assert losses[1] != losses[0]
+    first = one._share_of(0).batch
+
+    def gap() -> float:
+        """By how much errors fell on data, beyond what they fell on samples; the reference has 0."""
+        with torch.no_grad():
+            batch = one.learner.looked_up(first, 0, one.others)
+            own = one.learner._gap(batch, lambda *inputs: one.network(*inputs, wanted=[])[0])
+        return float((own - batch[GAP]).mean())
+
+    assert gap() == 0
+    assert float(one.update(0)["self-play"]) == pytest.approx(math.log(2), rel=1e-6)
+    assert gap() < 0
+    with torch.no_grad():
+        batch = one.learner.looked_up(first, 0, one.others)
+        term = one.learner.terms(batch, one.network)["self-play"]
+    assert float(term.sum) / term.weight < math.log(2)
 
 
 def test_every_row_has_a_sample_of_its_own_label_from_a_stream_of_its_own(make):
@@ -237,6 +266,7 @@ def test_a_method_says_what_differs_from_the_benchmark():
         (GuidedDistillation, {**NAMED, "between": (0.5, 2)}, "must satisfy 1 <= low <= high"),
         (ProgressiveDistillation, {**NAMED, "student_steps": 2, "times": "lognormal"}, "times has no effect"),
         (GuideObjective, {**NAMED, "init": "scratch"}, "Input should be 'teacher'"),
+        (GuideObjective, {**NAMED, "guide_width": 6}, "multiple of 4"),
         (SelfPlayObjective, {"pool": {"sampler": "ode"}}, "needs a teacher: {method: <name>, step: <saved step>}"),
         (SelfPlayObjective, NAMED, "pool\n  Field required"),
         (SelfPlayObjective, {**POOLED, "init": "scratch"}, "Input should be 'teacher'"),
@@ -258,11 +288,19 @@ def test_settings_without_effect_are_refused(cls, settings, message):
         (STAGE_1, STAGE_1, "guided-distillation has its guidance in the network"),
         (GUIDE, STAGE_1, "take a teacher that is guided by a pair"),
         (STAGE_1, Aligned(label="-", label_dropout=0.0), "has label_dropout 0, and says nothing without label"),
-        (STAGE_1, Aligned(label="-", path="gvp"), "is on path gvp, and distillation on linear"),
+        (STAGE_1, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear: make path: equal"),
+        (STAGE_1, JOINT, "generates something along with the data"),
+        (STAGE_1, CLUSTERED, "clustered is told conditions of its own: take a teacher that is told labels"),
+        (STAGE_2, GFT, "gft and progressive-distillation read different numbers for the same guidance"),
+        (TUNED, MG, "model-guidance has its guidance in the network: take a teacher that is guided by a pair"),
+        (TUNED, STAGE_1, "guided-distillation has its guidance in the network"),
+        (RL, MG, "model-guidance has its guidance in the network"),
+        (RL, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear"),
+        (TDC, GFT, "gft has its guidance in the network"),
         (STAGE_2, SIT, "aligned reads no scale: take a teacher of guided-distillation"),
         (STAGE_2.model_copy(update={"between": (1.0, 9.0)}), STAGE_1, "has learnt scales from 1 to 4, and `between`"),
-        (SPIN, STAGE_1, "guided-distillation has another network, or guidance in it: take a plain one"),
-        (SPIN, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear; make path: equal"),
+        (SPIN, STAGE_1, "guided-distillation has its guidance in the network"),
+        (SPIN, Aligned(label="-", path="gvp"), "is on path gvp, and this method on linear: make path: equal"),
         (STAGE_2, STAGE_2, "has 4 steps, of which student_steps 4 are not the half"),
     ],
 )
@@ -277,7 +315,11 @@ def test_teachers_that_fit():
         (GUIDE, SIT),
         (STAGE_2, STAGE_1),
         (half, STAGE_2),
-        (TUNED, STAGE_1),
+        (STAGE_2, SCALED.model_copy(update={"between": (1.0, 4.0)})),
+        (GFT, SIT),
+        (MG, SIT),
+        (MG, MG),
+        (TDC, SIT),
         (SPIN, SIT),
         (SPIN, SPIN),
     ]
@@ -292,6 +334,17 @@ def test_a_student_of_some_steps_is_drawn_with_these_alone():
         assert "is trained for 4 steps of euler: take `uses: euler, steps: 4`" in sampler.unfit(STAGE_2)
     assert "guidance 1 to 4 built in, and this sampler asks for 4.5" in Euler(steps=4, guidance=4.5).unfit(STAGE_2)
     assert Euler(steps=8).unfit(STAGE_1) is None
+
+
+def test_a_cut_guide_has_the_same_hidden_states(make):
+    of = teacher(SIT)
+    network = make(GUIDE, teacher=of, shaken=True).network.backbone
+    x, t, y = torch.ones(2, 1, SIDE, SIDE), torch.tensor([0.2, 0.9]), torch.tensor([0, 1])
+    _, (whole,) = network(x, t, y, taps=[1])
+    assert not torch.equal(whole, of(x, t, y, taps=[1])[1][0])  # the guide adds to it
+    cut = network.cut(1)
+    assert len(cut.base.blocks) == 1
+    assert torch.equal(cut(x, t, y, taps=[1])[1][0], whole)
 
 
 def test_what_is_drawn_from_a_guide_is_the_teachers_velocity_until_it_has_learnt(make):

@@ -15,6 +15,7 @@ from reedbench.core.errors import ConfigError
 from reedbench.nn.backbones.clustered import SCORES
 from reedbench.nn.clustered import DROPPED
 from reedbench.nn.overlap import CHANCE, ELSEWHERE, OTHER, OVERLAP, another
+from reedbench.objectives import Schedule
 from reedbench.objectives.clustered import Clustered
 from reedbench.objectives.grouped import GroupedByTime
 from reedbench.objectives.overlap import Overlap
@@ -191,6 +192,18 @@ def test_clusters_have_the_same_gradient_and_histogram_however_the_batch_is_cut(
     for moved, histogram in on_ranks(world, lambda ranks: of(ranks, accumulation)):
         assert float((moved - whole).norm() / whole.norm()) < 1e-8
         assert torch.equal(histogram, seen)
+
+
+def test_a_run_that_is_resumed_where_a_term_does_not_count_yet_has_the_same_histogram(make):
+    late = SGDF.model_copy(update={"denoise": Schedule(shape="linear-ramp", start=5, length=4)})
+    whole, first, again = make(late), started(make(late), 3), make(late)
+    again.restore({name: tensor.detach().clone() for name, tensor in first.state().items()})
+    for step in range(3, 5):
+        again.update(step)  # what is idle is found by passing through the phase once more
+    started(whole, 5)
+    assert float(whole.network.backbone.histogram.sum()) > 0
+    assert torch.equal(again.network.backbone.histogram, whole.network.backbone.histogram)
+    assert all(torch.equal(tensor, whole.state()[name]) for name, tensor in again.state().items())
 
 
 def test_all_rows_of_a_batch_share_codes_unless_groups_are_asked_for(make):

@@ -11,7 +11,7 @@ from reedbench.core.console import say
 from reedbench.core.constants import LAUNCHERS as MODES
 from reedbench.core.errors import ConfigError, ReedbenchError, unknown
 from reedbench.core.plugins import NAME
-from reedbench.schema import gpus, reports, retraining, runs, settings, targets, words
+from reedbench.schema import gpus, paper, papers, reports, retraining, runs, settings, targets, words
 from reedbench.schema.suite import load
 from reedbench.schema.versions import FIGURES
 
@@ -37,6 +37,7 @@ def leave(error):
 
 try:
     SUITE = load("config/config.yaml")
+    PAPERS = papers.outputs()
 except ReedbenchError as error:
     leave(error)
 
@@ -49,15 +50,18 @@ if LAUNCHER not in MODES:
     leave(ConfigError(unknown("launcher", LAUNCHER, MODES)))
 
 BENCHMARKS = {b: runs.benchmark(SUITE, b) for b in SUITE.benchmarks}
-# What README shows: file in docs/images, and of which benchmark which figure.
+# What README shows: file in docs/images, and of which benchmark which figure; and a figure of the papers' numbers.
 IMAGES = {
     "speedup.png": ("digits", "speedup"),
     "differences.png": ("digits", "differences"),
     "samples.png": ("digits", "samples"),
+    "landscape.png": ("digits-methods", "landscape"),
+    "post.png": ("digits-post", "landscape"),
     "backbones.png": ("backbones", "speedup"),
     "chains.png": ("chains", "speedup"),
     "cifar10.png": ("cifar10", "speedup"),
 }
+PAPER_IMAGE = ("paper.png", paths.paper_figure("curves", ".png"))
 EMBEDDED = [b for b, benchmark in BENCHMARKS.items() if benchmark.spec.dataset.embedded]
 CACHED = targets.cached(SUITE)
 
@@ -380,6 +384,17 @@ def report_settings(wildcards):
 def report_inputs(wildcards):
     """Metric files and receipts of every cell of a table, an ablation or a figure, and the floor."""
     return reports.inputs(BENCHMARKS[wildcards.b], wildcards.get("a"))
+
+
+@once_per("b", "m", "k")
+def card_settings(wildcards):
+    return described(reports.card(run_of(wildcards)))
+
+
+@once_per("b", "m", "k")
+def card_inputs(wildcards):
+    """Receipts of a run and metric files of its cells."""
+    return reports.card_inputs(run_of(wildcards))
 
 
 def cached_ablations(benchmark):

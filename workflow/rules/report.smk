@@ -88,6 +88,23 @@ rule plot_ablation:
         " --expect {params.step[expect]} > {log} 2>&1"
 
 
+# What there is to know of a run; `reedbench card` prints it of one that is not finished, too.
+rule card:
+    input:
+        card_inputs,
+    output:
+        paths.run_card("{b}", "{m}", "{k}"),
+    log:
+        paths.log("card", "{b}", "{m}", "seed{k}"),
+    resources:
+        local_cpu=1,
+    params:
+        step=card_settings,
+    shell:
+        "reedbench step card --benchmark {wildcards.b} --method {wildcards.m} --seed {wildcards.k}"
+        " --expect {params.step[expect]} > {log} 2>&1"
+
+
 rule tabulate_cached:
     input:
         paths.cache_files("{b}"),
@@ -157,8 +174,9 @@ rule plot_ablation_cached:
 rule images:
     input:
         [paths.cached_figure(b, figure, ".png") for b, figure in IMAGES.values()],
+        PAPER_IMAGE[1],
     output:
-        [paths.image(name) for name in IMAGES],
+        [paths.image(name) for name in (*IMAGES, PAPER_IMAGE[0])],
     log:
         paths.log("images"),
     resources:

@@ -5,6 +5,7 @@ the whole one. That blocks are left out evenly is our choice; the paper lets a l
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -43,7 +44,77 @@ def equal_shares(times: Callable[[Tensor], Tensor], groups: int) -> list[float]:
     return times(torch.arange(1, groups, dtype=torch.float64, device="cpu") / groups).tolist()
 
 
-class GroupedSiT(nn.Module):
+def check_edges(shares: Sequence[float], edges: Sequence[float]) -> None:
+    """Refuse times that do not lie between groups.
+
+    Raises:
+        ValueError: there are too many or too few, or they do not increase.
+    """
+    if len(edges) != len(shares) - 1 or sorted(set(edges)) != list(edges):
+        raise ValueError(f"{len(shares)} groups have {len(shares) - 1} increasing times between them, not {edges}")
+
+
+class Groups(nn.Module, ABC):
+    """Networks of which each sees the rows of its own times, made of a whole one by leaving out some of its blocks.
+
+    A subclass has them in `groups`, and says `in_whole` how blocks of a group are called in the whole network.
+    """
+
+    groups: nn.ModuleList
+
+    @abstractmethod
+    def in_whole(self, number: int) -> Mapping[str, Sequence[int]]:
+        """Of a group, by the name of a list of blocks, the numbers that these have in the whole network, from 0."""
+
+    def divided(self, own: Tensor, call: Callable[[int, Tensor], tuple[Tensor, ...]]) -> list[Tensor]:
+        """What the groups make of rows, in the order of the rows; what is empty stays so.
+
+        Args:
+            own: number of the group of each row (b,).
+            call: of a group's number and its rows (r,): tensors whose first axis are these rows.
+        """
+        order, outputs, nothing = [], [], []
+        for number, group in enumerate(self.groups):
+            (rows,) = torch.nonzero(own == number, as_tuple=True)
+            if len(rows):
+                order.append(rows)
+                outputs.append(call(number, rows))
+            elif torch.is_grad_enabled():
+                # Its gradients are then 0 and not absent: optimisers count the step, and ranks wait for all.
+                nothing += [p.flatten()[:0].sum() for p in group.parameters() if p.requires_grad]
+        back = torch.cat(order).argsort()
+        joined = [torch.cat(parts) for parts in zip(*outputs, strict=True)]
+        found = [x[back] if len(x) == len(back) else x for x in joined]
+        return [x + torch.stack(nothing).sum() for x in found] if nothing else found
+
+    def take(self, state: Mapping[str, Tensor]) -> None:
+        """Give every group the weights of a whole network, by its names; of blocks those that it has.
+
+        Raises:
+            ValueError: they are not those of such a network.
+        """
+        places = [
+            {name: _of_whole(name, self.in_whole(number)) for name in group.state_dict()}
+            for number, group in enumerate(self.groups)
+        ]
+        if leftover := sorted(state.keys() - {whole for own in places for whole in own.values()}):
+            raise ValueError(f"groups have no place for '{leftover[0]}'")
+        for own, group in zip(places, self.groups, strict=True):
+            if absent := sorted({whole for whole in own.values() if whole not in state}):
+                raise ValueError(f"groups cannot take weights that lack '{absent[0]}'")
+            try:
+                group.load_state_dict({name: state[whole] for name, whole in own.items()})
+            except RuntimeError as error:  # another width
+                raise ValueError(f"groups cannot take these weights: {str(error).splitlines()[-1].strip()}") from error
+
+    def initialise(self, generator_for: GeneratorFor) -> None:
+        """Groups start as the whole network would, without the blocks that they lack."""
+        for number, group in enumerate(self.groups):
+            kept = self.in_whole(number)
+            group.initialise(lambda name, kept=kept: generator_for(_of_whole(name, kept)))
+
+
+class GroupedSiT(Groups):
     """SiTs of which each sees the rows of its own times; called as one of them is.
 
     Args:
@@ -59,8 +130,7 @@ class GroupedSiT(nn.Module):
         super().__init__()
         if not isinstance(sit, SiT):
             raise ValueError(f"groups are made of networks of backbone sit alone, not of {type(sit).__name__}")
-        if len(edges) != len(shares) - 1 or sorted(set(edges)) != list(edges):
-            raise ValueError(f"{len(shares)} groups have {len(shares) - 1} increasing times between them, not {edges}")
+        check_edges(shares, edges)
         self.width, self.null_label, self.tokens = sit.width, sit.null_label, sit.tokens
         self.kept = [kept_blocks(len(sit.blocks), share) for share in shares]
         self.groups = nn.ModuleList(_pruned(sit, kept) for kept in self.kept)
@@ -75,51 +145,24 @@ class GroupedSiT(nn.Module):
         self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[Tap] = (), *, only_taps: bool = False
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As `SiT.forward`; a tap is the state behind those blocks that a group has of the first ones."""
-        own = self.group_of(t)
-        order, outputs, nothing = [], [], []
-        for number, group in enumerate(self.groups):
-            (rows,) = torch.nonzero(own == number, as_tuple=True)
-            if len(rows):
-                order.append(rows)
-                places = [self._place(number, tap) for tap in taps]
-                velocity, hidden = group(x[rows], t[rows], y[rows], places, only_taps=only_taps)
-                outputs.append((velocity, *hidden))
-            elif torch.is_grad_enabled():
-                # Its gradients are then 0 and not absent: optimisers count the step, and ranks wait for all.
-                nothing += [p.flatten()[:0].sum() for p in group.parameters() if p.requires_grad]
-        back = torch.cat(order).argsort()
-        velocity, *hidden = (torch.cat(parts) if only_taps and not i else torch.cat(parts)[back]
-                             for i, parts in enumerate(zip(*outputs, strict=True)))  # fmt: skip
-        if nothing:
-            silent = torch.stack(nothing).sum()
-            velocity, hidden = velocity + silent, [h + silent for h in hidden]
+
+        def call(number: int, rows: Tensor) -> tuple[Tensor, ...]:
+            places = [self._place(number, tap) for tap in taps]
+            velocity, hidden = self.groups[number](x[rows], t[rows], y[rows], places, only_taps=only_taps)
+            return velocity, *hidden
+
+        velocity, *hidden = self.divided(self.group_of(t), call)
         return velocity, tuple(hidden)
+
+    def in_whole(self, number: int) -> Mapping[str, Sequence[int]]:
+        """Of its blocks."""
+        return {"blocks": self.kept[number]}
 
     def _place(self, number: int, tap: Tap) -> Tap:
         """The tap of a group that stands for one of the whole network."""
         depth = tap if isinstance(tap, int) else tap[1]
         own = sum(block < depth for block in self.kept[number])
         return own if isinstance(tap, int) else (tap[0], own)
-
-    def take(self, state: Mapping[str, Tensor]) -> None:
-        """Give every group the weights of a whole network, by its names; of blocks those that it has.
-
-        Raises:
-            ValueError: they are not those of such a network.
-        """
-        for kept, group in zip(self.kept, self.groups, strict=True):
-            own = {name: _of_whole(name, kept) for name in group.state_dict()}
-            if absent := sorted({whole for whole in own.values() if whole not in state}):
-                raise ValueError(f"groups cannot take weights that lack '{absent[0]}'")
-            try:
-                group.load_state_dict({name: state[whole] for name, whole in own.items()})
-            except RuntimeError as error:  # another width
-                raise ValueError(f"groups cannot take these weights: {str(error).splitlines()[-1].strip()}") from error
-
-    def initialise(self, generator_for: GeneratorFor) -> None:
-        """Groups start as the whole network would, without the blocks that they lack."""
-        for kept, group in zip(self.kept, self.groups, strict=True):
-            group.initialise(lambda name, kept=kept: generator_for(_of_whole(name, kept)))
 
     def cut(self, block: int) -> Any:
         """Without what comes behind a block of the whole network, 1-based, in any group."""
@@ -135,9 +178,10 @@ def _pruned(sit: SiT, kept: Sequence[int]) -> SiT:
     return own
 
 
-def _of_whole(name: str, kept: Sequence[int]) -> str:
+def _of_whole(name: str, kept: Mapping[str, Sequence[int]]) -> str:
     """The name in the whole network of a parameter of a group."""
-    if not name.startswith("blocks."):
+    blocks, _, rest = name.partition(".")
+    if blocks not in kept:
         return name
-    _, number, rest = name.split(".", 2)
-    return f"blocks.{kept[int(number)]}.{rest}"
+    number, _, rest = rest.partition(".")
+    return f"{blocks}.{kept[blocks][int(number)]}.{rest}"

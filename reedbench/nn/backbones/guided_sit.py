@@ -100,6 +100,11 @@ class GuidedSiT(nn.Module):
         h, tapped = self.base.through(self.base.tokens_of(x), condition, taps, only_taps=only_taps, added=added)
         return (h.new_empty(0) if only_taps else self.base.velocity(h, condition)), tapped
 
+    def cut(self, block: int) -> "GuidedSiT":
+        """The same network without the blocks of the base behind one, 1-based."""
+        self.base.cut(block)
+        return self
+
     def initialise(self, generator_for: GeneratorFor) -> None:
         """The guide from streams of its own names; the base as every SiT, until it gets its teacher's weights."""
         self.base.initialise(generator_for)

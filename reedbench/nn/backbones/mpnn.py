@@ -191,7 +191,13 @@ class ProteinMPNN(StructureEncoder):
         return torch.where(chain == 0, 1.0, mask) if self.padding == "reference" else mask
 
     def decode(
-        self, encoded: Encoded, noisy: Tensor, *, taps: Sequence[Tap] = (), dropout: Tensor | None = None
+        self,
+        encoded: Encoded,
+        noisy: Tensor,
+        *,
+        taps: Sequence[Tap] = (),
+        dropout: Tensor | None = None,
+        only_taps: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits of noisy sequences for encoded structures.
 
@@ -200,6 +206,7 @@ class ProteinMPNN(StructureEncoder):
             noisy: (b, L) int64 tokens, 21 where masked.
             taps: hidden states that are wanted, see `Tap`.
             dropout: (b,) int64 seeds, one per row; None: no dropout, whatever the mode.
+            only_taps: leave out what comes behind the deepest tap; the logits are then empty.
 
         Returns:
             Logits (b, L, 22), and in the order of `taps` nodes (b, L, H) and edges (b, L, K, 2 H).
@@ -213,15 +220,16 @@ class ProteinMPNN(StructureEncoder):
         seen = gather_nodes(mask, neighbours) if self.padding == "masked" else None
         edges = torch.cat([encoded.edges, gather_nodes(self.W_s(noisy), neighbours)], dim=-1)
         hidden_states: dict[tuple[str, int], Tensor] = {}
-        for depth, layer in enumerate(self.decoder_layers, start=1):
+        last = max((depth for site, depth in taps if site != "structure"), default=0) if only_taps else self.layers
+        for depth, layer in enumerate(self.decoder_layers[:last], start=1):
             nodes, hidden = layer(nodes, edges, layer.senders(nodes, neighbours), mask, seen, drop)
             hidden_states["node", depth] = nodes
-            if self._updates_edges(depth, taps):
+            if self._updates_edges(depth, taps, last):
                 updated = layer.update_edges(edges, hidden, drop)
                 hidden_states["edge", depth] = updated
                 edges = updated if self.edge_update else edges
         tapped = [encoded.nodes if site == "structure" else hidden_states[site, depth] for site, depth in taps]
-        return self.W_out(nodes), tapped
+        return (nodes.new_empty(0) if only_taps else self.W_out(nodes)), tapped
 
     def forward(
         self,
@@ -234,10 +242,11 @@ class ProteinMPNN(StructureEncoder):
         taps: Sequence[Tap] = (),
         neighbours: Tensor | None = None,
         dropout: Tensor | None = None,
+        only_taps: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         """`encode`, then `decode`."""
         encoded = self.encode(coordinates, mask, residue_index, chain, neighbours=neighbours, dropout=dropout)
-        return self.decode(encoded, noisy, taps=taps, dropout=dropout)
+        return self.decode(encoded, noisy, taps=taps, dropout=dropout, only_taps=only_taps)
 
     def tapped(self, taps: Sequence[Tap]) -> None:
         """Freeze the parameters that neither logits nor these taps depend on, and unfreeze their like.
@@ -251,10 +260,11 @@ class ProteinMPNN(StructureEncoder):
         self._check(taps)
         for depth, layer in enumerate(self.decoder_layers, start=1):
             for part in (layer.W_edge, layer.norm_edge):
-                part.requires_grad_(self._updates_edges(depth, taps))
+                part.requires_grad_(self._updates_edges(depth, taps, self.layers))
 
-    def _updates_edges(self, depth: int, taps: Sequence[Tap]) -> bool:
-        return (self.edge_update and depth < self.layers) or ("edge", depth) in map(tuple, taps)
+    def _updates_edges(self, depth: int, taps: Sequence[Tap], last: int) -> bool:
+        """Whether something reads the edges behind a layer, where there is none behind the last."""
+        return (self.edge_update and depth < last) or ("edge", depth) in map(tuple, taps)
 
     def _check(self, taps: Iterable[Tap]) -> None:
         for site, depth in taps:

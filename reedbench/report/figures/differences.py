@@ -39,13 +39,14 @@ def draw(source: Source, facts: Mapping[str, Any], stem: Path | str) -> list[str
     panel = {name: [one for one in found if one.metric == name] for name in ids}
     titles = {name: style.broken(panels.title_of(facts, own[0].family), LETTERS) for name, own in panel.items()}
     tall = ROW * max(map(len, panel.values())) + REST + TITLE * max(title.count("\n") for title in titles.values())
-    columns, steps = min(COLUMNS, len(ids)), sorted({one.step for one in found})
+    rows, steps = -(-len(ids) // COLUMNS), sorted({one.step for one in found})
+    columns = -(-len(ids) // rows)  # as many in each row
     title = f"{facts['title']}\ndifference to {facts['methods'][against]['label']}, step {', '.join(map(str, steps))}"
     with style.styled() as plt:
         legend = style.Legend(
             [*_legend(facts, facts["methods"][against]["label"]), *panels.undrawn_entries(source, facts)]
         )
-        (axes,) = panels.sheet(plt, title, -(-len(ids) // columns), columns, [legend], tall)
+        (axes,) = panels.sheet(plt, title, rows, columns, [legend], tall)
         for axis, (name, own) in zip(axes.flat, panel.items(), strict=False):
             _panel(axis, own, facts)
             axis.set_title(titles[name])
