@@ -275,9 +275,9 @@ def plan(
     if script:
         print(planning.script(benchmark, jobs, config), end="")
     else:
-        from reedbench.steps import outlook
+        from reedbench.steps import overview
 
-        steps, disk, notes = outlook.overview(asked, jobs, outlook.Pace.of(peak, mfu))
+        steps, disk, notes = overview.overview(asked, jobs, overview.Pace.of(peak, mfu))
         for table in (steps, disk):
             console.console().print(_as_rich(table))
         for line in [*notes, *retraining.lines(retraining.retrained(asked)), *planning.walk_backs(asked)]:

@@ -85,12 +85,6 @@ def samplers(source: Source) -> list[str]:
     return [str(name) for name in source.metrics["sampler"].dropna().unique()]
 
 
-def shown_by(source: Source, facts: Mapping[str, Any], method: str) -> str:
-    """The sampler whose samples of a method are shown: the first of those that drew from it at most steps."""
-    own = source.metrics[source.metrics["method"] == method].groupby("sampler")["step"].nunique()
-    return max((name for name in facts["protocols"] if name in own.index), key=lambda name: int(own[name]))
-
-
 def undrawn_entries(source: Source, facts: Mapping[str, Any]) -> list[tuple[Any, str]]:
     """Which samplers drew from others and not from a method, for the legend."""
     lacking = source.undrawn(facts["methods"])

@@ -8,10 +8,11 @@ from reedbench.core import pins
 from reedbench.core.errors import Problem, unknown
 from reedbench.encoders import EXTRACTED, Kind
 from reedbench.objectives import Tap, block_of
-from reedbench.schema import pool_names
 from reedbench.schema.benchmark import Resources
+from reedbench.schema.drawing import on_samplers
 from reedbench.schema.encoder_names import SEEDED
 from reedbench.schema.loading import Document, Key
+from reedbench.schema.own_training import on_own_training
 from reedbench.schema.variants import on_variants
 
 Finding = tuple[Key, str]
@@ -28,8 +29,8 @@ def check_benchmark(benchmark: Any, document: Document) -> list[Problem]:
         _sizes(benchmark),
         _words(benchmark),
         _grid(benchmark),
-        _own_training(benchmark),
-        _only_at(benchmark),
+        on_own_training(benchmark),
+        on_samplers(benchmark),
         _selections(benchmark),
         _alignments(benchmark),
         _encoders(benchmark),
@@ -154,50 +155,6 @@ def _grid(b: Any) -> Iterator[Finding]:
         yield ("train", "batch"), "has no effect beside train.tokens; leave one of them out"
     if b.train.tokens is None and b.train.batch % b.train.accumulation:
         yield ("train", "accumulation"), f"must divide the batch ({b.train.batch})"
-
-
-def _own_training(b: Any) -> Iterator[Finding]:
-    """Of every method: its own length lies on the grid, its optimiser says something, and does not end before it."""
-    every = b.train.save_every
-    for name, method in b.methods.items():
-        if method.own_step() is not None:
-            continue
-        if (length := method.length()) is not None and length % every:
-            yield ("methods", name, "steps"), f"{length} is off the grid: not a multiple of train.save_every ({every})"
-        own: Key = ("methods", name, "optimiser") if method.optimiser else ("train", "optimiser")
-        try:
-            train = method.own_training(b.train)
-        except ValueError as error:
-            yield own, str(error)
-            continue
-        if method.ema_decay == b.train.ema_decay:
-            yield ("methods", name, "ema_decay"), "train.ema_decay says the same; take it out"
-        if method.optimiser is not None and train.optimiser == b.train.optimiser:
-            yield own, "train.optimiser says the same; take it out"
-        last, end = length or max(b.evaluate), train.optimiser.decay_over
-        if (misfit := method.misfit(train, last)) is not None:
-            yield ("methods", name), misfit
-        if end and last > end:
-            why = f"{end}: the learning rate is 0 from there on, and {name} is evaluated at step {last}"
-            yield (*own, "decay_over"), f"{why}; raise it, or train less"
-
-
-def _only_at(b: Any) -> Iterator[Finding]:
-    first, last = next(iter(b.samplers), None), max(b.evaluate)
-    for name, steps in b.only_at.items():
-        key: Key = ("only_at", name)
-        if name not in b.samplers:
-            yield key, unknown("sampler", name, b.samplers)
-        elif name == first:
-            yield key, "the first sampler's samples are shown over training: it draws at all steps"
-        elif list(steps) == list(b.evaluate):
-            yield key, "lists all steps of `evaluate`, as if it were left out; leave it out"
-        elif list(steps) != sorted(set(steps)):
-            yield key, "must list increasing steps, each once"
-        elif others := sorted(set(steps).difference(b.evaluate)):
-            yield key, f"step {others[0]} is not among those of `evaluate`"
-        elif last not in steps:
-            yield key, f"must have the last step of `evaluate` ({last}), at which methods are compared"
 
 
 def _selections(b: Any) -> Iterator[Finding]:
@@ -356,19 +313,6 @@ def _columns(b: Any) -> Iterator[Finding]:
 
 
 def _sampling(b: Any) -> Iterator[Finding]:
-    if not b.samplers:
-        yield ("samplers",), "needs at least one sampler"
-    for m, method in b.methods.items():
-        yield from _drawn_by(("methods", m, "samplers"), method.samplers, b.samplers)
-    for name, sampler in b.samplers.items():
-        if pool_names.of_training(name):
-            yield ("samplers", name), f"may not end in {pool_names.END}, as pools of training rows do: rename it"
-        asked = {m: method for m, method in b.methods.items() if name in (method.samplers or b.samplers)}
-        if b.methods and not asked:
-            yield ("samplers", name), "no method lets it draw: name it in the `samplers` of one, or take it out"
-        unfit = {m: sampler.unfit(method) for m, method in asked.items()}
-        if why := next(((m, said) for m, said in unfit.items() if said is not None), None):
-            yield ("samplers", name), f"cannot draw from method '{why[0]}': {why[1]}"
     if b.sampling.count % b.sampling.streams:
         yield ("sampling", "streams"), f"must divide sampling.count ({b.sampling.count}) into equal parts"
     if b.sampling.labels != "balanced" and not b.codec.labelled:
@@ -380,17 +324,6 @@ def _sampling(b: Any) -> Iterator[Finding]:
             yield ("train", "precision"), "tf32 is for GPUs: set resources.train.gpus, or take fp32 or bf16"
         if b.train.compile:
             yield ("train", "compile"), "has no effect on a CPU: set resources.train.gpus, or take it out"
-
-
-def _drawn_by(key: Key, chosen: Sequence[str] | None, samplers: Mapping[str, Any]) -> Iterator[Finding]:
-    """Of a method's own list of samplers."""
-    if chosen is not None and not chosen:
-        yield key, "names none: a method without samples has no numbers; leave it out for all"
-    for i, name in enumerate(chosen or ()):
-        if name not in samplers:
-            yield (*key, i), unknown("sampler", name, samplers)
-        elif name in (chosen or ())[:i]:
-            yield (*key, i), f"'{name}' is listed twice"
 
 
 def _resources(b: Any) -> Iterator[Finding]:

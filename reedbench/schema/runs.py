@@ -87,7 +87,12 @@ class Benchmark:
         """
         if method not in self.spec.methods:
             raise ConfigError(unknown("method", method, self.spec.methods))
-        return Run(self, method, seed)
+        return self._known.setdefault((method, seed), Run(self, method, seed))
+
+    @cached_property
+    def _known(self) -> "dict[tuple[str, int], Run]":
+        """Runs that were asked for, with their keys: each of a chain of rounds asks for that of the one before."""
+        return {}
 
     def runs(self, methods: Iterable[str]) -> Iterator["Run"]:
         """Runs of some methods under every seed, in table order."""

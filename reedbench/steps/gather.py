@@ -22,12 +22,14 @@ from reedbench.steps.asked import asked_of
 
 def facts(benchmark: Benchmark, ablation: str | None) -> dict[str, Any]:
     """The words and choices of a report."""
+    shown, seed = benchmark.shown(ablation), benchmark.spec.seeds[0]
     return {
         **reports.reporting(benchmark, ablation),
         "benchmark": benchmark.name,
         "domain": benchmark.spec.dataset.domain,
         "backbone": benchmark.spec.backbone.name(),
         "protocols": {name: reports.protocol(benchmark, name) for name in benchmark.spec.samplers},
+        "shown_by": {name: benchmark.run(name, seed).shown_by for name in shown},
     }
 
 

@@ -13,7 +13,6 @@ import torch
 import yaml
 
 from reedbench.core import plugins
-from reedbench.objectives import AbstractObjective
 from reedbench.report import cards
 from reedbench.schema import suite
 
@@ -21,16 +20,14 @@ HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/methods.md").read_text()
 FILES = dict(re.findall(r"```(?:python|bibtex)\n[#%] mine/(\S+)\n(.*?)```", GUIDE, re.DOTALL))
 ENTRIES = re.findall(r"```yaml\n# under (methods|samplers):\n(.*?)```", GUIDE, re.DOTALL)
-# The key `teacher` of seams.md, S2: the third example's YAML and its contract are tested as soon as objectives have it.
-TEACHER_KEY = "teacher" in AbstractObjective.model_fields
-keyed = pytest.mark.skipif(not TEACHER_KEY, reason="objectives have no key `teacher` yet")
 TAUGHT = "objectives/baked.py"
+TEACHER = {"method": "sit", "step": 5}
 
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory) -> Path:
-    """The files that the guide prints, but for the one with a teacher, as a folder of plugins."""
-    return written(tmp_path_factory.mktemp("guide") / "mine", *(file for file in FILES if file != TAUGHT))
+    """The files that the guide prints as a folder of plugins."""
+    return written(tmp_path_factory.mktemp("guide") / "mine", *FILES)
 
 
 def written(folder: Path, *files: str) -> Path:
@@ -66,15 +63,14 @@ def make(tmp_path_factory) -> tiny_runs.Make:
     return lambda method, **settings: tiny_runs.trainer(folder, method, **settings)
 
 
-def methods(*, taught: bool) -> dict[str, Any]:
-    """Entries under `methods` that the guide prints."""
-    found = {k: v for place, text in ENTRIES if place == "methods" for k, v in yaml.safe_load(text).items()}
-    return {name: entry for name, entry in found.items() if taught or "teacher" not in entry}
+def entries(section: str) -> dict[str, Any]:
+    """Entries of a section of a benchmark file that the guide prints."""
+    return {k: v for place, text in ENTRIES if place == section for k, v in yaml.safe_load(text).items()}
 
 
 def test_the_guide_prints_three_objectives_and_an_entry_of_each():
     assert set(FILES) == {f"objectives/{name}.py" for name in ("alike", "steady", "baked")} | {"bibliography.bib"}
-    assert list(methods(taught=True)) == ["alike", "steady", "baked"]
+    assert list(entries("methods")) == ["alike", "steady", "baked"]
 
 
 def test_a_loss_on_hidden_states_takes_twenty_lines():
@@ -96,20 +92,17 @@ def test_the_entries_are_valid_in_digits_and_the_cards_are_printed(mine, tmp_pat
     (tmp_path / "config/config.yaml").write_text("benchmarks: config/benchmarks\nweights: weights.yaml\n")
     (tmp_path / "weights.yaml").write_text((ROOT / "config/weights.yaml").read_text())
     digits = yaml.safe_load((ROOT / "config/benchmarks/digits.yaml").read_text())
-    digits["methods"] |= methods(taught=TEACHER_KEY)
-    plugged = mine
-    if TEACHER_KEY:
-        plugged = written(tmp_path / "all", *FILES)
-        digits["samplers"] |= {k: v for p, text in ENTRIES if p == "samplers" for k, v in yaml.safe_load(text).items()}
-    digits["table"] += list(methods(taught=TEACHER_KEY))
+    for section in ("methods", "samplers"):
+        digits[section] |= entries(section)
+    digits["table"] += list(entries("methods"))
     (folder / "digits.yaml").write_text(yaml.safe_dump(digits, sort_keys=False))
-    done = run(plugged, "reedbench", "check", where=tmp_path)
+    done = run(mine, "reedbench", "check", where=tmp_path)
     assert done.returncode == 0, done.stderr
-    card = run(plugged, "reedbench", "method", "digits/alike", where=tmp_path).stdout
+    card = run(mine, "reedbench", "method", "digits/alike", where=tmp_path).stdout
     assert card.startswith("Alike (digits/alike)\n")
     assert "    depth: 2  # Block whose tokens are compared, 1-based." in card
     assert "@misc{author2030alike," in card
-    assert "tier             unstated: " in run(plugged, "reedbench", "method", "steady", where=tmp_path).stdout
+    assert "tier             unstated: " in run(mine, "reedbench", "method", "steady", where=tmp_path).stdout
 
 
 @pytest.mark.parametrize("file", ["objectives/alike.py", "objectives/steady.py"])
@@ -131,7 +124,7 @@ def test_an_example_trains_and_costs_what_its_card_says(loaded, make, file):
 
 def test_the_example_with_a_teacher_is_drawn_to_its_guided_velocity(loaded, make):
     """`others.teacher` is the trainer's own argument here; the key `teacher` gives it weights of another run."""
-    baked = loaded(TAUGHT)(label="-", **({"teacher": {"method": "sit", "step": 5}} if TEACHER_KEY else {}))
+    baked = loaded(TAUGHT)(label="-", teacher=TEACHER)
     teacher = make(tiny_runs.SIT, seed=3, shaken=True).network.backbone
     trainer = make(baked, teacher=teacher)
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
@@ -151,19 +144,11 @@ def test_the_example_with_a_teacher_is_drawn_to_its_guided_velocity(loaded, make
 def test_the_example_with_a_teacher_has_its_guidance_built_in(loaded):
     from reedbench.samplers.euler import Euler
 
-    baked = loaded(TAUGHT)(label="-", **({"teacher": {"method": "sit", "step": 5}} if TEACHER_KEY else {}))
+    baked = loaded(TAUGHT)(label="-", teacher=TEACHER)
     right, wrong = Euler(steps=10, guidance=1.5), Euler(steps=10)
     assert right.unfit(baked) is None
     assert right.nfe(baked) == 10
     assert "guidance 1.5 built in" in str(wrong.unfit(baked))
-
-
-@pytest.mark.long
-@keyed
-def test_the_example_with_a_teacher_passes_the_contract(tmp_path):
-    folder = written(tmp_path / "mine", TAUGHT)
-    done = run(folder, "pytest", str(HERE), "--plugins", str(folder), "-n", "0", "-p", "no:cacheprovider")
-    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_the_table_of_methods_is_the_generated_one(monkeypatch):

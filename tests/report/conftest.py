@@ -127,6 +127,7 @@ def facts() -> dict[str, Any]:
         "benchmark": "b", "domain": "image", "backbone": "SiT-64x6/2", "title": "B", "description": "",
         "methods": {"repa": {"label": "REPA_x 50%", "note": "A note."}, "sit": {"label": "SiT", "note": ""}},
         "protocols": {"ode": "euler steps=50; pixels; balanced labels; fp32"},
+        "shown_by": {"repa": "ode", "sit": "ode"},
         "places": {"sit": 0, "repa": 1}, "seeds": [0, 1, 2], "codec": Pixels(), "cached": True,
         "titles": {
             "fd@x": {"title": "Frechet distance, x", "direction": "lower", "unit": ""},

@@ -45,8 +45,8 @@ def named(labels: list[str], facts: dict[str, Any], seeds: int = 3) -> dict[str,
     methods = {f"m{i}": {"label": label, "note": ""} for i, label in enumerate(labels)}
     places = {name: i for i, name in enumerate(methods)}
     speedup = {"metric": "fd@x", "baseline": "m0"}
-    return {**facts, "methods": methods, "places": places, "baseline_label": labels[0], "speedup": speedup,
-            "seeds": list(range(seeds))}  # fmt: skip
+    return {**facts, "methods": methods, "shown_by": dict.fromkeys(methods, "ode"), "places": places,
+            "baseline_label": labels[0], "speedup": speedup, "seeds": list(range(seeds))}  # fmt: skip
 
 
 def test_every_declared_figure_is_a_file_of_that_name():

@@ -67,6 +67,7 @@ def words(facts) -> dict[str, Any]:
         "methods": {name: {"label": label, "note": ""} for name, label in methods.items()},
         "places": {name: i for i, name in enumerate(methods)},
         "protocols": {"ode": "euler steps=50", "guided": "euler steps=50"},
+        "shown_by": {"sit": "ode", "repa": "ode", "mg": "guided"},
     }
 
 
@@ -155,6 +156,16 @@ def test_all_figures_are_drawn_and_say_what_is_missing(request, words, tmp_path,
     elif name != "alignment":
         assert "MG: not drawn by ode" in said
         assert "REPA: not drawn by guided" in said
+
+
+def test_the_sampler_of_pictures_is_said_where_not_all_that_it_drew_was_scored(apart, words, tmp_path, monkeypatch):
+    saved = []
+    save = style.save
+    monkeypatch.setattr(style, "save", lambda figure, *rest: (saved.append(texts(figure)), save(figure, *rest))[1])
+    rows = apart.metrics
+    lost = (rows["method"] == "sit") & (rows["sampler"] == "ode") & (rows["step"] == 100)
+    figures.draw("samples", dataclasses.replace(apart, metrics=rows[~lost]), words, tmp_path / "x")
+    assert "sampler ode (MG: guided)" in saved[0]
 
 
 def test_no_final_value_is_announced_where_there_is_none(alone, words, tmp_path, monkeypatch):

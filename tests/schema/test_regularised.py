@@ -40,24 +40,3 @@ def test_several_pairs_all_count():
     method = plugins.discover("objectives")["layersync"](label="-", pairs=[(2, 4), (1, 3), (1, 2)])
     assert method.depths() == (1, 2, 3, 4)
     assert method.further() == {"layersync@2-4": 0.2, "layersync@1-3": 0.2, "layersync@1-2": 0.2}
-
-
-WITH_CARDS = [
-    "dispersive",
-    "layersync",
-    "contrastive-flow",
-    "rare",
-    "protein-dispersive",
-    "protein-layersync",
-    "protein-self-aligned",
-    "protein-grouped",
-    "protein-self-play",
-]
-
-
-@pytest.mark.parametrize("name", WITH_CARDS)
-def test_a_card_has_its_words(name):
-    one = plugins.discover("objectives")[name]
-    assert one.tier in ("faithful", "adaptation", "own data")
-    assert all("\n" not in words and words for words in (one.formula, one.cost, *one.choices))
-    assert one.cites

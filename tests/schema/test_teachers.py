@@ -7,7 +7,7 @@ import pytest
 from reedbench.core.errors import ConfigError
 from reedbench.launch import leftovers
 from reedbench.launch.status import Status
-from reedbench.schema import lineage, planning, reports, rounds, runs, suite
+from reedbench.schema import lineage, planning, reports, rounds, runs, settings, suite
 
 SIT = {"uses": "sit", "patch": 2, "width": 16, "depth": 2, "heads": 2}
 TUNED = {"uses": "aligned", "label": "Tuned", "init": "teacher", "teacher": {"method": "sit", "step": 10}}
@@ -165,6 +165,18 @@ def test_a_round_learns_from_the_last_step_of_the_one_before_whoever_says_its_le
         (step, step),
         (step, step),
     ]
+
+
+def test_the_recipe_of_every_round_is_made_once(files, monkeypatch):
+    made = []
+    identity = settings.identity
+    monkeypatch.setattr(settings, "identity", lambda *given: (made.append(given), identity(*given))[1])
+    rounds = {"times": 20, "of": {**TUNED, "label": "R", "steps": 10}, "first": {"method": "sit", "step": 5}}
+    del rounds["of"]["teacher"]
+    files.set("methods/r", {"rounds": rounds})
+    tiny = runs.benchmark(loaded(files), "tiny")
+    assert len({tiny.run(f"r.{i}", 0).key for i in range(1, 21)}) == 20
+    assert sum(plugin.uses == "aligned" for _, plugin in made) == 21  # with the first teacher
 
 
 def test_the_base_of_rounds_may_be_missing(files):

@@ -10,8 +10,9 @@ from reedbench.core import paths
 from reedbench.core.errors import ConfigError
 from reedbench.schema import runs, suite
 from reedbench.schema.planning import jobs
-from reedbench.steps import outlook
-from reedbench.steps.outlook import Amount, Pace
+from reedbench.steps import outlook, overview
+from reedbench.steps.outlook import Amount
+from reedbench.steps.overview import Pace
 
 pytestmark = pytest.mark.apart
 PACE = Pace.of("1", 0.5)  # TFLOP/s
@@ -24,7 +25,7 @@ def told(edit=lambda text: text):
     file.write_text(edit(file.read_text()))
     suite.load.cache_clear()
     tiny = runs.benchmark(suite.load(), "tiny")
-    steps, disk, notes = outlook.overview(tiny, jobs(tiny), PACE)
+    steps, disk, notes = overview.overview(tiny, jobs(tiny), PACE)
     return (*({row[0]: dict(zip(table[0], row, strict=True)) for row in table} for table in (steps, disk)), list(notes))
 
 
@@ -49,9 +50,9 @@ def test_before_anything_is_there_all_that_shapes_tell_is_said(workspace):
     assert operations[cell.samples].known == 64 * 2 * found._evaluation("sit").known
     assert steps["represent"]["FLOPs"] == steps["evaluate"]["FLOPs"] == "unknown"
     assert steps["prepare"]["FLOPs"] == ""
-    assert disk["data set"]["in the end"] == outlook.size_words(ROWS * (64 + 8))
-    assert disk["representations: patches"]["in the end"] == outlook.size_words(ROWS * 16 * 16 * 2)
-    assert disk["samples"]["in the end"] == outlook.size_words(6 * 64 * (64 + 8))
+    assert disk["data set"]["in the end"] == overview.size_words(ROWS * (64 + 8))
+    assert disk["representations: patches"]["in the end"] == overview.size_words(ROWS * 16 * 16 * 2)
+    assert disk["samples"]["in the end"] == overview.size_words(6 * 64 * (64 + 8))
     assert any("50 % (--mfu) of 1 TFLOP/s" in line and "neither was measured" in line for line in notes)
 
 
@@ -122,7 +123,7 @@ def test_an_autoencoder_that_is_not_there_is_unknown(workspace):
 def test_proteins_are_unknown_until_training_counts_them(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     chains = runs.benchmark(suite.load(), "chains")
-    steps, _, _ = outlook.overview(chains, jobs(chains), PACE)
+    steps, _, _ = overview.overview(chains, jobs(chains), PACE)
     assert {row[0]: row[3] for row in steps}["train"] == "unknown"
 
 
@@ -141,7 +142,7 @@ def test_weights_from_outside_cost_no_training_here_and_are_sampled(workspace):
     assert steps["train"]["GPU-hours"] == before["train"]["GPU-hours"]
     assert int(steps["train"]["jobs"]) == int(before["train"]["jobs"]) + 1
     assert float(steps["sample"]["FLOPs"]) == pytest.approx(7 / 6 * float(before["sample"]["FLOPs"]), rel=0.02)
-    assert disk["samples"]["in the end"] == outlook.size_words(7 * 64 * (64 + 8))
+    assert disk["samples"]["in the end"] == overview.size_words(7 * 64 * (64 + 8))
 
 
 def test_fp32_on_a_gpu_is_said_to_be_slower_than_the_peak_holds_for(workspace):

@@ -110,7 +110,7 @@ def _words(source: Source, facts: Mapping[str, Any], letters: int, thinned: bool
 def _samplers(source: Source, facts: Mapping[str, Any]) -> str:
     """The sampler of the pictures, and which rows have another one: not every sampler draws from every method."""
     methods = [name for name in facts["methods"] if any(key.startswith(f"{name}/") for key in source.preview)]
-    by = {name: panels.shown_by(source, facts, name) for name in methods}
+    by = {name: facts["shown_by"][name] for name in methods}
     usual = next((name for name in facts["protocols"] if name in by.values()), "")
     others = [f"{facts['methods'][name]['label']}: {one}" for name, one in by.items() if one != usual]
     return usual + (f" ({', '.join(others)})" if others else "")
