@@ -116,7 +116,8 @@ def body(cell: Cell, metric: str, value: float | None, protocol: Mapping[str, An
         made["reason"] = "none of them is an image"
     return {
         "benchmark": benchmark.name, "method": run.method, "seed": run.seed, "step": cell.step,
-        "sampler": cell.sampler, "weights": run.objective.weights_are(run.benchmark.spec.train), "nfe": 250, "guidance": cell.drawer.guidance,
+        "sampler": cell.sampler, "weights": run.objective.weights_are(run.benchmark.spec.train), "nfe": 250,
+        "guidance": cell.drawer.guidance,
         "recipe": run.key, "sampling": cell.sampling_key, "evaluation": benchmark.scoring.key, "records": [made],
         **benchmark.unusual,
     }  # fmt: skip
