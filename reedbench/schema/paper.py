@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reedbench.core import paths
 from reedbench.core.errors import ConfigError, Problem, unknown
 from reedbench.core.frozen import Frozen
 from reedbench.schema.benchmark import DIALECT, Name
 from reedbench.schema.loading import Document, Key
-from reedbench.schema.problems import explain
+from reedbench.schema.problems import read_as
 from reedbench.schema.published_row import COLUMNS, METRICS
 from reedbench.schema.versions import VERSIONS
 
@@ -290,14 +290,7 @@ def read(file: Path | str = paths.PAPER) -> Paper:
     Raises:
         ConfigError: with every problem of it.
     """
-    document = Document(file)
-    try:
-        found = Paper.model_validate(document.values)
-    except ValidationError as error:
-        raise ConfigError(document.problems + explain(error, Paper, document)) from error
-    if document.problems:
-        raise ConfigError(document.problems)
-    return found
+    return read_as(Paper, file)
 
 
 def check(file: Path | str, benchmarks: Mapping[str, Any], names: Collection[str]) -> list[Problem]:

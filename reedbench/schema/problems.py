@@ -6,13 +6,15 @@ import typing
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from reedbench.core import plugins
 from reedbench.core.errors import ConfigError, Problem, ReedbenchError, did_you_mean
 from reedbench.schema.loading import Document, Key
+
+M = TypeVar("M", bound=BaseModel)
 
 LONGEST = 60  # characters of a faulty value that are repeated to the user
 
@@ -42,6 +44,22 @@ MUST_BE = {
     "too_long": "a list of {max_length} or fewer entries",
     "string_pattern_mismatch": "a name of lower-case letters and digits, with single dots or dashes between them",
 }
+
+
+def read_as(model: type[M], file: Path | str) -> M:
+    """A YAML file as a model.
+
+    Raises:
+        ConfigError: with every problem of it.
+    """
+    document = Document(file)
+    try:
+        found = model.model_validate(document.values)
+    except ValidationError as error:
+        raise ConfigError(document.problems + explain(error, model, document)) from error
+    if document.problems:
+        raise ConfigError(document.problems)
+    return found
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document, at: Key = ()) -> list[Problem]:

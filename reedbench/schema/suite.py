@@ -17,7 +17,7 @@ from reedbench.schema import encoder_names, paper, rounds
 from reedbench.schema import weights as pinned
 from reedbench.schema.checks import check_benchmark, check_pins, check_shared_names, check_shared_steps
 from reedbench.schema.loading import Document
-from reedbench.schema.problems import MUST_BE, blamed, explain
+from reedbench.schema.problems import MUST_BE, blamed, explain, read_as
 from reedbench.schema.teachers import check_teachers
 from reedbench.schema.weights import Weight
 
@@ -152,7 +152,7 @@ def benchmark_folder(config_file: str) -> Path:
     Raises:
         ConfigError: the suite's file is faulty.
     """
-    return Path(_config(config_file).benchmarks)
+    return Path(read_as(SuiteConfig, config_file).benchmarks)
 
 
 def benchmark_files(config_file: str) -> dict[str, Path]:
@@ -199,7 +199,7 @@ def read(files: Mapping[str, Path], config_file: str) -> Reading:
 
 def _weights(config_file: str) -> dict[str, Weight]:
     """The suite's weights; none where nobody says that there is a file of them."""
-    config = _config(config_file)
+    config = read_as(SuiteConfig, config_file)
     said = "weights" in config.model_fields_set
     return pinned.read(config.weights) if said or Path(config.weights).exists() else {}
 
@@ -222,17 +222,6 @@ def read_benchmark(document: Document) -> Any:
     if problems:
         raise ConfigError(problems)
     return benchmark
-
-
-def _config(file: str) -> SuiteConfig:
-    document = Document(file)
-    try:
-        config = SuiteConfig.model_validate(document.values)
-    except ValidationError as error:
-        raise ConfigError(document.problems + explain(error, SuiteConfig, document)) from error
-    if document.problems:
-        raise ConfigError(document.problems)
-    return config
 
 
 def schema_texts() -> dict[str, str]:

@@ -441,3 +441,7 @@ def show_failed_logs(records):
     for file in dict.fromkeys(re.findall(r"> (\S+) 2>&1", said)):
         lines = Path(file).read_text(errors="replace").splitlines() if Path(file).exists() else []
         say("\n".join([f"\n{file}, the log of a step that failed, ends with:", *lines[-LAST_LINES:]]))
+
+
+def paper_settings(wildcards):
+    return described(paper.read().settings) | {"own": papers.own_results(SUITE)}

@@ -2,10 +2,6 @@
 # config/paper.yaml and the own results that are there. These are in `params`, and no inputs: nothing is trained for it.
 
 
-def paper_settings(wildcards):
-    return described(paper.read().settings) | {"own": papers.own_results(SUITE)}
-
-
 if PAPERS:
 
     rule paper:
