@@ -27,7 +27,7 @@ class ProteinSelfAligned(RegularisedDesign, SelfAligning):
     choices: ClassVar[tuple[str, ...]] = (
         "a later time is one at which fewer residues are masked, by the uniform numbers of the student's time",
         "nodes after decoder layers, mean over all resolved residues, masked or not",
-        "cosine per residue; spread 0.2, weight 0.5 and the head as on images",
+        "cosine per residue; spread 0.2, weight 0.5 and the head as on images, where the other loss is a mean",
         "both see the same moved coordinates and neighbours; the average has no dropout",
     )
     cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed", "jiang2025sra")
