@@ -50,7 +50,8 @@ def test_a_judge_is_asked_and_not_represented(files, tiny):
     target = {"uses": "invariant-patches", "dim": 8, "steps": 1, "per_seed": True}
     files.set("encoders/reward", {"uses": "small-classifier", "dim": 8, "steps": 5, "per_seed": True})
     files.set("encoders/mine", target)
-    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "reward"})
+    start = {"teacher": {"method": "sit", "step": 20}, "init": "teacher"}
+    files.set("methods/rl", {"uses": "reward", "label": "RL", "judge": "reward", **start})
     files.set("methods/repa/alignments/0/encoder", "mine")
     files.set("table", ["sit", "repa", "rl"])
     files.write()

@@ -43,7 +43,7 @@ def test_it_waits_for_the_judge_and_is_priced_with_its_training(taught, capfd):
     assert not Path(paths.representation("digits", "reward")).exists()
     assert provenance.read(paths.receipt("tiny", "rl", 0, 0))["inputs"][JUDGE] == io.sha256(JUDGE)
     rl, sit = benchmark().run("rl", 0), gather._training(benchmark().run("rl", 0).teacher)
-    assert gather._preparation(rl, "reward") == [JUDGE]
+    assert gather.preparation(rl, "reward") == [JUDGE]
     assert gather._one_off(rl)["oneoff_flops"] == provenance.cost(JUDGE)["flops"] + sit["flops"]
 
 
