@@ -31,7 +31,8 @@ MORE = {"against_eager.py": "--online"}  # switches with which a script runs onc
 CASES = {name: (name, *told) for name, told in SCRIPTS.items()}
 CASES |= {f"{name} {more}": (name, f"{SCRIPTS[name][0]} {more}", SCRIPTS[name][1]) for name, more in MORE.items()}
 ELSEWHERE = {"simulate_cluster.py": "tests/slurm", "null_experiment.py": "tests/report",
-             "molecule_scores.py": "tests/speed/test_molecule_scores.py", "overlap_margin.py": "tests/speed/test_overlap_margin.py"}  # fmt: skip
+             "molecule_scores.py": "tests/speed/test_molecule_scores.py",
+             "overlap_margin.py": "tests/speed/test_overlap_margin.py"}  # fmt: skip
 
 
 def named() -> set[str]:
