@@ -27,7 +27,7 @@ class ProteinGrouped(GroupingByTime, Masking):
         "group encodes a structure once"
     )
     choices: ClassVar[tuple[str, ...]] = (
-        "4 groups, k 0.6, the largest at the data end: the paper's values are not known to us",
+        "by default 4 groups, k 0.6, the largest at the data end: the paper's values are not known to us",
         "encoder and decoder layers are left out evenly between the first and the last one of each, rounded to whole "
         "layers",
         "a chain belongs to the group of the share of resolved residues that it shows: the network has no other time",

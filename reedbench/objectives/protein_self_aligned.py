@@ -20,14 +20,14 @@ class ProteinSelfAligned(RegularisedDesign, SelfAligning):
 
     tier: ClassVar[str] = "adaptation"
     formula: ClassVar[str] = (
-        "CE + w mean_residues 1 - cos(head(h_m(s_t)), sg h_ema,n(s_t+)), t+ = min(t + .2 u, 1), u ~ U[0,1) of a chain; "
+        "CE + w mean_residues 1 - cos(head(h_m(s_t)), sg h_ema,n(s_t+)), t+ = min(t + spread u, 1), u ~ U[0,1); "
         "s_t+ shows what s_t shows, and more"
     )
     cost: ClassVar[str] = "3F + the average's pass up to decoder layer n while the term counts, its encoder included"
     choices: ClassVar[tuple[str, ...]] = (
         "a later time is one at which fewer residues are masked, by the uniform numbers of the student's time",
         "nodes after decoder layers, mean over all resolved residues, masked or not",
-        "cosine per residue; spread 0.2, weight 0.5 and the head as on images, where the other loss is a mean",
+        "cosine per residue; spread 0.2, weight 0.5 by default, the head as on images, where the other loss is a mean",
         "both see the same moved coordinates and neighbours; the average has no dropout",
     )
     cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed", "jiang2025sra")

@@ -34,7 +34,7 @@ class ProteinSelfPlay(PooledTraining, Masking):
         "one design per training chain and round, at temperature 1: the law of the teacher, not a sharper one",
         "native and design share time, mask and moved coordinates, and there is no dropout; unknown residues do not "
         "count, and are unknown in both",
-        "beta 10: e is in nats, and differs by tenths",
+        "beta 10 by default: e is in nats, and differs by tenths",
     )
     cites: ClassVar[tuple[str, ...]] = ("dauparas2022proteinmpnn", "wang2025reed", "yuan2024spin", "wallace2024dpo")
     uses: Literal["protein-self-play"] = "protein-self-play"

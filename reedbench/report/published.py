@@ -59,10 +59,12 @@ def _trained(row: Published) -> str:
     """`400K`, `7M`, `80 epochs`."""
     if row.steps is None:
         return f"{row.epochs} epochs" if row.epochs else ""
-    for unit, size in (("M", 1_000_000), ("K", 1000)):
-        if row.steps % size == 0:
-            return f"{row.steps // size}{unit}"
-    return f"{row.steps / 1000:g}K"
+    return thousands(row.steps)
+
+
+def thousands(steps: float) -> str:
+    """`400K`, `7M`."""
+    return f"{steps / 1e6:g}M" if steps >= 1e6 else f"{steps / 1e3:g}K" if steps >= 1e3 else f"{steps:g}"
 
 
 def as_csv(rows: Sequence[Published]) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reedbench.report.digest import ARROWS
 from reedbench.report.escaping import escaped, table
 
 ROWS = 8  # of a thinned curve
 LAST = ("device_seconds", "cpu_seconds", "flops")  # columns that come after the loss terms
 LEFT_OUT = ("samples_per_second", "mfu")  # of a moment, and not of a run
-ARROWS = {"lower": "↓", "higher": "↑"}
 
 
 def number(value: float | None) -> str:

@@ -53,9 +53,8 @@ def of_run(run: Run) -> Retrained | None:
     kept = max((*run.store.state_steps(), *run.store.record_steps()), default=0)
     steps = max(int(receipt["stop"]) for _, receipt in receipts)
     voided = _costs(file for file, _ in receipts)
-    why = tuple(_reasons(run, old, run.benchmark)) or (
-        "an edit that was planned before",
-    )  # its recipe is written by then
+    # Nothing differs where an edit was planned before: its recipe is written by then.
+    why = tuple(_reasons(run, old, run.benchmark)) or ("an edit that was planned before",)
     return Retrained(run, why, steps, voided, kept)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from reedbench.core import seeds
 from reedbench.domains import rows
 from reedbench.domains.rows import Rows
-from reedbench.schema.runs import Cell, Run
+from reedbench.schema.cells import Cell
+from reedbench.schema.runs import Run
 
 
 def asked_of(run: Run, count: int) -> Rows:

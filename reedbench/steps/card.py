@@ -155,7 +155,7 @@ class RunCard:
         benchmark, rows, reasons = self.run.benchmark, [], []
         for sampler in benchmark.spec.samplers:
             steps = self.run.drawn_at(sampler)
-            found = {step: self._drawn(self.run.cell(step, sampler)) for step in steps}
+            found = {step: self._drawings[self.run.cell(step, sampler)] for step in steps}
             drawn = {step: said for step, said in found.items() if isinstance(said, Mapping)}
             if not steps:
                 reasons.append(f"- {escaped(sampler)} does not draw from this method")
@@ -177,6 +177,11 @@ class RunCard:
             yield from table(heads, rows)
         if reasons:
             yield from ["", *reasons] if rows else reasons
+
+    @cached_property
+    def _drawings(self) -> dict[Cell, Mapping[str, Any] | str]:
+        """Of each cell the sidecar of its samples, or why there are none."""
+        return {cell: self._drawn(cell) for cell in reports.cells(self.run)}
 
     def _drawn(self, cell: Cell) -> Mapping[str, Any] | str:
         """The sidecar of a cell's samples, or why there are none. The samples, which are large, are not read."""
@@ -237,7 +242,7 @@ class RunCard:
         operations = None if isinstance(self._rows, str) else float(self._rows["flops"].iloc[-1])
         yield _phase("training", [run.receipt(i) for i in self._trained], len(run.receipts), operations)
         every = reports.cells(run)
-        drawn = [cell.samples for cell in every if isinstance(self._drawn(cell), Mapping)]
+        drawn = [cell.samples for cell in every if isinstance(self._drawings[cell], Mapping)]
         yield _phase("sampling", drawn, len(every))
         scored = [cell.metrics for cell in every if isinstance(self._scored[cell.sampler][cell.step], dict)]
         yield _phase("scoring", scored, len(every))

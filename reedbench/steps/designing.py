@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from reedbench.domains import rows
 from reedbench.nn import flops
 from reedbench.schema import fitting
-from reedbench.schema.runs import Cell
+from reedbench.schema.cells import Cell
 
 
 def operations(pool: Cell) -> float:

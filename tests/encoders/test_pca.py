@@ -2,27 +2,17 @@
 
 import numpy as np
 import pytest
+from varying_tokens import ROWS, TOKENS, VARY, WIDTH, material, varying
 
 from reedbench.core.errors import ConfigError
-from reedbench.domains.rows import Rows
-from reedbench.encoders import Material, pca
+from reedbench.encoders import pca
 from reedbench.encoders.pca import Pca
 from reedbench.encoders.whitened import Whitened
-
-ROWS, TOKENS, WIDTH, VARY = 50, 4, 6, 5
-
-
-def material(tokens: np.ndarray) -> Material:
-    rows = Rows([f"{i:02d}" for i in range(len(tokens))], ["train"] * len(tokens), {"labels": np.zeros(len(tokens))})
-    return Material(rows, None, {"e": tokens})
 
 
 @pytest.fixture
 def tokens() -> np.ndarray:
-    """Correlated, off the origin, and of five dimensions only."""
-    rng = np.random.default_rng(0)
-    mixed = rng.standard_normal((ROWS, TOKENS, VARY)) @ rng.standard_normal((VARY, WIDTH))
-    return (3 + mixed).astype(np.float32)
+    return varying()
 
 
 def test_components_are_the_leading_ones_and_each_has_variance_one(tokens, monkeypatch):

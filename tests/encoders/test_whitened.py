@@ -2,26 +2,16 @@
 
 import numpy as np
 import pytest
+from varying_tokens import ROWS, TOKENS, WIDTH, material, varying
 
 from reedbench.core.errors import ConfigError
-from reedbench.domains.rows import Rows
-from reedbench.encoders import Material, whitened
+from reedbench.encoders import whitened
 from reedbench.encoders.whitened import Whitened
-
-ROWS, TOKENS, WIDTH = 50, 4, 6
-
-
-def material(tokens: np.ndarray) -> Material:
-    rows = Rows([f"{i:02d}" for i in range(len(tokens))], ["train"] * len(tokens), {"labels": np.zeros(len(tokens))})
-    return Material(rows, None, {"e": tokens})
 
 
 @pytest.fixture
 def tokens() -> np.ndarray:
-    """Correlated, off the origin, and of five dimensions only."""
-    rng = np.random.default_rng(0)
-    mixed = rng.standard_normal((ROWS, TOKENS, 5)) @ rng.standard_normal((5, WIDTH))
-    return (3 + mixed).astype(np.float32)
+    return varying()
 
 
 def test_kept_components_are_the_leading_ones_each_of_variance_one(tokens, monkeypatch):

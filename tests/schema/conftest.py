@@ -14,6 +14,7 @@ from reedbench.schema import suite
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that `mistakes` can be imported
 
+ROOT = Path(__file__).parents[2]
 BENCHMARK: dict[str, Any] = {
     "title": "Tiny",
     "dataset": {"uses": "digits"},
@@ -85,6 +86,12 @@ class Files:
         else:
             place[last] = value
 
+    def loaded(self) -> suite.Suite:
+        """The suite of the files as they are now."""
+        self.write()
+        suite.load.cache_clear()
+        return suite.load()
+
     def write(self) -> None:
         """Write everything below the working directory."""
         everything = {"config/config.yaml": self.config}
@@ -103,6 +110,15 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
     monkeypatch.chdir(tmp_path)
     suite.load.cache_clear()
     yield Files()
+    suite.load.cache_clear()
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> Iterator[suite.Suite]:
+    """The suite that is shipped; its repository is the working directory."""
+    monkeypatch.chdir(ROOT)
+    suite.load.cache_clear()
+    yield suite.load()
     suite.load.cache_clear()
 
 

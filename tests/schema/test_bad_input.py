@@ -4,12 +4,13 @@ import copy
 
 import mistakes
 import mistakes_of_files
+import mistakes_of_methods
 import mistakes_of_resources
 import pytest
 from edits import ONLINE, TINY
 from yaml import safe_dump
 
-OF_TINY = {**mistakes.CASES, **mistakes_of_resources.CASES, **mistakes_of_files.CASES}
+OF_TINY = {**mistakes.CASES, **mistakes_of_methods.CASES, **mistakes_of_resources.CASES, **mistakes_of_files.CASES}
 ALL = [pytest.param(edit, TINY, key, words, id=name) for name, (edit, key, words) in OF_TINY.items()]
 ALL += [pytest.param(*case, id=name) for name, case in mistakes_of_files.OTHER_FILES.items()]
 JARGON = ("Input should", "input should", "unable to parse", "[key]", "pydantic", "Traceback", "discriminator")

@@ -1,7 +1,5 @@
 """What an artefact stands on: exactly what was used, by settings, and in no key."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +20,6 @@ from reedbench.samplers.heun import Heun
 from reedbench.schema import citations, reports, runs, settings, suite
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def shipped() -> Iterator[suite.Suite]:
-    """The suite of the repository."""
-    suite.load.cache_clear()
-    with contextlib.chdir(REPOSITORY):
-        yield suite.load()
 
 
 def keys_of(benchmark: runs.Benchmark, ablation: str | None = None) -> set[str]:

@@ -25,14 +25,6 @@ HERE = Path(__file__).parent
 WRITE = bool(os.environ.get("WRITE_GOLDEN"))
 
 
-@pytest.fixture
-def shipped(monkeypatch) -> Iterator[suite.Suite]:
-    monkeypatch.chdir(ROOT)
-    suite.load.cache_clear()
-    yield suite.load()
-    suite.load.cache_clear()
-
-
 def golden(name: str, found: Any) -> Any:
     """What is written down under this name; first written down as found, if asked."""
     file = HERE / f"{name}.json"

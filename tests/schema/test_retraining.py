@@ -125,11 +125,17 @@ def test_of_a_teacher_that_was_not_planned_or_is_another_one_it_is_said_that_it_
     assert "1 run anew: more (seed 0): its teacher changed;" in line
 
 
-def test_a_teacher_of_another_benchmark_is_named_with_it(taught):
+def taught_elsewhere() -> Path:
+    """A method whose teacher is of another benchmark, of which this is the file."""
     other = Path("config/benchmarks/other.yaml")
     other.write_text(Path("config/benchmarks/tiny.yaml").read_text())
     far = "{base: sit, label: Far, init: teacher, teacher: {benchmark: other, method: sit, step: 10}}"
     edit("table: [sit, repa,", f"  far: {far}\ntable: [far, sit, repa,")
+    return other
+
+
+def test_a_teacher_of_another_benchmark_is_named_with_it(taught):
+    other = taught_elsewhere()
     leave("far", 60.0)
     there = runs.of(load(), "other", "sit", 0)
     io.write_json(there.recipe_file, there.recipe)
@@ -140,10 +146,7 @@ def test_a_teacher_of_another_benchmark_is_named_with_it(taught):
 
 
 def test_a_teacher_of_another_benchmark_is_said_under_the_students_seeds(taught):
-    other = Path("config/benchmarks/other.yaml")
-    other.write_text(Path("config/benchmarks/tiny.yaml").read_text())
-    far = "{base: sit, label: Far, init: teacher, teacher: {benchmark: other, method: sit, step: 10}}"
-    edit("table: [sit, repa,", f"  far: {far}\ntable: [far, sit, repa,")
+    other = taught_elsewhere()
     edit("seeds: [0]", "seeds: [0, 1]")
     for k in (0, 1):
         leave("sit", 60.0, "other", k)

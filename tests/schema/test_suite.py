@@ -7,34 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from reedbench.core.errors import ConfigError
-from reedbench.schema import gpus, planning, reports, runs, settings, suite
+from reedbench.schema import planning, reports, runs, settings
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "config/benchmarks/digits.yaml"
 
 
-def loaded(files) -> suite.Suite:
-    """The suite of the files as they are now."""
-    files.write()
-    suite.load.cache_clear()
-    return suite.load()
-
-
 def recipe_key(files, method: str = "reed") -> str:
     """The key of the recipe of a method under seed 0."""
-    return runs.of(loaded(files), "tiny", method, 0).key
-
-
-@pytest.fixture
-def shipped(monkeypatch) -> suite.Suite:
-    """The suite that is shipped."""
-    monkeypatch.chdir(ROOT)
-    suite.load.cache_clear()
-    yield suite.load()
-    suite.load.cache_clear()
+    return runs.of(files.loaded(), "tiny", method, 0).key
 
 
 CHANGES_WEIGHTS = {
@@ -124,22 +107,22 @@ def test_an_edit_changes_the_recipes_of_exactly_the_methods_that_use_it(files, k
 
 
 def test_recipes_of_two_seeds_differ(files):
-    tiny = loaded(files)
+    tiny = files.loaded()
     one, other = (runs.of(tiny, "tiny", "sit", k).recipe for k in (0, 1))
     assert {name for name in one if one[name] != other[name]} == {"seed"}
 
 
 def test_a_copy_of_a_benchmark_has_the_same_recipes(files):
     files.benchmarks["copy"] = copy.deepcopy(files.benchmarks["tiny"])
-    both = loaded(files)
+    both = files.loaded()
     assert runs.of(both, "copy", "reed", 1).recipe == runs.of(both, "tiny", "reed", 1).recipe
 
 
 def test_an_encoder_that_is_trained_per_seed_is_another_one_for_every_seed(files):
-    common = runs.of(loaded(files), "tiny", "repa", 0).recipe["encoders"]
+    common = runs.of(files.loaded(), "tiny", "repa", 0).recipe["encoders"]
     files.set("encoders/patches/per_seed", True)
     files.set("encoders/caption/per_seed", True)
-    tiny = loaded(files)
+    tiny = files.loaded()
     one, other = (runs.of(tiny, "tiny", "reed", k).encoders for k in (0, 1))
     assert one == {"patches": "patches.seed0", "caption": "caption.seed0"}
     assert settings.encoder(tiny, "digits", one["caption"])["reads"] == [
@@ -154,7 +137,7 @@ def test_an_encoder_that_is_trained_per_seed_is_another_one_for_every_seed(files
 
 
 def test_a_recipe_is_plain_json(files):
-    recipe = runs.of(loaded(files), "tiny", "reed", 0).recipe
+    recipe = runs.of(files.loaded(), "tiny", "reed", 0).recipe
     assert json.loads(json.dumps(recipe, allow_nan=False)) == recipe
 
 
@@ -182,7 +165,7 @@ def test_defaults_written_out_are_the_same_recipe(files):
 )
 def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, step):
     def keys() -> dict[str, str]:
-        tiny = loaded(files)
+        tiny = files.loaded()
         return {
             "sampling": settings.key(runs.benchmark(tiny, "tiny").sampling("ode")),
             "evaluation": runs.benchmark(tiny, "tiny").scoring.key,
@@ -200,7 +183,7 @@ def test_an_edit_changes_the_settings_of_its_own_step_only(files, key, value, st
 
 
 def test_an_extractor_that_no_metric_uses_is_no_part_of_the_evaluation(files):
-    tiny = loaded(files)
+    tiny = files.loaded()
     assert runs.benchmark(tiny, "tiny").scoring.extractors == ["clf", "pixels"]
     assert list(runs.benchmark(tiny, "tiny").scoring.settings["extractors"]) == ["clf", "pixels"]
 
@@ -211,13 +194,13 @@ def test_an_extractor_that_no_metric_uses_is_no_part_of_the_evaluation(files):
 def test_segments_reach_the_last_evaluation_step(files, segment, evaluate, count):
     files.set("train/segment", segment)
     files.set("evaluate", evaluate)
-    tiny = loaded(files)
+    tiny = files.loaded()
     assert runs.benchmark(tiny, "tiny").course.segments == count
     assert runs.benchmark(tiny, "tiny").course.span(count - 1)[1] >= evaluate[-1]
 
 
 def test_each_step_belongs_to_the_one_segment_whose_span_holds_it(files):
-    tiny = loaded(files)
+    tiny = files.loaded()
     assert [runs.benchmark(tiny, "tiny").course.span(i) for i in range(3)] == [(0, 10), (10, 20), (20, 30)]
     assert [runs.benchmark(tiny, "tiny").course.segment_of(step) for step in (5, 10, 15, 20, 25)] == [0, 0, 1, 1, 2]
     for step in range(5, 31, 5):
@@ -228,14 +211,14 @@ def test_each_step_belongs_to_the_one_segment_whose_span_holds_it(files):
 @pytest.mark.parametrize("step", [0, 1, 7, 11])
 def test_a_step_off_the_save_grid_has_no_segment(files, step):
     with pytest.raises(ConfigError, match=f"step {step} is off the grid"):
-        runs.benchmark(loaded(files), "tiny").course.segment_of(step)
+        runs.benchmark(files.loaded(), "tiny").course.segment_of(step)
 
 
 def test_a_base_is_merged_shallowly(files):
     files.set("methods/repa/denoise", {"shape": "linear-ramp", "start": 3, "length": 7})
     files.set("methods/repa/label_dropout", 0.25)
     files.set("methods/reed/denoise", {"shape": "linear-decay", "length": 9})
-    reed = runs.of(loaded(files), "tiny", "reed", 0).objective
+    reed = runs.of(files.loaded(), "tiny", "reed", 0).objective
     assert reed.label_dropout == 0.25  # not given: the base's
     # Given: replaced whole, `start: 3` included.
     assert (reed.denoise.shape, reed.denoise.start, reed.denoise.length) == ("linear-decay", 0, 9)
@@ -246,7 +229,7 @@ def test_bases_chain_and_may_stand_after_their_heirs_and_the_order_stays(files):
     methods = files.benchmarks["tiny"]["methods"]
     heir = {"base": "reed", "label": "Heir", "align": {"shape": "stop", "start": 4}}
     files.benchmarks["tiny"]["methods"] = {"heir": heir, **dict(reversed(methods.items()))}
-    tiny = loaded(files)
+    tiny = files.loaded()
     benchmark = tiny.benchmark("tiny")
     assert list(benchmark.methods) == ["heir", "reed", "repa", "sit"]
     assert runs.benchmark(tiny, "tiny").methods == ("reed", "repa", "sit")  # nothing shows the heir
@@ -256,7 +239,7 @@ def test_bases_chain_and_may_stand_after_their_heirs_and_the_order_stays(files):
 
 def test_cells_go_by_method_seed_step_and_sampler(files):
     files.set("samplers/sde", {"uses": "euler-maruyama"})
-    cells = runs.benchmark(loaded(files), "tiny").cells(("reed", "sit"))
+    cells = runs.benchmark(files.loaded(), "tiny").cells(("reed", "sit"))
     assert [cell.place for cell in cells[:9]] == [
         ("reed", 0, 10, "ode"),
         ("reed", 0, 10, "sde"),
@@ -271,96 +254,11 @@ def test_cells_go_by_method_seed_step_and_sampler(files):
 
 
 def test_report_inputs_hold_the_baseline_of_an_ablation_without_it(files):
-    inputs = reports.inputs(runs.benchmark(loaded(files), "tiny"), "text")
+    inputs = reports.inputs(runs.benchmark(files.loaded(), "tiny"), "text")
     for method in ("repa", "reed", "sit"):
         assert f"results/metrics/tiny/{method}/seed1/step-0000020/ode.json" in inputs
         assert f"results/runs/tiny/{method}/seed1/segment-1.json" in inputs
     assert len(inputs) == len(set(inputs)) == 3 * 2 * 2 + 3 * 2 * 2 + 1
-
-
-@pytest.mark.parametrize(
-    ("threads", "given", "step", "cpus"),
-    [
-        (1, None, "train", 1),
-        (4, None, "train", 4),
-        (4, None, "sample", 4),
-        (4, None, "evaluate", 1),
-        (4, 2, "train", 4),
-        (2, 6, "train", 6),
-        (2, 6, "sample", 2),
-    ],
-)
-def test_training_and_sampling_get_at_least_the_threads_of_the_recipe(files, threads, given, step, cpus):
-    files.set("train/threads", threads)
-    files.set("resources", {} if given is None else {"train": {"cpus": given}})
-    assert runs.benchmark(loaded(files), "tiny").resources(step).cpus == cpus
-
-
-def test_resources_that_are_not_given_have_defaults(files):
-    files.set("resources", {"train": {"mem_mb": 1234}})
-    tiny = loaded(files)
-    assert runs.benchmark(tiny, "tiny").resources("train").plain() == {
-        "gpus": 0,
-        "nodes": 1,
-        "tasks_per_node": 1,
-        "cpus": 1,
-        "mem_mb": 1234,
-        "runtime": 60,
-    }
-    assert runs.benchmark(tiny, "tiny").resources("represent").mem_mb == 2000
-
-
-@pytest.mark.parametrize(("name", "many"), [("esm", 1), ("esm-pairs", 1), ("single", 0)])
-def test_only_encoders_that_can_use_a_gpu_get_one(shipped, name, many):
-    assert runs.benchmark(shipped, "pdb").resources("represent").gpus == 1
-    assert gpus.of_represent(shipped, "pdb", name) == many
-
-
-def test_only_encoders_that_are_measured_on_a_gpu_get_one_for_it(files):
-    files.set("encoders/model", {"uses": "vit", "weights": "./dinov2.pth"})
-    files.set("resources", {"pretrain": {"gpus": 1}})
-    found = loaded(files)
-    assert [gpus.of_pretrain(found, "digits", name) for name in ("patches", "clf", "model")] == [0, 0, 1]
-
-
-READERS = {
-    "pca": {"uses": "pca", "components": 2},
-    "whitened": {"uses": "whitened", "dim": 2},
-    "pooled": {"uses": "pooled", "per_seed": True},
-}
-
-
-@pytest.mark.parametrize(("tokens", "many"), [("model", [1, 8]), ("patches", [0, 0])])
-def test_encoders_that_read_one_that_can_use_a_gpu_get_it_with_it(files, tokens, many):
-    files.set("encoders/model", {"uses": "vit", "weights": "./dinov2.pth"})
-    for name, reader in READERS.items():
-        files.set(f"encoders/{name}", {**reader, "tokens": tokens})
-    files.set("resources", {"pretrain": {"gpus": 1}, "represent": {"gpus": 8, "tasks_per_node": 8}})
-    found = loaded(files)
-    for name in ("pca", "whitened", "pooled.seed1"):
-        assert [gpus.of_pretrain(found, "digits", name), gpus.of_represent(found, "digits", name)] == many
-
-
-def test_a_gpu_is_asked_for_where_what_is_read_alone_computes_on_it(files, monkeypatch):
-    from reedbench.encoders.invariant_patches import InvariantPatches
-
-    files.set("resources", {"pretrain": {"gpus": 1}})
-    del files.benchmarks["tiny"]["encoders"]["caption"], files.benchmarks["tiny"]["methods"]["reed"]
-    del files.benchmarks["tiny"]["ablations"]
-    files.set("table", ["sit", "repa"])
-    monkeypatch.setattr(InvariantPatches, "on_gpu", True)
-    with pytest.raises(ConfigError, match=r"resources.pretrain.gpus: of this benchmark's steps only represent"):
-        loaded(files)
-    files.set("encoders/pca", {"uses": "pca", "tokens": "patches"})
-    found = loaded(files)
-    assert [gpus.of_pretrain(found, "digits", name) for name in ("pca", "patches")] == [1, 0]
-
-
-def test_only_captioners_that_can_use_a_gpu_get_one(files):
-    files.set("captioners/model", {"uses": "qwen-vl", "weights": "./model"})
-    files.set("resources", {"caption": {"gpus": 2}})
-    found = loaded(files)
-    assert [gpus.of_caption(found, "digits", name) for name in ("measured", "model")] == [0, 2]
 
 
 PATCHES = "results/encoders/digits/patches.seed1/weights.safetensors"
@@ -395,53 +293,6 @@ def test_a_plan_makes_everything_before_it_is_read(shipped):
             assert ready.issuperset(needed if job.verb == "pretrain" else own), job.command
         ready.add(job.done)
     assert "results/tables/digits.csv" in ready
-
-
-def test_the_checked_in_schema_is_the_generated_one():
-    for file, text in suite.schema_texts().items():
-        assert (ROOT / file).read_text(encoding="utf-8") == text, "run `reedbench schema --write`"
-
-
-@pytest.fixture
-def validator():
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema comes with snakemake")
-    return jsonschema.Draft202012Validator(json.loads(suite.schema_texts()["config/benchmark.schema.json"]))
-
-
-def test_digits_is_valid_under_the_json_schema(validator):
-    assert list(validator.iter_errors(yaml.safe_load(DIGITS.read_text(encoding="utf-8")))) == []
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("titel", "x"),
-        ("train/batsh", 1),
-        ("train/batch", 0),
-        ("dataset/uses", "digit"),
-        ("dataset", {}),
-        ("metrics/0/uses", "fdd"),
-        ("samplers/ode", {"steps": 2}),
-        ("methods/sit", {"label": "SiT"}),
-        ("methods/SiT", {"uses": "aligned", "label": "x"}),
-    ],
-)
-def test_the_json_schema_also_refuses_mistakes(files, validator, key, value):
-    assert list(validator.iter_errors(copy.deepcopy(files.benchmarks["tiny"]))) == []
-    files.set(key, value)
-    assert list(validator.iter_errors(files.benchmarks["tiny"])) != []
-
-
-def test_every_key_of_the_json_schema_is_described():
-    schema = json.loads(suite.schema_texts()["config/benchmark.schema.json"])
-    models = {"benchmark": schema, **schema["$defs"]}
-    bare = [
-        f"{name}.{key}"
-        for name, model in models.items()
-        for key, field in model["properties"].items()
-        if key != "uses" and not field.get("description")
-    ]
-    assert bare == []
 
 
 def test_reading_the_configuration_imports_nothing_heavy():

@@ -56,7 +56,8 @@ class GroupedMPNN(Groups):
     def __init__(self, mpnn: nn.Module, shares: Sequence[float], edges: Sequence[float]) -> None:
         super().__init__()
         if not isinstance(mpnn, ProteinMPNN):
-            raise ValueError(f"groups are made of networks of backbone protein-mpnn alone, not of {_named(mpnn)}")
+            kind = type(mpnn).__name__
+            raise ValueError(f"groups are made of networks of backbone protein-mpnn alone, not of {kind}")
         if mpnn.padding != "masked":
             raise ValueError(
                 f"with padding: {mpnn.padding} padded residues would decide a chain's group; take padding: masked"
@@ -176,10 +177,6 @@ class GroupedMPNN(Groups):
 
 def _of(tensor: Tensor | None, rows: Tensor) -> Tensor | None:
     return None if tensor is None else tensor[rows]
-
-
-def _named(network: nn.Module) -> str:
-    return type(network).__name__
 
 
 def _pruned(mpnn: ProteinMPNN, encoder: Sequence[int], decoder: Sequence[int]) -> ProteinMPNN:

@@ -93,11 +93,6 @@ class Own:
     refused: list[str] = field(default_factory=list)
 
 
-def found(paper: Paper, suite: Suite) -> list[OwnCell]:
-    """Own results alone; `read` gives those that cannot be used, too."""
-    return read(paper, suite).cells
-
-
 def read(paper: Paper, suite: Suite) -> Own:
     """Results of the benchmarks that measure what papers print; of a cell that was run here the cache is not asked.
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from reedbench.report import intervals
 from reedbench.report.paper.own import OwnCell
 from reedbench.report.paper.protocol import Protocol, contradict, differences, of_row, unstated
 from reedbench.schema.paper import Paper
@@ -53,11 +52,6 @@ class Verdict:
         over = None if self.own is None else self.own.over_seeds
         own = (None,) * 4 if over is None else (over.mean, over.low, over.high, over.kind)
         return dict(zip(COLUMNS, (self.verdict, *own, self.in_reruns, self.why), strict=True))
-
-    @property
-    def words(self) -> str:
-        """`reproduced: 17.60 [16.20, 19.00]`."""
-        return self.verdict if self.own is None else f"{self.verdict}: {intervals.plain(self.own.over_seeds)}"
 
 
 def judge(

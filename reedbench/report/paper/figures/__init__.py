@@ -26,7 +26,7 @@ def draw(name: str, rows: Sequence[Published], own: Sequence[OwnCell], paper: Pa
     Args:
         name: which.
         rows: everything that papers print (`report.published.load()`).
-        own: own results (`own.found`), none or some.
+        own: own results (`own.read`), none or some.
         paper: config/paper.yaml.
         stem: where to, without a suffix.
 

@@ -18,6 +18,7 @@ from reedbench.report.paper.figures import marks
 from reedbench.report.paper.own import OwnCell
 from reedbench.report.paper.protocol import of_row
 from reedbench.report.paper.speedup import Curve, Found
+from reedbench.report.published import thousands
 from reedbench.schema.paper import Paper
 from reedbench.schema.published_row import Published
 
@@ -147,7 +148,7 @@ class _Panel:
     def _scales(self, axis: Any, better: str) -> None:
         """The axes, with room for the arrows on the side of what is better."""
         axis.margins(x=0.06, y=0.06)
-        panels.plain_log_x(axis, marks.trained)
+        panels.plain_log_x(axis, thousands)
         values = [row.value for row in self.published]
         room = EDGE[better] + LEVEL * len(self.found)
         if logarithmic := better == "lower" and min(values) > 0 and max(values) > MANY * min(values):

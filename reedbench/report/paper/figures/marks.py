@@ -114,8 +114,3 @@ def _dotted(mark: Mapping[str, Any]) -> Any:
     from matplotlib.lines import Line2D
 
     return (Line2D([], [], **{**mark, **OPEN}), Line2D([], [], color=mark["color"], **DOT))
-
-
-def trained(steps: float) -> str:
-    """`50K`, `7M`."""
-    return f"{steps / 1e6:g}M" if steps >= 1e6 else f"{steps / 1e3:g}K" if steps >= 1e3 else f"{steps:g}"

@@ -18,6 +18,7 @@ from reedbench.report.paper.lines import DIGITISED
 from reedbench.report.paper.own import OwnCell
 from reedbench.report.paper.protocol import KINDS
 from reedbench.report.paper.selection import chosen
+from reedbench.report.published import thousands
 from reedbench.schema.paper import Paper, Tolerance
 from reedbench.schema.published import settled
 from reedbench.schema.published_row import Published
@@ -84,7 +85,7 @@ class _Block:
         """`REPA on SiT-B/2, 400K steps: 22.38 to 27.33`."""
         low, high = (f(self.rows, key=lambda row: row.value).printed for f in (min, max))
         claim = self.claim
-        trained = f"{marks.trained(claim.steps)} steps" if claim.steps is not None else f"{claim.epochs} epochs"
+        trained = f"{thousands(claim.steps)} steps" if claim.steps is not None else f"{claim.epochs} epochs"
         return f"{claim.method} on {claim.backbone}, {trained}: {low} to {high}"
 
     @property
