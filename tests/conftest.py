@@ -1,10 +1,11 @@
 """Fixtures that several packages' tests share: a tiny benchmark, and working directories that hold it."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 # What whoever runs the tests has set for their own runs and terminal.
 KEPT = ("REEDBENCH_DATA", "REEDBENCH_WEIGHTS")
+PATIENCE = 120  # seconds, with a process of a test's own
 for name in [name for name in os.environ if name.startswith("REEDBENCH_") and name not in KEPT]:
     del os.environ[name]
 for name in ("TERM", "FORCE_COLOR", "TTY_COMPATIBLE", "WORLD_SIZE"):
@@ -61,13 +63,32 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     process.start()
     sending.close()
     try:
-        said = receiving.recv()
+        said = receiving.recv() if receiving.poll(PATIENCE) else f"said nothing for {PATIENCE} s"
     except EOFError:
         said = "ended without a word"
+    process.kill()
     process.join()
     if said:
         pytest.fail(said, pytrace=False)
     return True
+
+
+def _threads_of_autograd() -> int:
+    found = 0
+    for task in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):  # a thread that has ended since
+            found += task.read_text().startswith("pt_autograd")
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Whoever starts such threads is told so: else every later test of this worker that forks would fail, or wait."""
+    before = _threads_of_autograd()
+    result = yield
+    if _threads_of_autograd() > before:
+        pytest.fail("started threads of torch's autograd: mark it `apart`", pytrace=False)
+    return result
 
 
 REPOSITORY = Path(__file__).parents[1]

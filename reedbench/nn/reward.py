@@ -1,27 +1,22 @@
-"""Reinforcement learning of a flow: sampler steps as a policy, a clipped ratio, and a reward of finished samples.
+"""Reinforcement learning of a flow: updates on transitions of rollouts, which a reward rates, in turn with data.
 
-Source: large-scale reinforcement learning for diffusion models, arXiv:2401.12244, equations 8 and 10 and algorithm 1;
-the log-density is a mean over elements as in the public code of DDPO (arXiv:2305.13301).
+Source: large-scale reinforcement learning for diffusion models, arXiv:2401.12244, algorithm 1.
 """
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Final
 
 import torch
 from torch import Tensor, from_numpy, nn
 
-from reedbench.core.constants import SDE_LAST_STEP
 from reedbench.nn.flow import FlowLearner, FlowMatching
-from reedbench.nn.interpolants import Interpolant, expand, score_from_velocity
 from reedbench.nn.learner import DENOISE, Batch, LossTerm, Others, Streams
-from reedbench.nn.samplers import sde_grid
+from reedbench.nn.rollouts import Rollouts, advantages, clipped, log_density, rolled_out, transition
 from reedbench.nn.schedules import Factor
 
 POLICY: Final = "policy"
-DEVIATION_EPS: Final = 1e-8  # added to the standard deviation of rewards
 SAME: Final = 1e-6  # the largest distance from 1 of the ratio of a policy to itself
 
 Reward = Callable[[Tensor, Tensor], Tensor]  # samples (b, ...) and the labels that they were asked for -> (b,)
@@ -37,91 +32,6 @@ class Turn(Factor):
     def active(self, step: int) -> bool:
         """Whether it is the term's turn."""
         return super().active(step) and step % self.period in self.counts
-
-
-def transition(path: Interpolant, velocity: Tensor, x: Tensor, now: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (b, ...) and variance (b,) of a step of Euler-Maruyama from `now` to `after`, (b,) each.
-
-    With w(t) = 1 - t and the score s it is x + dt (v + w s), and 2 w dt.
-    """
-    dt = after - now
-    drift = velocity + expand(1 - now, x) * score_from_velocity(path, velocity, x, now)
-    return x + expand(dt, x) * drift, 2 * (1 - now) * dt
-
-
-def log_density(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """Of x (b, ...) under a normal law, a mean over elements: (b,). So one range of clipping is right for any size."""
-    spread = expand(variance, x)
-    return (-((x - mean).square() / spread + torch.log(2 * torch.pi * spread)) / 2).flatten(1).mean(1)
-
-
-def advantages(rewards: Tensor, total: Callable[[Tensor], Tensor] = lambda own: own) -> Tensor:
-    """Rewards (b,), standardised over the global batch."""
-    r = rewards.double()
-    sums = total(torch.stack([torch.full_like(r, 1).sum(), r.sum(), r.square().sum()])).to(r.device)
-    mean = sums[1] / sums[0]
-    variance = (sums[2] / sums[0] - mean.square()).clamp(min=0)
-    return ((r - mean) / (variance.sqrt() + DEVIATION_EPS)).to(rewards.dtype)
-
-
-def clipped(advantage: Tensor, ratio: Tensor, clip: float) -> Tensor:
-    """The larger of two losses, (b,): that of the ratio, and that of the ratio within `clip` of 1."""
-    return torch.maximum(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip))
-
-
-@dataclass(frozen=True)
-class Rollouts:
-    """Of a rank's rows: the transitions that are learned from, and how good their samples were.
-
-    Attributes:
-        x: where each of K transitions started, (K, b, ...).
-        after: where it ended.
-        now: when it started, (K, b).
-        then: when it ended.
-        advantage: (b,).
-        reward: (b,).
-    """
-
-    x: Tensor
-    after: Tensor
-    now: Tensor
-    then: Tensor
-    advantage: Tensor
-    reward: Tensor
-
-
-@torch.no_grad()
-def rolled_out(
-    velocity: Callable[[Tensor, Tensor, Tensor], Tensor],
-    batch: Batch,
-    path: Interpolant,
-    steps: int,
-    noise: Callable[[int], Tensor],
-) -> tuple[Tensor, list[Tensor]]:
-    """Samples, and of the kept transitions x, after, now and then, each with K as first axis.
-
-    Args:
-        velocity: of the old policy, of x, t and y.
-        batch: `start` (b, ...), noise; `asked` (b,), labels; `kept` (b, K), numbers of transitions.
-        path: of the flow.
-        steps: of the sampler, the last of which is without noise and is not kept.
-        noise: standard normal numbers of a step.
-    """
-    x, kept = batch["start"], batch["kept"].T
-    found = [x.new_zeros(len(kept), *x.shape), x.new_zeros(len(kept), *x.shape)]
-    times = [x.new_zeros(kept.shape), x.new_zeros(kept.shape)]
-    moves = list(pairwise(sde_grid(steps, SDE_LAST_STEP)))
-    for i, (now, then) in enumerate(moves):
-        at, until = x.new_full((len(x),), now), x.new_full((len(x),), then)
-        mean, variance = transition(path, velocity(x, at, batch["asked"]).to(x.dtype), x, at, until)
-        after = mean + expand(variance.sqrt(), x) * noise(i).to(x) if i < len(moves) - 1 else mean
-        chosen = kept == i
-        for store, value in zip(found, (x, after), strict=True):
-            store[chosen] = value.expand(len(kept), *x.shape)[chosen]
-        for store, value in zip(times, (at, until), strict=True):
-            store[chosen] = value.expand(kept.shape)[chosen]
-        x = after
-    return x, [*found, *times]
 
 
 class RewardLearner(FlowLearner):
@@ -299,29 +209,3 @@ class RewardLearner(FlowLearner):
         velocity = network(batch["x"], batch["now"], batch["asked"], wanted=[])[0].to(batch["x"].dtype)
         mean, variance = transition(self.flow.part.path, velocity, batch["x"], batch["now"], batch["then"])
         return log_density(batch["after"], mean, variance)
-
-
-def parity(predicted: Tensor, asked: Tensor) -> Tensor:
-    """Log-probabilities (b, classes) and labels (b,) -> the share of the right parity, (b,)."""
-    same = (torch.arange(predicted.shape[1], device=predicted.device)[None] - asked[:, None]) % 2 == 0
-    return (predicted.exp() * same).sum(1)
-
-
-def of_class(predicted: Tensor, asked: Tensor) -> Tensor:
-    """Log-probabilities (b, classes) and labels (b,) -> that of the label, (b,)."""
-    return predicted.gather(1, asked[:, None])[:, 0]
-
-
-def even_spread(counts: Tensor) -> Tensor:
-    """Minus the squared distance of the shares of classes, by the numbers of their samples (..., classes), from equal.
-
-    The reward of a distribution over a small batch, of the same source: (...,).
-    """
-    share = counts / counts.sum(-1, keepdim=True)
-    return -(share - 1 / counts.shape[-1]).square().sum(-1)
-
-
-def spread_of(predicted: Tensor, group: int) -> Tensor:
-    """Log-probabilities (b, classes) -> how evenly the samples of each row's group fall into classes, (b,)."""
-    found = torch.zeros_like(predicted).scatter_(1, predicted.argmax(1, keepdim=True), 1.0)
-    return even_spread(found.unflatten(0, (-1, group)).sum(1)).repeat_interleave(group)

@@ -112,7 +112,7 @@ class RewardObjective(FlowObjective):
 
     def rewarded(self, learner: Any, judges: Mapping[str, Any]) -> None:
         """Give the learner its reward: of samples, by the log-probabilities of their classes."""
-        from reedbench.nn.reward import of_class, parity, spread_of
+        from reedbench.nn.rewards import of_class, parity, spread_of
 
         laws = {"class": of_class, "parity": parity, "spread": lambda found, asked: spread_of(found, self.group)}
         law, judge = laws[self.reward], judges[self.judge]

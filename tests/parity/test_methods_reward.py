@@ -8,7 +8,9 @@ from reference_vectors import wave
 from reedbench.nn.alignment import TappedNetwork
 from reedbench.nn.flow import FlowMatching
 from reedbench.nn.interpolants import LINEAR, expand
-from reedbench.nn.reward import RewardLearner, advantages, clipped, even_spread, log_density, transition
+from reedbench.nn.reward import RewardLearner
+from reedbench.nn.rewards import even_spread
+from reedbench.nn.rollouts import advantages, clipped, log_density, transition
 
 FLOW = FlowMatching("linear", "uniform", 0.1, null_label=3)
 REWARDS = torch.tensor([0.2, 1.1, -0.4, 0.9, 2.0, -1.3], dtype=torch.float64)

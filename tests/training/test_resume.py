@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import killed
+from forked import killed, started
 from tiny_runs import outcome, train, train_both
 
 from reedbench.core import faults, paths
@@ -20,14 +20,8 @@ from reedbench.training.ranks import Ranks
 
 
 def in_a_child(segments: tuple[int, ...]) -> int:
-    """Train in a forked process; returns its pid."""
-    child = os.fork()
-    if child == 0:
-        code = 0
-        for segment in segments:
-            code = code or train(segment)
-        os._exit(code)
-    return child
+    """Train in a forked process, until a segment fails; returns its pid."""
+    return started(lambda: next((code for code in map(train, segments) if code), 0))
 
 
 FAULTS = [

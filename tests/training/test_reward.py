@@ -7,7 +7,9 @@ from tiny_runs import BATCH, CLASSES, NO_CLIP
 
 from reedbench.core import seeds
 from reedbench.core.errors import ConfigError
-from reedbench.nn.reward import DENOISE, POLICY, of_class, parity, spread_of
+from reedbench.nn.learner import DENOISE
+from reedbench.nn.reward import POLICY
+from reedbench.nn.rewards import of_class, parity, spread_of
 from reedbench.objectives.reward import RewardObjective
 from reedbench.training.trainer import Trainer
 
