@@ -1,10 +1,8 @@
 """Fixtures that several packages' tests share: a tiny benchmark, and working directories that hold it."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
-import traceback
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -18,7 +16,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 # What whoever runs the tests has set for their own runs and terminal.
 KEPT = ("REEDBENCH_DATA", "REEDBENCH_WEIGHTS")
-PATIENCE = 120  # seconds, with a process of a test's own
 for name in [name for name in os.environ if name.startswith("REEDBENCH_") and name not in KEPT]:
     del os.environ[name]
 for name in ("TERM", "FORCE_COLOR", "TTY_COMPATIBLE", "WORLD_SIZE"):
@@ -38,39 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before any test module asks which plugins there are."""
-    config.addinivalue_line("markers", "apart: in a process of its own; for what starts threads of torch's autograd")
     if folder := config.getoption("outside"):
         os.environ[plugins.VARIABLE] = str(Path(folder).resolve())
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A forked process for a test marked `apart`: after a backward pass without values torch refuses to be forked."""
-    if pyfuncitem.get_closest_marker("apart") is None:
-        return None
-    given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
-
-    def child() -> None:
-        try:
-            pyfuncitem.obj(**given)
-            sending.send("")
-        except BaseException:
-            sending.send(traceback.format_exc())
-
-    process = context.Process(target=child)
-    process.start()
-    sending.close()
-    try:
-        said = receiving.recv() if receiving.poll(PATIENCE) else f"said nothing for {PATIENCE} s"
-    except EOFError:
-        said = "ended without a word"
-    process.kill()
-    process.join()
-    if said:
-        pytest.fail(said, pytrace=False)
-    return True
 
 
 def _threads_of_autograd() -> int:
@@ -83,11 +49,11 @@ def _threads_of_autograd() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Whoever starts such threads is told so: else every later test of this worker that forks would fail, or wait."""
+    """Whoever starts such threads is told so: else every later test of this worker that forks would fail instead."""
     before = _threads_of_autograd()
     result = yield
     if _threads_of_autograd() > before:
-        pytest.fail("started threads of torch's autograd: mark it `apart`", pytrace=False)
+        pytest.fail("its first backward pass had no values: torch refuses to fork such a process", pytrace=False)
     return result
 
 

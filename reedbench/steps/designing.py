@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from reedbench.domains import rows
 from reedbench.nn import flops
+from reedbench.nn.shapes_alone import shapes_alone
 from reedbench.schema import fitting
 from reedbench.schema.cells import Cell
 
@@ -32,7 +32,7 @@ def costs(network: Any, lengths: Iterable[int]) -> dict[int, tuple[float, float]
     From as many residues as each has neighbours on, all residues cost alike.
     """
     wanted = set(lengths)
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+    with shapes_alone(), torch.no_grad():
         network = network.to("cpu").requires_grad_(False).eval()
         counted = {n: _counted(network, n) for n in {min(n, network.neighbours) for n in wanted}}
     found = {}

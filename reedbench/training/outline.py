@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from reedbench.nn import flops
 from reedbench.nn.learner import POOL, WHOLE, Batch, Learner, Streams
+from reedbench.nn.shapes_alone import shapes_alone
 from reedbench.schema.benchmark import Training
 from reedbench.training.loaders import TrainingData
 from reedbench.training.ranks import Ranks
@@ -86,7 +86,7 @@ def phases(
     rows = settings.batch if learner.group == WHOLE else min(settings.batch, ROWS * learner.group)
     plain = {"batch": rows, "precision": "fp32", "accumulation": 1, "compile": False}
     outline = cast(TrainingData, Outline(shape, targets, rows, pooled=pooled))
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with shapes_alone():
         trainer = Trainer(
             learner, outline, settings.model_copy(update=plain), "outline", 0, Ranks.alone("cpu"), teacher
         )
@@ -96,7 +96,7 @@ def phases(
 
 def evaluation(backbone: Any, shape: Shape) -> float:
     """Floating-point operations of one network evaluation for one image or latent."""
-    with FakeTensorMode(allow_non_fake_inputs=True), flops.counter() as counter, torch.no_grad():
+    with shapes_alone(), flops.counter() as counter, torch.no_grad():
         network = backbone.to("cpu").eval()
         network(torch.zeros(1, *shape), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
     return float(counter.get_total_flops())

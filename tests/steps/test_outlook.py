@@ -14,7 +14,6 @@ from reedbench.steps import outlook, overview
 from reedbench.steps.outlook import Amount
 from reedbench.steps.overview import Pace
 
-pytestmark = pytest.mark.apart
 PACE = Pace.of("1", 0.5)  # TFLOP/s
 ROWS = 1797 - 360
 

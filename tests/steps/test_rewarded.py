@@ -63,7 +63,6 @@ def test_a_run_does_not_go_on_with_another_file_of_a_judge_that_is_not_trained_h
     assert "judge.bin has other content than when this run was trained" in capfd.readouterr().err
 
 
-@pytest.mark.apart
 def test_a_plan_neither_counts_nor_keeps_representations_of_the_judge(taught):
     found = outlook.Outlook(benchmark())
     assert found.stand_ins == []

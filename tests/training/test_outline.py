@@ -1,5 +1,8 @@
 """What is counted without data is what training counts with them."""
 
+import subprocess
+import sys
+
 import pytest
 from tiny_runs import BATCH, REED, REPA, SIDE, SIT
 
@@ -9,7 +12,6 @@ from reedbench.objectives.aligned import Aligned
 from reedbench.schema.fitting import learner, network
 from reedbench.training import outline
 
-pytestmark = pytest.mark.apart
 # DiT-XL/2 at 256 pixels, which SiT-XL/2 is; DiT (arXiv:2212.09748), table 1, in multiply-adds: one is two operations.
 PUBLISHED = 118.64e9
 STOPPED = REPA.model_copy(update={"align": Schedule(shape="stop", start=3)})
@@ -34,6 +36,28 @@ def test_a_step_of_every_phase_counts_what_the_trainer_counts(method, make):
     counted = outline.phases(bare, SHAPE, targets, trainer.settings)
     assert counted == {phase: trainer.flops(phase) for phase in trainer.phases}
     assert len(counted) == (2 if method is STOPPED else 1)
+
+
+FIRST_WITHOUT_VALUES = """
+import os, sys, torch
+from reedbench.backbones.sit import SiTBackbone
+from reedbench.objectives.aligned import Aligned
+from reedbench.schema.benchmark import Training
+from reedbench.schema.fitting import learner, network
+from reedbench.training import outline
+
+sit = network(SiTBackbone(width=16, depth=1, heads=2), (1, 8, 8), {"classes": 3})
+outline.phases(learner(Aligned(label="SiT"), sit, {}), (1, 8, 8), {}, Training(batch=2, segment=1, save_every=1))
+if os.fork() == 0:
+    torch.ones(1, requires_grad=True).sum().backward()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_process_that_has_counted_a_step_first_of_all_may_still_be_forked():
+    done = subprocess.run([sys.executable, "-c", FIRST_WITHOUT_VALUES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_larger_batch_costs_in_proportion(make):
