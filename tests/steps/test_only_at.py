@@ -1,6 +1,7 @@
 """A sampler that draws at the last step alone: its cells, the table, the figures and the cache."""
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,8 +71,10 @@ def test_it_is_summed_up_and_comes_back_from_the_cache(there):
     assert Path(paths.cached_table("tiny")).read_bytes() == Path(paths.table("tiny")).read_bytes()
 
 
-def test_other_steps_of_it_are_another_report_and_nothing_else(there):
+def test_other_steps_of_it_are_another_report_and_nothing_else(there, tmp_path, monkeypatch):
     before = benchmark()
+    shutil.copytree("config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
     change(only_at={})
     after = benchmark()
     assert reports.reporting(after) != reports.reporting(before)
