@@ -24,12 +24,6 @@ BARE = SiT(size=SIDE, channels=1, patch=2, width=WIDTH, depth=DEPTH, heads=2, cl
 SAMPLERS = {"euler": {"steps": 4}, "heun": {"steps": 3}, "euler-maruyama": {"steps": 4}, "dopri5": {}}
 
 
-def gradients(trainer) -> dict[str, Tensor]:
-    trainer.update(0)
-    start = "optimiser/exp_avg/"
-    return {n.removeprefix(start): m.clone() for n, m in trainer.state().items() if n.startswith(start)}
-
-
 def shaken(network: torch.nn.Module) -> torch.nn.Module:
     with torch.no_grad():
         for i, parameter in enumerate(network.parameters()):

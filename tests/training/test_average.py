@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from pydantic import ValidationError
 from tiny_runs import BATCH, CLASSES, DEPTH, NO_CLIP, ROWS, SIDE, SIT, WIDTH
@@ -119,12 +120,6 @@ def test_self_alignment_that_has_stopped_looks_nothing_up(make):
     assert [trainer.flops(step) for step in (2, 9)] == [make(SIT).flops(0)] * 2
     assert trainer.update(0).keys() == {"denoise", "self@1", "gradient_norm"}
     assert trainer.update(2).keys() == {"denoise", "gradient_norm"}
-
-
-def gradient(trainer) -> Tensor:
-    trainer.update(0)
-    moments = [moment for name, moment in trainer.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments]) / (1 - trainer.settings.optimiser.betas[0])
 
 
 @pytest.mark.parametrize("name", AT_ONCE)

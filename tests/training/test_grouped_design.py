@@ -3,9 +3,9 @@
 import pytest
 import tiny_proteins
 import torch
+from first_update import gradient
 from forked import on_ranks
 from tiny_proteins import BACKBONE, LENGTHS, training
-from torch import Tensor
 
 from reedbench.backbones.protein_mpnn import ProteinMPNNBackbone
 from reedbench.core import seeds
@@ -77,12 +77,6 @@ def test_a_network_without_chains_gets_gradients_of_zero(make):
         gradients = [p.grad for p in group.parameters() if p.requires_grad]
         assert all(gradient is not None for gradient in gradients)
         assert any(gradient.any() for gradient in gradients) == (number == 1)
-
-
-def gradient(one) -> Tensor:
-    one.update(0)
-    moments = [moment for name, moment in one.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments])
 
 
 @pytest.mark.parametrize(("world", "accumulation"), [(1, 4), (2, 1), (2, 3)])

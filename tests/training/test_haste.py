@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from joint_runs import BARE, HASTE, PAIRS, STOP, TOKENS, gradients
+from first_update import gradients
+from joint_runs import BARE, HASTE, PAIRS, STOP, TOKENS
 from pydantic import ValidationError
 from test_phases import closed_form, targets_read
 from tiny_runs import BATCH, SIDE, WIDTH

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from tiny_runs import BATCH, NO_CLIP, SIT, WIDTH
 from torch import Tensor, nn
@@ -182,12 +183,6 @@ class Spreading(FlowObjective):
         groups = z.unflatten(0, (-1, size))
         distances = (groups[:, :, None] - groups[:, None]).square().mean(-1)
         return {"spread": (-distances).exp().mean((1, 2)).log().repeat_interleave(size)}
-
-
-def gradient(trainer) -> Tensor:
-    trainer.update(0)
-    moments = [moment for name, moment in trainer.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments]) / (1 - trainer.settings.optimiser.betas[0])
 
 
 GROUPED, TOGETHER = Spreading(label="-"), Spreading(label="-", group=WHOLE)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from tiny_molecules import EDM, FLOW, REED, SIZES, VECTOR, trainer, write_data
 from torch import Tensor
@@ -19,6 +20,7 @@ QUIRKS = MoleculeFlow(
 MASKED = MoleculeFlow(label="masked", classes="mask", bonds="symmetric")
 DIRICHLET = MoleculeFlow(label="dirichlet", classes="dirichlet")
 METHODS = {"reed": REED, "edm": EDM, "quirks": QUIRKS, "masked": MASKED, "dirichlet": DIRICHLET}
+STEP = 2  # whose gradient is taken
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
@@ -29,21 +31,14 @@ def folder(tmp_path_factory):
     return made
 
 
-def gradient(trained, step: int = 2) -> Tensor:
-    """All gradients of an update in one vector, read from the optimiser: its first moment is 0.1 of them."""
-    trained.update(step)
-    moments = [moment for name, moment in trained.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments]) / (1 - trained.settings.optimiser.betas[0])
-
-
 @pytest.mark.parametrize("method", [REED, EDM, QUIRKS], ids=["reed", "edm", "quirks"])
 def test_the_gradient_is_that_of_one_process_but_for_rounding(folder, method):
     settings = {"batch": 7, "tokens": None, "double": True}
 
     def of(ranks: Ranks | None) -> Tensor:
-        return gradient(trainer(folder, method, accumulation=2, ranks=ranks, **settings))
+        return gradient(trainer(folder, method, accumulation=2, ranks=ranks, **settings), STEP)
 
-    whole = gradient(trainer(folder, method, **settings))
+    whole = gradient(trainer(folder, method, **settings), STEP)
     assert whole.norm() > 0
     for found in on_ranks(3, of):
         assert float((found - whole).norm() / whole.norm()) < 1e-10
@@ -51,8 +46,8 @@ def test_the_gradient_is_that_of_one_process_but_for_rounding(folder, method):
 
 @pytest.mark.parametrize("method", [REED, EDM], ids=["flow", "diffusion"])
 def test_packed_batches_give_the_gradient_of_one_process_in_single_precision_too(folder, method):
-    whole = gradient(trainer(folder, method))
-    for found in on_ranks(2, lambda ranks: gradient(trainer(folder, method, ranks=ranks))):
+    whole = gradient(trainer(folder, method), STEP)
+    for found in on_ranks(2, lambda ranks: gradient(trainer(folder, method, ranks=ranks), STEP)):
         assert float((found - whole).norm() / whole.norm()) < 1e-4
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from tiny_proteins import DISCRETE, LENGTHS, REED, TOKENS, trainer, write_data
 from torch import Tensor
@@ -19,13 +20,6 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("proteins")
     write_data(made)
     return made
-
-
-def gradient(trained) -> Tensor:
-    """All gradients of the first update in one vector, read from the optimiser: its first moment is 0.1 of them."""
-    trained.update(0)
-    moments = [moment for name, moment in trained.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments]) / (1 - trained.settings.optimiser.betas[0])
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from first_update import gradient
 from forked import in_processes, on_ranks
 from tiny_runs import NO_CLIP, PATCHES, REED, TEXT, train
 from torch import Tensor
@@ -145,14 +146,6 @@ def test_no_rank_goes_on_before_all_have_met(monkeypatch, tmp_path):
 
 
 # Gradients
-
-
-def gradient(trainer) -> Tensor:
-    """All gradients of the first update in one vector, read from the optimiser: its first moment is 0.1 of them."""
-    trainer.update(0)
-    share = 1 - trainer.settings.optimiser.betas[0]
-    moments = [moment for name, moment in trainer.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments]) / share
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from test_phases import closed_form
 from tiny_proteins import trainer as chains_trainer
@@ -39,12 +40,6 @@ ids = [f"{method.uses}-{i}" for i, method in enumerate(METHODS)]
 
 def bits(tensors: dict[str, Tensor]) -> dict[str, bytes]:
     return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()}
-
-
-def gradient(trainer) -> Tensor:
-    trainer.update(0)
-    moments = [moment for name, moment in trainer.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments])
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids)

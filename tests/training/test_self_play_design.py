@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny_proteins
 import torch
+from first_update import gradient
 from forked import on_ranks
 from pydantic import ValidationError
 from tiny_proteins import DISCRETE, LENGTHS, forward, training
@@ -153,12 +154,6 @@ def test_a_chain_of_which_nothing_is_masked_does_not_count(make):
     assert term.weight == counted == one.learner.weights(batch)["self-play"]
     assert counted < 4
     assert term.sum.isfinite()
-
-
-def gradient(one) -> Tensor:
-    one.update(0)
-    moments = [moment for name, moment in one.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments])
 
 
 @pytest.mark.parametrize(("world", "accumulation"), [(1, 2), (2, 1), (2, 2)])

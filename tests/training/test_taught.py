@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from pydantic import ValidationError
 from tiny_runs import BATCH, CLASSES, DEPTH, NO_CLIP, SIDE, SIT, WIDTH, samples, teacher
@@ -90,11 +91,6 @@ def test_self_play_costs_eight_forward_passes_where_plain_training_costs_three(m
 
 @pytest.mark.parametrize("name", METHODS)
 def test_ranks_and_micro_batches_change_the_gradient_by_rounding_only(make, name):
-    def gradient(trainer) -> Tensor:
-        trainer.update(0)
-        moments = [moment for n, moment in trainer.state().items() if n.startswith("optimiser/exp_avg/")]
-        return torch.cat([moment.flatten() for moment in moments])
-
     settings = {"batch": 8, "clip": NO_CLIP, "shaken": True, "double": True}
     whole = gradient(made(make, name, **settings))
     assert float(whole.norm()) > 0

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from first_update import gradients
 from tiny_runs import DEPTH, NO_CLIP, PATCHES, REED, REPA, SIT, TEXT
 from torch import Tensor
 
@@ -24,14 +25,6 @@ def seen(trainer: Trainer, step: int) -> dict[str, Tensor]:
     trainer.learner.terms = terms
     (batch,) = caught
     return batch
-
-
-def gradients(trainer: Trainer) -> dict[str, Tensor]:
-    """Gradient of the first update, read from the optimiser: its first moment is (1 - beta_1) times it."""
-    trainer.update(0)
-    share = 1 - trainer.settings.optimiser.betas[0]
-    moments = {n: m for n, m in trainer.state().items() if n.startswith("optimiser/exp_avg/")}
-    return {name.removeprefix("optimiser/exp_avg/"): moment / share for name, moment in moments.items()}
 
 
 def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from first_update import gradient
 from forked import on_ranks
 from test_phases import closed_form
 from tiny_runs import BATCH, CLASSES, DEPTH, NO_CLIP, SIDE, WIDTH
@@ -22,12 +23,6 @@ from reedbench.objectives.overlap import Overlap
 
 DIFFROP = Overlap(label="DiffROP", margin=5.0, label_dropout=0.4, others="empirical")
 WHOLE = {"batch": 16, "clip": NO_CLIP, "shaken": True, "double": True}
-
-
-def gradient(trainer: Any, step: int = 0) -> Tensor:
-    trainer.update(step)
-    moments = [moment for name, moment in trainer.state().items() if name.startswith("optimiser/exp_avg/")]
-    return torch.cat([moment.flatten() for moment in moments]) / (1 - trainer.settings.optimiser.betas[0])
 
 
 def forward_flops(depth: int = DEPTH) -> float:
