@@ -16,8 +16,8 @@ from reedbench.training.ranks import Ranks, joined
 
 SECONDS = 120.0
 LOST = "ended without a word"
-# Where they meet is this machine: without these gloo asks a name server who it is, and torch what 127.0.0.1 is called,
-# and where none answers each rank waits for seconds.
+# Where they meet is this machine. Gloo would ask a name server who it is, and torch asks what 127.0.0.1 is called:
+# where none answers, that is a second and not ten.
 HERE = {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo", "RES_OPTIONS": "timeout:1 attempts:1"}
 
 
